@@ -1,1 +1,6 @@
-//! stub
+//! freezeframe: incident-response forensics for AWS Lambda.
+
+pub mod aws;
+pub mod bundle;
+pub mod clock;
+pub mod model;

@@ -1,0 +1,25 @@
+//! Floor 2: the evidence format. A bundle is a BagIt 1.0 bag (RFC 8493) about one target, built as a directory, handed over as a zip.
+//!
+//! `Draft` (may be added to) → `Sealed` (may not) → `Verified` (was read back and checked as a stranger would). The order is in the types:
+//! there is no way back, and nothing but a `Verified` mints a permit to contain.
+//!
+//! ```text
+//! <case>/<bundle>/                 <account>-<region>-<function>-<UTC basic>-<run ULID>[-containment|-restore]
+//!   bagit.txt  bag-info.txt        tag files of RFC 8493
+//!   manifest-sha256.txt            every file below data/, sorted bytewise
+//!   tagmanifest-sha256.txt         every other file outside seal/ but itself: its digest is the bundle's ROOT
+//!   data/NN-group/…                bodies as AWS sent them (`<n>-<Operation>.<ext>`), each with `<n>-<Operation>.http.json`
+//!   meta/items.jsonl               one line per question asked, each with exactly one status
+//!   meta/coverage.json             what was planned, and what came of it, gaps named
+//!   meta/journal/000001.jsonl …    hash-chained
+//!   meta/README.txt  meta/VERIFY.txt
+//!   seal/statement.json            in-toto Statement v1 over the root digest (signatures come to lie beside it)
+//!   tmp/                           while drafting only; a bag that still has it is unfinished
+//! ```
+//!
+//! Containment and restore write bags of their own (kind `containment`, `restore`) into the same case, each naming the root of the bag before
+//! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
+//!
+//! What it never does: talk to AWS, decide what to collect, print.
+
+pub mod documents;
