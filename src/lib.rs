@@ -4,3 +4,5 @@ pub mod aws;
 pub mod bundle;
 pub mod clock;
 pub mod model;
+pub mod collect;
+pub mod contain;

@@ -23,3 +23,4 @@
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod documents;
+pub mod draft;

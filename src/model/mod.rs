@@ -29,6 +29,7 @@ pub mod id;
 pub mod item;
 pub mod journal_event;
 pub mod outcome;
+pub mod params;
 pub mod path;
 pub mod restorable;
 pub mod target;
