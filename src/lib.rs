@@ -7,3 +7,4 @@ pub mod model;
 pub mod collect;
 pub mod contain;
 pub mod engine;
+pub mod playbook;
