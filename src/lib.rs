@@ -4,3 +4,4 @@ pub mod aws;
 pub mod bundle;
 pub mod clock;
 pub mod model;
+pub mod store;
