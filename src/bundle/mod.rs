@@ -22,4 +22,7 @@
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
+pub mod case_journal;
+pub mod chain;
 pub mod documents;
+pub mod journal;
