@@ -25,4 +25,14 @@
 pub mod case_journal;
 pub mod chain;
 pub mod documents;
+pub mod draft;
 pub mod journal;
+pub mod manifest;
+mod payload;
+mod recorder;
+pub mod seal;
+mod text;
+mod zip_writer;
+
+#[cfg(test)]
+mod draft_tests;
