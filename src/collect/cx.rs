@@ -3,7 +3,7 @@
 use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
 use super::question::{Answer, Question, Reply};
 use super::{Collector, CollectorSpec};
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::UnitScope;
 use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
@@ -134,7 +134,8 @@ impl<'r> CollectCx<'r> {
         let (result, exchanges) = self.hear(future).await;
         match result {
             Ok(output) => {
-                let item = self.draft().add(self.item(&question, ItemStatus::Collected, &exchanges, None))?;
+                let (status, detail) = unless_unsaved(ItemStatus::Collected, None, exchanges.last());
+                let item = self.draft().add(self.item(&question, status, &exchanges, detail))?;
                 Ok(Reply::Got(Answer { output, item, exchanges: exchanges.iter().map(|x| x.id).collect() }))
             }
             Err(e) => {
@@ -232,6 +233,16 @@ impl<'r> CollectCx<'r> {
             action: None,
         }
     }
+}
+
+/// An answer that we understood but could not write down is no evidence: what would have been collected is then a gap.
+pub(super) fn unless_unsaved<'x>(status: ItemStatus, detail: Option<String>, of: impl IntoIterator<Item = &'x Exchange>) -> (ItemStatus, Option<String>) {
+    for exchange in of {
+        if let BodyEnd::Unsaved(why) = &exchange.body_end {
+            return (ItemStatus::Gap(GapKind::Internal), Some(format!("the answer ({}) came and could not be saved: {}", exchange.id, tame(why, 200))));
+        }
+    }
+    (status, detail)
 }
 
 /// Put questions that do not depend on each other, at most four at once. The first `Abort` ends it.

@@ -1,6 +1,6 @@
 //! Questions whose answer comes in pages: one item for all pages, and no page lost without a word.
 
-use super::cx::{Abort, CollectCx};
+use super::cx::{Abort, CollectCx, unless_unsaved};
 use super::question::{Bound, Pages, PagesEnd, Question};
 use crate::aws::fault::{Fault, FaultClass};
 use crate::model::exchange::Exchange;
@@ -90,6 +90,7 @@ impl CollectCx<'_> {
                 _ if entries == 0 => (ItemStatus::Empty, None),
                 _ => (ItemStatus::Collected, None),
             };
+            let (status, detail) = unless_unsaved(status, detail, &all);
             let item = self.draft().add(self.item(&question, status, &all, detail))?;
             return Ok(Pages { item, read, end });
         }
