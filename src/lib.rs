@@ -4,6 +4,4 @@ pub mod aws;
 pub mod bundle;
 pub mod clock;
 pub mod model;
-pub mod collect;
-pub mod contain;
-pub mod engine;
+pub mod store;

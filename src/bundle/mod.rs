@@ -22,5 +22,17 @@
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
+pub mod case_journal;
+pub mod chain;
 pub mod documents;
 pub mod draft;
+pub mod journal;
+pub mod manifest;
+mod payload;
+mod recorder;
+pub mod seal;
+mod text;
+mod zip_writer;
+
+#[cfg(test)]
+mod draft_tests;
