@@ -21,7 +21,6 @@ use crate::contain::{self, ContainPermit};
 use crate::model::canon::CanonError;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
-use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, ItemStatus, Sensitivity};
 use crate::model::journal_event::JournalEvent;
@@ -363,12 +362,7 @@ fn unit(id: &str, title: &str, question: &str, items: Vec<crate::model::id::Item
     PlannedUnit { unit: id.into(), title: title.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items }
 }
 
-/// The gaps of a report that a reader should see first.
-pub fn worst_gaps(gaps: &[Gap]) -> Vec<&Gap> {
-    gaps.iter().take(12).collect()
-}
-
-/// The root digest of the newest sealed acquisition in a case, if any.
+/// The bundles that a case has sealed, newest first.
 pub fn sealed_bundles(events: &[JournalEvent]) -> Vec<(String, Sha256)> {
     events
         .iter()
