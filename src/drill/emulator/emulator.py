@@ -128,6 +128,10 @@ def main():
     config.graceful_timeout = 1
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
     asyncio.run(serve(app, config))
+    # Function processes that MiniStack left to find out by themselves.
+    if os.getpgid(0) == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
 
 
 if __name__ == "__main__":

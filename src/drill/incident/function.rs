@@ -11,8 +11,8 @@ use super::identity::Role;
 use super::triggers::Triggers;
 use super::{Answered as _, Doing as _, Place, SeedClients, SeedError, code, names};
 
-/// The suspect function as it was seeded.
-#[derive(Debug, Clone, PartialEq)]
+/// The suspect function as it was seeded. `Debug` shows no value of its environment.
+#[derive(Clone, PartialEq)]
 pub struct Suspect {
     pub arn: String,
     /// Base64, as Lambda says it: of `$LATEST` and versions 1 and 3.
@@ -21,6 +21,14 @@ pub struct Suspect {
     pub bad_sha256: String,
     pub environment: HashMap<String, String>,
     pub url: String,
+}
+
+impl std::fmt::Debug for Suspect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Suspect");
+        shown.field("arn", &self.arn).field("clean_sha256", &self.clean_sha256).field("bad_sha256", &self.bad_sha256);
+        shown.field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 pub(super) async fn publish_layer(clients: &SeedClients) -> Result<String, SeedError> {
