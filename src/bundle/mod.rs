@@ -23,3 +23,7 @@
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod documents;
+pub mod schemas;
+pub mod source;
+pub mod verify;
+pub mod zip_reader;
