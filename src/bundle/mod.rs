@@ -33,8 +33,13 @@ pub mod journal;
 pub mod manifest;
 mod payload;
 mod recorder;
+pub mod schemas;
 pub mod seal;
+pub mod source;
 mod text;
+pub mod tool;
+pub mod verify;
+pub mod zip_reader;
 mod zip_writer;
 
 #[cfg(test)]
