@@ -1,1 +1,3 @@
-
+mod collect;
+mod support;
+mod wire_live;
