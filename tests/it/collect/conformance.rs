@@ -3,7 +3,7 @@
 
 use super::{Bag, is_gap, run};
 use crate::support::wire::{Answer, World, key};
-use freezeframe::collect::{COLLECTORS, Collector};
+use freezeframe::collect::COLLECTORS;
 use freezeframe::model::call::{Access, Call, Service};
 use freezeframe::model::exchange::BodyEnd;
 use freezeframe::model::gap::GapKind;

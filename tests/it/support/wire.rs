@@ -38,17 +38,12 @@ pub fn key(call: &Call) -> String {
 pub struct Sent {
     pub key: String,
     pub host: String,
-    pub method: String,
     /// Path and query.
     pub uri: String,
-    pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Sent {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
-    }
     /// `needle` in the address or in the body.
     pub fn says(&self, needle: &str) -> bool {
         self.uri.contains(needle) || self.body.contains(needle)
@@ -131,8 +126,7 @@ static DEFAULTS: LazyLock<BTreeMap<String, Answer>> = LazyLock::new(|| {
 #[derive(Default)]
 pub struct World {
     rules: Vec<Rule>,
-    /// `Date` of every answer.
-    pub date: Option<&'static str>,
+    date: Option<&'static str>,
     sent: Mutex<Vec<Sent>>,
 }
 
@@ -155,6 +149,11 @@ impl World {
     }
     pub fn when(mut self, key: &str, when: impl Fn(&Sent) -> bool + Send + Sync + 'static, answers: impl IntoIterator<Item = Answer>) -> World {
         self.rules.insert(0, Rule { key: key.into(), when: Box::new(when), answers: Mutex::new(answers.into_iter().collect()) });
+        self
+    }
+    /// `Date` of every answer.
+    pub fn dated(mut self, date: &'static str) -> World {
+        self.date = Some(date);
         self
     }
     pub fn sent(&self) -> Vec<Sent> {
@@ -219,7 +218,7 @@ impl HttpConnector for Wire {
         let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
-        let sent = Sent { key, host, method: request.method().to_string(), uri, headers, body };
+        let sent = Sent { key, host, uri, body };
         let answer = self.0.answer(&sent);
         let number = {
             let mut all = self.0.sent.lock().unwrap();
