@@ -1,6 +1,8 @@
 //! The one integration binary (each further one would cost a link of the whole SDK). A file or folder below `tests/it/` is a module here,
 //! with one sentence; the guard at the end fails when one is forgotten.
 
+/// Every collector over the scripted wire.
+mod collect;
 /// The language: what is accepted, and in which words the rest is refused.
 mod playbook;
 

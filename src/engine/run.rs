@@ -1,0 +1,375 @@
+//! `run(order, doors) → Report`: walks the phases of a plan. The only loop; both faces end here.
+//!
+//! Every state a kill can leave is one of: a directory that `verify` calls unfinished, a whole zip, or both; and a case journal from which
+//! `restore` puts everything back. So nothing here has an order that matters only when all goes well.
+
+use super::gather::{GatherStep, gather};
+use super::progress::{Note, Progress};
+use super::report::{BundleReport, Report, Tally, headline};
+use super::saga::{self, ContainReport, SagaStep};
+use crate::aws::Connector;
+use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
+use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
+use crate::bundle::journal::JournalError;
+use crate::bundle::seal::{SealError, Sealed};
+use crate::bundle::tool;
+use crate::bundle::verify::{NotVerified, Verified};
+use crate::clock::Clock;
+use crate::collect::{self, Abort, Facts, Shared};
+use crate::contain::{self, ContainPermit};
+use crate::model::canon::CanonError;
+use crate::model::digest::Sha256;
+use crate::model::exchange::Exchange;
+use crate::model::id::{CaseId, RunId};
+use crate::model::item::{Group, ItemStatus, Sensitivity};
+use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
+use crate::model::path::BundlePath;
+use crate::plan::{Plan, PlannedPhase};
+use crate::playbook::PhaseKind;
+use crate::store::Store;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What is to be done.
+pub struct Order {
+    pub case: CaseId,
+    pub run: RunId,
+    pub plan: Plan,
+    /// The untouched event that asked for it.
+    pub trigger: Option<Vec<u8>>,
+    /// Caller identity's ARN, and who stands behind it if that is known.
+    pub operator: String,
+    /// Calls made before there was a bundle.
+    pub preflight: Vec<Exchange>,
+    /// Evidence that the case already holds; a plan that verifies its own needs none.
+    pub permit: Option<ContainPermit>,
+}
+
+/// The doors to the outside.
+pub struct Doors {
+    pub connector: Connector,
+    /// The case's store: its journal lies here, durable ahead of every change.
+    pub store: Arc<dyn Store>,
+    /// Where bundles are drafted and handed over.
+    pub case_dir: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub progress: Arc<dyn Progress>,
+    pub interrupt: watch::Receiver<bool>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("could not read or extend the case journal")]
+    CaseJournal(#[from] JournalError),
+    #[error("could not draft a bundle")]
+    Draft(#[from] DraftError),
+    #[error("collection stopped")]
+    Collect(#[from] Abort),
+    #[error("could not seal the bundle")]
+    Seal(#[from] SealError),
+    #[error("could not write the plan down")]
+    Plan(#[from] CanonError),
+    #[error("the bundle that was just sealed does not verify; nothing was contained")]
+    NotVerified(#[from] NotVerified),
+    #[error("the plan contains before it verifies, and nothing permits that")]
+    NoPermit,
+    #[error("the plan names `{0}`, which this build does not know")]
+    UnknownUnit(String),
+}
+
+/// No collector may hold up an investigation for longer.
+const UNIT_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Execute the plan. The case is opened when it is new.
+pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
+    let journal = CaseJournal::open(doors.store.clone(), doors.clock.clone(), &order.operator).await?;
+    let mut opening = vec![];
+    if journal.lines().is_empty() {
+        opening.push(JournalEvent::CaseOpen {
+            case: order.case.to_string(),
+            run: order.run.clone(),
+            tool: tool::name_and_version(),
+            operator: order.operator.clone(),
+        });
+    }
+    opening.push(JournalEvent::RunStarted {
+        run: order.run.clone(),
+        playbook: order.plan.playbook.clone(),
+        plan_sha256: order.plan.sha256()?,
+        target: order.plan.target.to_string(),
+    });
+    journal.append_all(opening).await?;
+    let mut running = Running { order, doors, journal, report: None, draft: None, planned: vec![], finished: true, permit: None };
+    running.permit = running.order.permit.clone();
+    let result = running.walk().await;
+    let outcome = match &result {
+        Ok(report) => report.outcome.sentence().to_string(),
+        Err(e) => format!("error: {e}"),
+    };
+    // A journal that refuses now must not hide what happened before.
+    let ended = running.journal.append(JournalEvent::RunEnded { run: running.order.run.clone(), outcome }).await;
+    let mut report = result?;
+    if let Err(e) = ended {
+        report.notes.push(format!("the end of the run could not be written to the case journal: {e}"));
+    }
+    Ok(report)
+}
+
+struct Running {
+    order: Order,
+    doors: Doors,
+    journal: CaseJournal,
+    report: Option<Report>,
+    draft: Option<Arc<Draft>>,
+    planned: Vec<PlannedUnit>,
+    finished: bool,
+    permit: Option<ContainPermit>,
+}
+
+impl Running {
+    async fn walk(&mut self) -> Result<Report, RunError> {
+        self.report = Some(self.blank_report());
+        let phases = self.order.plan.phases.clone();
+        for phase in &phases {
+            self.doors.progress.note(Note::Phase(phase.phase.as_str()));
+            match phase.phase {
+                PhaseKind::Collect => self.collect(phase).await?,
+                PhaseKind::Seal => self.seal().await?,
+                // Sealing reads back already; what `verify` adds is that nothing after it happens without.
+                PhaseKind::Verify => {}
+                PhaseKind::Contain => self.contain(phase).await?,
+                PhaseKind::Archive | PhaseKind::Notify => {}
+            }
+            if !self.finished {
+                break;
+            }
+        }
+        // A playbook that collects and never seals would leave evidence lying open.
+        self.seal().await?;
+        let mut report = self.report.take().unwrap_or_else(|| self.blank_report());
+        report.headline = headline(&report.tally, &report.gaps);
+        if !self.finished {
+            report.outcome = report.outcome.worse(Outcome::Interrupted);
+            report.headline = format!("interrupted, bundle unfinished; {}", report.headline);
+        }
+        report.exit_code = report.outcome.exit_code();
+        Ok(report)
+    }
+
+    fn blank_report(&self) -> Report {
+        Report {
+            v: 1,
+            outcome: Outcome::Complete,
+            exit_code: 0,
+            headline: String::new(),
+            case: self.order.case.clone(),
+            run: self.order.run.clone(),
+            target: self.order.plan.target.to_string(),
+            playbook: self.order.plan.playbook.clone(),
+            operator: self.order.operator.clone(),
+            bundles: vec![],
+            tally: Tally::default(),
+            gaps: vec![],
+            mismatches: vec![],
+            containment: None,
+            restoration: None,
+            notes: vec![],
+        }
+    }
+
+    fn report(&mut self) -> &mut Report {
+        let blank = self.report.is_none().then(|| self.blank_report());
+        self.report.get_or_insert_with(|| blank.expect("made in the line above when there was none"))
+    }
+
+    /// A new bag of this case, with what asked for it in its plan group.
+    fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
+        let previous = self.journal.events().into_iter().rev().find_map(|e| match e {
+            JournalEvent::Sealed { bundle, root, .. } => Some(Previous { bundle, root }),
+            _ => None,
+        });
+        let info = DraftInfo {
+            case: self.order.case.clone(),
+            run: self.order.run.clone(),
+            kind,
+            target: self.order.plan.target.clone(),
+            playbook: self.order.plan.playbook.clone(),
+            operator: self.order.operator.clone(),
+            tool: tool::record(),
+            previous,
+        };
+        let draft = Draft::open(&self.doors.case_dir, info, self.doors.clock.clone())?;
+        draft.set_actor(&self.order.operator);
+        draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
+        let mut items = vec![put(&draft, "plan", "the plan, resolved", "json", &self.order.plan.canonical()?)?];
+        if let Some(raw) = &self.order.trigger {
+            items.push(put(&draft, "trigger-event", "the event that asked for this run, as received", "json", raw)?);
+        }
+        if !self.order.preflight.is_empty() {
+            let calls = crate::model::canon::to_vec("the preflight calls", &self.order.preflight)?;
+            items.push(put(&draft, "preflight", "calls made before the bundle was opened, without bodies", "json", &calls)?);
+        }
+        let unit = PlannedUnit {
+            unit: PLAN_UNIT.to_string(),
+            title: "Plan and trigger".to_string(),
+            question: "What was to be done, and who asked for it?".to_string(),
+            group: Group::Plan,
+            ended: UnitEnd::Done,
+            items,
+        };
+        Ok((draft, unit))
+    }
+
+    async fn collect(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
+        let mut steps = vec![];
+        for step in &phase.steps {
+            let collector = collect::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
+            steps.push(GatherStep { collector, params: step.params.clone() });
+        }
+        let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
+        self.planned = vec![plan_unit];
+        self.draft = Some(draft.clone());
+        let shared = Shared { target: self.order.plan.target.clone(), connector: self.doors.connector.clone(), draft: draft.clone(), facts: Facts::default() };
+        let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
+        if !gathered.finished {
+            draft.journal(JournalEvent::Interrupted { by: "the operator, or the deadline".to_string() })?;
+        }
+        self.finished &= gathered.finished;
+        self.planned.extend(gathered.planned);
+        Ok(())
+    }
+
+    /// Seal what is open, hand it over as a zip, read that back as a stranger would.
+    async fn seal(&mut self) -> Result<(), RunError> {
+        let Some(draft) = self.draft.take() else { return Ok(()) };
+        let finished = self.finished;
+        let sealed = draft.seal(std::mem::take(&mut self.planned), finished)?;
+        let coverage = sealed.coverage().clone();
+        let mismatches: Vec<String> = draft
+            .items()
+            .iter()
+            .filter_map(|i| i.provider_digest.as_ref().filter(|d| !d.matches).map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value)))
+            .collect();
+        let verified = self.hand_over(&sealed, BundleKind::Acquisition, finished).await?;
+        let report = self.report();
+        report.tally = Tally::of(&coverage);
+        report.gaps = coverage.gaps;
+        report.mismatches = mismatches;
+        if !report.gaps.is_empty() {
+            report.outcome = report.outcome.worse(Outcome::Gaps);
+        }
+        if let Some(verified) = verified {
+            self.permit = Some(ContainPermit::from_evidence(&verified));
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, sealed: &Sealed, kind: BundleKind, finished: bool) -> Result<Option<Verified>, RunError> {
+        let path = sealed.zip()?;
+        let verified = if finished { Some(Verified::read_back(&path)?) } else { None };
+        self.journal.append(JournalEvent::Sealed { run: self.order.run.clone(), bundle: sealed.name().to_string(), root: sealed.root() }).await?;
+        sealed.discard_dir()?;
+        let bytes = std::fs::metadata(&path).map(|m| m.len()).unwrap_or_default();
+        let predicate = &sealed.statement().predicate;
+        let bundle = BundleReport {
+            name: sealed.name().to_string(),
+            kind,
+            path,
+            root: sealed.root(),
+            bytes,
+            items: predicate.items,
+            gaps: predicate.gaps,
+            verified: verified.is_some(),
+        };
+        self.doors.progress.note(Note::Said(format!("sealed {} ({} items), root {}", bundle.name, bundle.items, bundle.root)));
+        self.report().bundles.push(bundle);
+        Ok(verified)
+    }
+
+    async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
+        // Evidence first: whatever is open is sealed and read back before the first write.
+        self.seal().await?;
+        let permit = match (&self.permit, &phase.override_reason) {
+            (Some(permit), _) => permit.clone(),
+            (None, Some(why)) => ContainPermit::by_override(&self.order.operator, why),
+            (None, None) => return Err(RunError::NoPermit),
+        };
+        let mut steps = vec![];
+        for step in &phase.steps {
+            let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
+            steps.push(SagaStep { action, params: step.params.clone(), accept: Default::default() });
+        }
+        let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        let interrupt = self.doors.interrupt.clone();
+        let progress = self.doors.progress.clone();
+        let world = saga::World {
+            connector: &self.doors.connector,
+            recorder: draft.clone(),
+            target: &self.order.plan.target,
+            clock: &*self.doors.clock,
+            run: &self.order.run,
+            log: &self.journal,
+        };
+        let contained = saga::contain(&world, &steps, &permit, phase.on_failure, &|| *interrupt.borrow(), &|note| progress.note(Note::Cell(note.to_string()))).await;
+        let mut planned = vec![plan_unit];
+        planned.extend(contain_units(&draft, &steps, &contained, &self.journal.events(), &self.order.run)?);
+        let sealed = draft.seal(planned, true)?;
+        self.hand_over(&sealed, BundleKind::Containment, true).await?;
+        let report = self.report();
+        report.outcome = report.outcome.worse(contained.outcome());
+        report.containment = Some(contained);
+        Ok(())
+    }
+}
+
+/// The unit under which plan, trigger and preflight stand in coverage.
+pub const PLAN_UNIT: &str = "plan";
+
+pub(super) fn put(draft: &Draft, name: &str, subject: &str, extension: &str, bytes: &[u8]) -> Result<crate::model::id::ItemId, DraftError> {
+    let file = draft.put(&BundlePath::below(Group::Plan.dir(), name, extension), bytes)?;
+    draft.add(NewItem { files: vec![file], sensitivity: Sensitivity::S1, ..NewItem::new(Group::Plan, PLAN_UNIT, subject, ItemStatus::Collected) })
+}
+
+/// What containment leaves in its own bag: the report, and this run's lines of the case journal.
+fn contain_units(draft: &Draft, steps: &[SagaStep], contained: &ContainReport, events: &[JournalEvent], run: &RunId) -> Result<Vec<PlannedUnit>, RunError> {
+    let report = crate::model::canon::to_vec("the containment report", contained)?;
+    let mut lines = vec![];
+    for event in events.iter().filter(|e| e.run() == Some(run)) {
+        lines.extend(crate::model::canon::to_vec("a journal event", event)?);
+        lines.push(b'\n');
+    }
+    let mut units = vec![];
+    for (name, subject, extension, bytes, title) in [
+        ("containment", "what was contained: before and after of every cell", "json", &report, "Containment"),
+        ("actions", "this run's events of the case journal", "jsonl", &lines, "Case journal"),
+    ] {
+        let file = draft.put(&BundlePath::below(Group::Contain.dir(), name, extension), bytes)?;
+        let id = draft.add(NewItem { files: vec![file], ..NewItem::new(Group::Contain, name, subject, ItemStatus::Collected) })?;
+        units.push(unit(name, title, "What was changed in AWS, from what to what?", vec![id]));
+    }
+    for step in steps {
+        let spec = step.action.spec();
+        units.push(unit(spec.id, spec.title, spec.stops, vec![]));
+    }
+    Ok(units)
+}
+
+fn unit(id: &str, title: &str, question: &str, items: Vec<crate::model::id::ItemId>) -> PlannedUnit {
+    PlannedUnit { unit: id.into(), title: title.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items }
+}
+
+/// The bundles that a case has sealed, newest first.
+pub fn sealed_bundles(events: &[JournalEvent]) -> Vec<(String, Sha256)> {
+    events
+        .iter()
+        .rev()
+        .filter_map(|e| match e {
+            JournalEvent::Sealed { bundle, root, .. } => Some((bundle.clone(), *root)),
+            _ => None,
+        })
+        .collect()
+}
