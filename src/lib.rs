@@ -24,5 +24,6 @@ pub mod contain;
 pub mod drill;
 pub mod engine;
 pub mod model;
+pub mod plan;
 pub mod playbook;
 pub mod store;

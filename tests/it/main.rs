@@ -5,6 +5,12 @@
 mod collect;
 /// The language: what is accepted, and in which words the rest is refused.
 mod playbook;
+/// Intention: the dry run, and exactly the permissions that it needs.
+mod plan;
+/// The wire as a script: what AWS would answer, and what was sent.
+mod support;
+/// The tape on a real socket.
+mod wire_live;
 
 /// No file below `tests/it/` is left out of this binary.
 #[test]
