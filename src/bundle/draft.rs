@@ -158,6 +158,10 @@ impl Draft {
             for below in ["data", "meta", "meta/journal", "tmp"] {
                 disk::make_dir(&dir.join(below))?;
             }
+            // So that the journal, whose lines are durable, does not lie in a directory that is not.
+            for made in [dir.join("meta"), dir.clone(), dir.parent().unwrap_or(case_dir).to_path_buf()] {
+                disk::sync_dir(&made)?;
+            }
             Ok(dir)
         };
         let dir = begin().map_err(|source| DraftError::BeginBundle { dir, source })?;

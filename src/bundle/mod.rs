@@ -20,6 +20,9 @@
 //! Containment and restore write bags of their own (kind `containment`, `restore`) into the same case, each naming the root of the bag before
 //! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
 //!
+//! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `recorder.rs` is the
+//! draft as the tape sees it, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store).
+//!
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod case_journal;

@@ -19,6 +19,7 @@ use crate::model::journal_event::JournalEvent;
 use crate::model::path::{BundlePath, PathError};
 use crate::store::disk;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -218,9 +219,9 @@ impl Sealed {
         for entry in fs::read_dir(self.dir.join("seal")).map_err(failed("seal/"))? {
             let name = entry.map_err(failed("seal/"))?.file_name();
             let path = path(&format!("seal/{}", name.to_string_lossy()))?;
-            if !files.contains_key(&path) {
-                let digest = manifest::hash_file(&path.under(&self.dir)).map_err(failed(path.as_str()))?;
-                files.insert(path, digest);
+            let at = path.under(&self.dir);
+            if let Entry::Vacant(new) = files.entry(path) {
+                new.insert(manifest::hash_file(&at).map_err(failed("seal/"))?);
             }
         }
         let zip = self.zip_path();

@@ -42,7 +42,8 @@ pub(super) fn readme(about: &Predicate) -> String {
          Opened    {opened} by {operator}\n\
          Playbook  {playbook}\n\
          Tool      {tool} {version}\n\
-         Items     {items}, of which {gaps} are gaps\n\
+         Items     {items}\n\
+         Gaps      {gaps}\n\
          {unfinished}\n\
          {previous}\n\
          This directory is a BagIt 1.0 bag (RFC 8493).\n\n\
