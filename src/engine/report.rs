@@ -2,10 +2,11 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
-use crate::bundle::documents::{BundleKind, Coverage};
+use crate::bundle::documents::BundleKind;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
+use crate::model::item::{Item, ItemStatus};
 use crate::model::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -65,14 +66,14 @@ pub struct Report {
 }
 
 impl Tally {
-    pub fn of(coverage: &Coverage) -> Tally {
+    pub fn of(items: &[Item]) -> Tally {
         let mut tally = Tally::default();
-        for (status, n) in coverage.groups.values().flatten() {
-            tally.questions += n;
-            match status.as_str() {
-                "collected" => tally.answered += n,
-                "empty" | "not_found" | "not_applicable" => tally.absent += n,
-                _ => tally.gaps += n,
+        for item in items {
+            tally.questions += 1;
+            match item.status {
+                ItemStatus::Collected => tally.answered += 1,
+                ItemStatus::Empty | ItemStatus::NotFound | ItemStatus::NotApplicable => tally.absent += 1,
+                ItemStatus::Gap(_) => tally.gaps += 1,
             }
         }
         tally

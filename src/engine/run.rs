@@ -5,8 +5,9 @@
 
 use super::gather::{GatherStep, gather};
 use super::progress::{Note, Progress};
+use super::log::{self, IntentLog, LogError};
 use super::report::{BundleReport, Report, Tally, headline};
-use super::saga::{self, ContainReport, SagaStep};
+use super::saga::{Accept, ContainReport, Saga, Step};
 use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
@@ -21,7 +22,8 @@ use crate::contain::{self, ContainPermit};
 use crate::model::canon::CanonError;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
-use crate::model::id::{CaseId, RunId};
+use crate::model::id::{CaseId, CellId, RunId};
+use crate::model::target::Target;
 use crate::model::item::{Group, ItemStatus, Sensitivity};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
@@ -29,6 +31,7 @@ use crate::model::path::BundlePath;
 use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::PhaseKind;
 use crate::store::Store;
+use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +62,18 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     pub progress: Arc<dyn Progress>,
     pub interrupt: watch::Receiver<bool>,
+    /// The other cases that can be seen from here, with their journals: a cell that one of them holds is not restored under it.
+    pub others: Vec<(String, Vec<JournalEvent>)>,
+}
+
+#[async_trait]
+impl IntentLog for CaseJournal {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        CaseJournal::append(self, event).await.map_err(|e| LogError(e.into()))
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        CaseJournal::events(self)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -248,7 +263,6 @@ impl Running {
         let Some(draft) = self.draft.take() else { return Ok(()) };
         let finished = self.finished;
         let sealed = draft.seal(std::mem::take(&mut self.planned), finished)?;
-        let coverage = sealed.coverage().clone();
         let mismatches: Vec<String> = draft
             .items()
             .iter()
@@ -256,8 +270,8 @@ impl Running {
             .collect();
         let verified = self.hand_over(&sealed, BundleKind::Acquisition, finished).await?;
         let report = self.report();
-        report.tally = Tally::of(&coverage);
-        report.gaps = coverage.gaps;
+        report.tally = Tally::of(sealed.items());
+        report.gaps = sealed.gaps().to_vec();
         report.mismatches = mismatches;
         if !report.gaps.is_empty() {
             report.outcome = report.outcome.worse(Outcome::Gaps);
@@ -301,20 +315,26 @@ impl Running {
         let mut steps = vec![];
         for step in &phase.steps {
             let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
-            steps.push(SagaStep { action, params: step.params.clone(), accept: Default::default() });
+            // No playbook of this version can accept less than an exact restore.
+            steps.push(Step { action, params: &step.params, accept: Accept::ExactOnly });
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
-        let interrupt = self.doors.interrupt.clone();
-        let progress = self.doors.progress.clone();
-        let world = saga::World {
-            connector: &self.doors.connector,
-            recorder: draft.clone(),
-            target: &self.order.plan.target,
-            clock: &*self.doors.clock,
-            run: &self.order.run,
-            log: &self.journal,
+        let contained = {
+            let target = &self.order.plan.target;
+            let saga = Saga {
+                connector: &self.doors.connector,
+                recorder: draft.clone(),
+                account: &target.account,
+                who: &self.order.operator,
+                run: &self.order.run,
+                log: &self.journal,
+                clock: &*self.doors.clock,
+                stop: &|| *self.doors.interrupt.borrow(),
+                held_by: &|cell, target| held_elsewhere(&self.doors.others, cell, target),
+                progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
+            };
+            saga.contain(&steps, target, &permit, phase.on_failure, false).await
         };
-        let contained = saga::contain(&world, &steps, &permit, phase.on_failure, &|| *interrupt.borrow(), &|note| progress.note(Note::Cell(note.to_string()))).await;
         let mut planned = vec![plan_unit];
         planned.extend(contain_units(&draft, &steps, &contained, &self.journal.events(), &self.order.run)?);
         let sealed = draft.seal(planned, true)?;
@@ -334,8 +354,13 @@ pub(super) fn put(draft: &Draft, name: &str, subject: &str, extension: &str, byt
     draft.add(NewItem { files: vec![file], sensitivity: Sensitivity::S1, ..NewItem::new(Group::Plan, PLAN_UNIT, subject, ItemStatus::Collected) })
 }
 
+/// The other case that holds a cell.
+pub(super) fn held_elsewhere(others: &[(String, Vec<JournalEvent>)], cell: &CellId, target: &Target) -> Option<String> {
+    others.iter().find(|(_, events)| log::holds(events, cell, target)).map(|(case, _)| case.clone())
+}
+
 /// What containment leaves in its own bag: the report, and this run's lines of the case journal.
-fn contain_units(draft: &Draft, steps: &[SagaStep], contained: &ContainReport, events: &[JournalEvent], run: &RunId) -> Result<Vec<PlannedUnit>, RunError> {
+fn contain_units(draft: &Draft, steps: &[Step<'_>], contained: &ContainReport, events: &[JournalEvent], run: &RunId) -> Result<Vec<PlannedUnit>, RunError> {
     let report = crate::model::canon::to_vec("the containment report", contained)?;
     let mut lines = vec![];
     for event in events.iter().filter(|e| e.run() == Some(run)) {
