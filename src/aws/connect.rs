@@ -105,7 +105,11 @@ impl Connector {
         if let Ok(name) = AppName::new(name) {
             loader = loader.app_name(name);
         }
-        let conf = loader.load().await;
+        Self::from_conf(loader.load().await, clock)
+    }
+
+    /// Over a configuration that is already loaded: for scripted wires.
+    pub fn from_conf(conf: SdkConfig, clock: Arc<dyn Clock>) -> Result<Connector, ConnectError> {
         let region = conf.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)?;
         Ok(Connector { conf, pace: Arc::new(Pace::new(clock.clone())), clock, region })
     }

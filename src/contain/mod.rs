@@ -15,7 +15,7 @@ pub use cx::ActCx;
 pub use permit::ContainPermit;
 
 use crate::aws::fault::Fault;
-use crate::model::call::Call;
+use crate::model::call::{Access, Call};
 use crate::model::id::CellId;
 use crate::model::params::Param;
 use crate::model::restorable::Restorable;
@@ -38,6 +38,13 @@ pub struct ActionSpec {
     pub params: &'static [Param],
     /// Restore runs in ascending rank, and newest first within a rank: denies are lifted last.
     pub restore_rank: u8,
+}
+
+impl ActionSpec {
+    /// Its cells lie in no Region: all that it writes is global.
+    pub fn is_global(&self) -> bool {
+        self.calls.iter().filter(|c| c.access == Access::Write).all(|c| c.service.is_global())
+    }
 }
 
 /// A piece of remote state that one write changes.
