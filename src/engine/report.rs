@@ -65,6 +65,29 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    pub(super) fn blank(case: &CaseId, run: &RunId, playbook: &str, operator: &str) -> Report {
+        Report {
+            v: 1,
+            outcome: Outcome::Complete,
+            exit_code: 0,
+            headline: String::new(),
+            case: case.clone(),
+            run: run.clone(),
+            target: String::new(),
+            playbook: playbook.to_string(),
+            operator: operator.to_string(),
+            bundles: vec![],
+            tally: Tally::default(),
+            gaps: vec![],
+            mismatches: vec![],
+            containment: None,
+            restoration: None,
+            notes: vec![],
+        }
+    }
+}
+
 impl Tally {
     pub fn of(items: &[Item]) -> Tally {
         let mut tally = Tally::default();
