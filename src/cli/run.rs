@@ -77,7 +77,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         preflight: job.preflight.exchanges,
         permit: job.permit,
     };
-    let doors = session.doors(job.dir.clone(), screen)?;
+    let doors = session.doors(job.dir.clone(), screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -13,6 +13,7 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod saga;
+mod words;
 
 pub use restore::{Back, RestoreAsk, RestoreReport, RestoredCell};
 pub use saga::{Accept, CellReport, ContainReport, OnFailure, Saga, SagaNote, Stand, Step};
