@@ -1,0 +1,201 @@
+//! A fault: what went wrong with a call, in our words. The only place that looks into `SdkError`.
+
+use super::fence::Fenced;
+use crate::model::exchange::{BodyEnd, Exchange};
+use crate::model::gap::GapKind;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultClass {
+    NotFound,
+    Denied,
+    Throttled,
+    /// The credentials ended, or are not valid at all.
+    Credentials,
+    Truncated,
+    TooLarge,
+    Timeout,
+    /// The operation is unknown to the endpoint.
+    Unsupported,
+    /// The request was understood and refused (validation, conflict).
+    Refused,
+    /// Optimistic locking: somebody changed it in between.
+    Conflict,
+    Server,
+    Transport,
+    /// Stopped at the fence, or a bug of ours.
+    Internal,
+}
+
+/// Safe to print and to store: bounded, control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{}", self.code.as_deref().unwrap_or("no answer"), if self.message.is_empty() { "" } else { ": " }, self.message)]
+pub struct Fault {
+    pub class: FaultClass,
+    pub code: Option<String>,
+    pub message: String,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+}
+
+/// Strangers' text made fit for a terminal and a report: one line, printable, at most `limit` characters.
+pub fn tame(text: &str, limit: usize) -> String {
+    let mut out: String = text.chars().map(|c| if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }).take(limit + 1).collect();
+    if out.chars().count() > limit {
+        out = out.chars().take(limit.saturating_sub(1)).collect();
+        out.push('…');
+    }
+    out
+}
+
+/// One table from AWS's code (or the status, when there is no code) to a class.
+fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
+    let Some(code) = code.map(|c| c.rsplit('#').next().unwrap_or(c)) else {
+        return match status {
+            Some(401 | 403) => FaultClass::Denied,
+            Some(404) => FaultClass::NotFound,
+            Some(429) => FaultClass::Throttled,
+            Some(501) => FaultClass::Unsupported,
+            Some(s) if s >= 500 => FaultClass::Server,
+            Some(_) => FaultClass::Refused,
+            None => FaultClass::Transport,
+        };
+    };
+    match code {
+        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => FaultClass::NotFound,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => FaultClass::Denied,
+        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
+        | "LimitExceededException" | "ProvisionedThroughputExceededException" | "RequestThrottled" | "BandwidthLimitExceeded" => FaultClass::Throttled,
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClientException"
+        | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSignatureException" | "AuthFailure" | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" | "TokenRefreshRequired" | "IncompleteSignature" => FaultClass::Credentials,
+        "UnknownOperationException" | "InvalidAction" | "UnknownOperation" | "NotImplemented" | "UnsupportedOperation"
+        | "UnsupportedOperationException" | "OptInRequired" | "OperationNotPermittedException" => FaultClass::Unsupported,
+        "PreconditionFailedException" | "PreconditionFailed" | "ConditionalRequestConflict" | "ResourceConflictException"
+        | "ResourceInUseException" | "ConcurrentModification" | "ConcurrentModificationException" => FaultClass::Conflict,
+        _ => match status {
+            Some(429) => FaultClass::Throttled,
+            Some(s) if s >= 500 => FaultClass::Server,
+            _ => FaultClass::Refused,
+        },
+    }
+}
+
+impl Fault {
+    /// `exchanges` are the attempts of this call: how the last body ended tells a truncated answer from an unreadable one.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>, exchanges: &[Exchange]) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let last = exchanges.last();
+        let status = last.and_then(|x| x.status).or_else(|| error.raw_response().map(|r| r.status().as_u16()));
+        let request_id = last.and_then(|x| x.request_id.clone());
+        let (class, code, message) = match error {
+            SdkError::ServiceError(e) => {
+                let code = e.err().code().map(|c| c.rsplit('#').next().unwrap_or(c).split(':').next().unwrap_or(c).to_string());
+                (class_of(code.as_deref(), status), code, e.err().message().unwrap_or_default().to_string())
+            }
+            SdkError::TimeoutError(_) => (FaultClass::Timeout, None, "no answer in time".to_string()),
+            other => {
+                let class = match last.map(|x| &x.body_end) {
+                    _ if in_chain::<Fenced>(other) => FaultClass::Internal,
+                    Some(BodyEnd::Failed(_)) => FaultClass::Truncated,
+                    Some(BodyEnd::TooLarge(_)) => FaultClass::TooLarge,
+                    _ if matches!(other, SdkError::DispatchFailure(d) if d.is_timeout()) => FaultClass::Timeout,
+                    _ if names_credentials(other) => FaultClass::Credentials,
+                    _ => FaultClass::Transport,
+                };
+                (class, None, chain(other))
+            }
+        };
+        Fault { class, code: code.map(|c| tame(&c, 80)), message: tame(&message, 400), status, request_id: request_id.map(|r| tame(&r, 80)) }
+    }
+
+    /// The gap that this fault leaves. `NotFound` is an answer, not a gap, and must be handled before; should one arrive here it is a bug.
+    pub fn gap_kind(&self) -> GapKind {
+        match self.class {
+            FaultClass::Denied => GapKind::Denied,
+            FaultClass::Throttled => GapKind::Throttled,
+            FaultClass::Credentials => GapKind::Expired,
+            FaultClass::Truncated => GapKind::Truncated,
+            FaultClass::TooLarge => GapKind::TooLarge,
+            FaultClass::Timeout => GapKind::OutOfTime,
+            FaultClass::Unsupported | FaultClass::Refused => GapKind::Unsupported,
+            FaultClass::Server | FaultClass::Transport | FaultClass::Conflict => GapKind::Transport,
+            FaultClass::NotFound | FaultClass::Internal => GapKind::Internal,
+        }
+    }
+
+    pub fn internal(message: impl Into<String>) -> Fault {
+        Fault { class: FaultClass::Internal, code: None, message: tame(&message.into(), 400), status: None, request_id: None }
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut parts = vec![];
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = next {
+        let text = e.to_string();
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+        next = e.source();
+    }
+    parts.join(": ")
+}
+
+fn in_chain<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = next {
+        if e.is::<T>() {
+            return true;
+        }
+        next = e.source();
+    }
+    false
+}
+
+fn names_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = next {
+        if e.is::<aws_credential_types::provider::error::CredentialsError>() {
+            return true;
+        }
+        next = e.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_for_each_class() {
+        for (code, status, class) in [
+            (Some("ResourceNotFoundException"), Some(404), FaultClass::NotFound),
+            (Some("com.amazonaws#NoSuchEntity"), Some(404), FaultClass::NotFound),
+            (Some("AccessDeniedException"), Some(403), FaultClass::Denied),
+            (Some("TooManyRequestsException"), Some(429), FaultClass::Throttled),
+            (Some("ExpiredTokenException"), Some(400), FaultClass::Credentials),
+            (Some("UnknownOperationException"), Some(404), FaultClass::Unsupported),
+            (Some("PreconditionFailedException"), Some(412), FaultClass::Conflict),
+            (Some("ServiceException"), Some(500), FaultClass::Server),
+            (Some("InvalidParameterValueException"), Some(400), FaultClass::Refused),
+            (None, Some(403), FaultClass::Denied),
+            (None, Some(503), FaultClass::Server),
+            (None, None, FaultClass::Transport),
+        ] {
+            assert_eq!(class_of(code, status), class, "{code:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_text_is_tamed() {
+        assert_eq!(tame("a\u{1b}[31mb\nc\u{202e}d", 80), "a [31mb c d");
+        assert_eq!(tame("abcdef", 4), "abc…");
+    }
+}

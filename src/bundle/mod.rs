@@ -1,0 +1,46 @@
+//! Floor 2: the evidence format. A bundle is a BagIt 1.0 bag (RFC 8493) about one target, built as a directory, handed over as a zip.
+//!
+//! `Draft` (may be added to) → `Sealed` (may not) → `Verified` (was read back and checked as a stranger would). The order is in the types:
+//! there is no way back, and nothing but a `Verified` mints a permit to contain.
+//!
+//! ```text
+//! <case>/<bundle>/                 <account>-<region>-<function>-<UTC basic>-<run ULID>[-containment|-restore]
+//!   bagit.txt  bag-info.txt        tag files of RFC 8493
+//!   manifest-sha256.txt            every file below data/, sorted bytewise
+//!   tagmanifest-sha256.txt         every other file outside seal/ but itself: its digest is the bundle's ROOT
+//!   data/NN-group/…                bodies as AWS sent them (`<n>-<Operation>.<ext>`), each with `<n>-<Operation>.http.json`
+//!   meta/items.jsonl               one line per question asked, each with exactly one status
+//!   meta/coverage.json             what was planned, and what came of it, gaps named
+//!   meta/journal/000001.jsonl …    hash-chained
+//!   meta/README.txt  meta/VERIFY.txt
+//!   seal/statement.json            in-toto Statement v1 over the root digest (signatures come to lie beside it)
+//!   tmp/                           while drafting only; a bag that still has it is unfinished
+//! ```
+//!
+//! Containment and restore write bags of their own (kind `containment`, `restore`) into the same case, each naming the root of the bag before
+//! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
+//!
+//! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `recorder.rs` is the
+//! draft as the tape sees it, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store).
+//!
+//! What it never does: talk to AWS, decide what to collect, print.
+
+pub mod case_journal;
+pub mod chain;
+pub mod documents;
+pub mod draft;
+pub mod journal;
+pub mod manifest;
+mod payload;
+mod recorder;
+pub mod schemas;
+pub mod seal;
+pub mod source;
+mod text;
+pub mod tool;
+pub mod verify;
+pub mod zip_reader;
+mod zip_writer;
+
+#[cfg(test)]
+mod draft_tests;

@@ -1,0 +1,253 @@
+//! The context of one collector: its clients, its parameters, and the only ways to put something into the bundle.
+
+use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+use super::question::{Answer, Question, Reply};
+use super::{Collector, CollectorSpec};
+use crate::aws::fault::{Fault, FaultClass, tame};
+use crate::aws::record::UnitScope;
+use crate::aws::tape::{self, Listening};
+use crate::aws::{Aws, Connector};
+use crate::bundle::documents::StatedTarget;
+use crate::bundle::draft::{Draft, DraftError, NewItem};
+use crate::model::exchange::{BodyEnd, Exchange};
+use crate::model::gap::GapKind;
+use crate::model::id::{ExchangeId, ItemId};
+use crate::model::item::{FileRef, ItemStatus, Sensitivity};
+use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
+use crate::model::path::BundlePath;
+use crate::model::target::Target;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Stop the whole run: evidence can no longer be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum Abort {
+    #[error("could not write evidence into the bundle")]
+    Evidence(#[from] DraftError),
+}
+
+/// What all collectors of one run share.
+pub struct Shared {
+    pub target: Target,
+    pub connector: Connector,
+    pub draft: Arc<Draft>,
+    pub facts: Facts,
+}
+
+pub struct CollectCx<'r> {
+    pub(super) spec: &'static CollectorSpec,
+    pub(super) shared: &'r Shared,
+    pub(super) params: &'r Params,
+    pub(super) aws: Aws,
+}
+
+impl<'r> CollectCx<'r> {
+    pub fn new(collector: &dyn Collector, shared: &'r Shared, params: &'r Params) -> Self {
+        Self::of_spec(collector.spec(), shared, params)
+    }
+
+    fn of_spec(spec: &'static CollectorSpec, shared: &'r Shared, params: &'r Params) -> Self {
+        let aws = shared.connector.unit(UnitScope { unit: spec.id, group: spec.group }, spec.calls, shared.draft.clone());
+        CollectCx { spec, shared, params, aws }
+    }
+
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+    pub(super) fn draft(&self) -> &Draft {
+        &self.shared.draft
+    }
+
+    /// The function as `GetFunction` describes it; asked once per run. `Err` is the fault that the look-up met: record your own gap from it
+    /// with [`CollectCx::gap_from`].
+    pub async fn function(&self) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        self.shared.facts.function(&self.asking_as(&super::configuration::CONFIGURATION)).await
+    }
+
+    /// All versions of the function, `$LATEST` included; asked once per run. What was listed before a failure is kept, and says so.
+    pub async fn versions(&self) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
+        self.shared.facts.versions(&self.asking_as(&super::versions::VERSIONS)).await
+    }
+
+    /// All aliases of the function; asked once per run.
+    pub async fn aliases(&self) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
+        self.shared.facts.aliases(&self.asking_as(&super::aliases::ALIASES)).await
+    }
+
+    /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
+    fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
+        CollectCx::of_spec(spec, self.shared, self.params)
+    }
+
+    /// Now, as AWS's clocks have it: our clock, corrected by what the last answer's `Date` header showed. A window that ends "now" by a
+    /// slow clock of ours would leave out the newest events without a word.
+    pub fn server_now(&self) -> DateTime<Utc> {
+        let now = self.shared.connector.clock().now();
+        now.checked_add_signed(self.shared.facts.skew()).unwrap_or(now)
+    }
+
+    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970.
+    pub fn window(&self, name: &str) -> (DateTime<Utc>, DateTime<Utc>) {
+        let now = self.server_now();
+        let length = TimeDelta::from_std(self.duration(name)).unwrap_or(TimeDelta::MAX);
+        (now.checked_sub_signed(length).unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH), now)
+    }
+
+    pub(super) fn state_target(&self, fact: &FunctionFact) {
+        self.draft().set_stated_target(StatedTarget {
+            arn: self.target().arn(),
+            revision_id: fact.revision_id.clone(),
+            code_sha256: fact.code_sha256.clone(),
+        });
+    }
+
+    /// A parameter of this step, or its default. The playbook's lint has checked form and name, so what cannot be read here falls back.
+    pub fn duration(&self, name: &str) -> Duration {
+        self.params.duration(name).or_else(|| parse_duration(self.default_of(name, ParamKind::Duration))).unwrap_or_default()
+    }
+    pub fn bytes(&self, name: &str) -> u64 {
+        self.params.bytes(name).or_else(|| parse_bytes(self.default_of(name, ParamKind::Bytes))).unwrap_or_default()
+    }
+    pub fn count(&self, name: &str) -> u64 {
+        self.params.count(name).or_else(|| self.default_of(name, ParamKind::Count).parse().ok()).unwrap_or_default()
+    }
+    fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
+        self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)
+    }
+
+    /// Ask one question with one call. The item (answer, absence or gap) is written before this returns.
+    pub async fn ask<O, E, F>(&self, question: Question<'_>, future: F) -> Result<Reply<O>, Abort>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.turn(&question).await;
+        let (result, exchanges) = self.hear(future).await;
+        match result {
+            Ok(output) => {
+                let (status, detail) = unless_unsaved(ItemStatus::Collected, None, exchanges.last());
+                let item = self.draft().add(self.item(&question, status, &exchanges, detail))?;
+                Ok(Reply::Got(Answer { output, item, exchanges: exchanges.iter().map(|x| x.id).collect() }))
+            }
+            Err(e) => {
+                let fault = Fault::of(&e, &exchanges);
+                self.no_answer(&question, &fault, &exchanges)?;
+                Ok(if fault.class == FaultClass::NotFound { Reply::Absent(fault) } else { Reply::Gap(fault) })
+            }
+        }
+    }
+
+    /// Run one call and hear its exchanges.
+    pub(super) async fn hear<F: Future>(&self, future: F) -> (F::Output, Vec<Exchange>) {
+        let (output, exchanges) = tape::listen(Listening::default(), future).await;
+        if let Some(last) = exchanges.last() {
+            self.shared.facts.hear(last);
+        }
+        (output, exchanges)
+    }
+
+    /// Write something computed from other items (a parsed table, a comparison).
+    pub fn derive(&self, subject: &str, name: &str, extension: &str, bytes: &[u8], from: Vec<ItemId>, sensitivity: Sensitivity) -> Result<ItemId, Abort> {
+        let path = BundlePath::below(self.spec.group.dir(), name, extension);
+        let file = self.draft().put(&path, bytes)?;
+        Ok(self.draft().add(NewItem {
+            files: vec![file],
+            derived_from: from,
+            ..self.blank(subject, ItemStatus::Collected, sensitivity)
+        })?)
+    }
+
+    /// The question does not arise for this target; `why` in words.
+    pub fn not_applicable(&self, subject: &str, why: &str) -> Result<ItemId, Abort> {
+        let detail = Some(why.to_string());
+        Ok(self.draft().add(NewItem { detail, ..self.blank(subject, ItemStatus::NotApplicable, Sensitivity::S0) })?)
+    }
+
+    /// A gap that no call of ours left.
+    pub fn gap(&self, kind: GapKind, subject: &str, why: &str) -> Result<ItemId, Abort> {
+        Ok(self.draft().add(NewItem { detail: Some(why.to_string()), ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
+    }
+
+    /// A shared look-up failed, and so this question could not even be put.
+    pub fn gap_from(&self, fault: &Fault, subject: &str) -> Result<ItemId, Abort> {
+        if fault.class == FaultClass::NotFound {
+            return self.not_applicable(subject, "the function does not exist");
+        }
+        self.gap(fault.gap_kind(), subject, &format!("the look-up it depends on failed: {fault}"))
+    }
+
+    /// A shared list is not whole: what was listed has been asked about, the rest is this gap.
+    pub fn gap_of_rest<T>(&self, listed: &Listed<T>, subject: &str) -> Result<(), Abort> {
+        if let Some((kind, why)) = &listed.unfinished {
+            self.gap(*kind, subject, &format!("the list it depends on is not whole: {why}"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn turn(&self, question: &Question<'_>) {
+        let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
+        self.aws.pace().turn(question.call.service, question.call.operation, region).await;
+    }
+
+    /// Record that a question was not answered: absence if AWS says so, else a gap.
+    pub(super) fn no_answer(&self, question: &Question<'_>, fault: &Fault, exchanges: &[Exchange]) -> Result<ItemId, Abort> {
+        if fault.class == FaultClass::NotFound {
+            return Ok(self.draft().add(self.item(question, ItemStatus::NotFound, exchanges, Some(fault.to_string())))?);
+        }
+        let mut item = self.item(question, ItemStatus::Gap(fault.gap_kind()), exchanges, Some(fault.to_string()));
+        item.action = question.call.action.filter(|_| fault.class == FaultClass::Denied).map(str::to_string);
+        Ok(self.draft().add(item)?)
+    }
+
+    pub(super) fn item(&self, question: &Question<'_>, status: ItemStatus, exchanges: &[Exchange], detail: Option<String>) -> NewItem {
+        // A refused attempt's words are on record as its exchange; they are no part of an answer that came later.
+        let answered = matches!(status, ItemStatus::Collected | ItemStatus::Empty);
+        let part_of_it = |x: &&Exchange| !answered || x.status.is_some_and(|s| (200..300).contains(&s)) && x.body_end == BodyEnd::Complete;
+        let files: Vec<FileRef> = exchanges.iter().filter(part_of_it).filter_map(|x| self.draft().file_of(x.id)).collect();
+        let ids: Vec<ExchangeId> = exchanges.iter().map(|x| x.id).collect();
+        NewItem { files, exchanges: ids, detail, ..self.blank(&question.subject, status, question.sensitivity) }
+    }
+
+    fn blank(&self, subject: &str, status: ItemStatus, sensitivity: Sensitivity) -> NewItem {
+        NewItem {
+            group: self.spec.group,
+            collector: self.spec.id.to_string(),
+            subject: subject.to_string(),
+            status,
+            sensitivity,
+            files: vec![],
+            exchanges: vec![],
+            derived_from: vec![],
+            provider_digest: None,
+            detail: None,
+            question: matches!(status, ItemStatus::Gap(_)).then(|| self.spec.answers.to_string()),
+            action: None,
+        }
+    }
+}
+
+/// An answer that we understood but could not write down is no evidence: what would have been collected is then a gap.
+pub(super) fn unless_unsaved<'x>(status: ItemStatus, detail: Option<String>, of: impl IntoIterator<Item = &'x Exchange>) -> (ItemStatus, Option<String>) {
+    for exchange in of {
+        if let BodyEnd::Unsaved(why) = &exchange.body_end {
+            return (ItemStatus::Gap(GapKind::Internal), Some(format!("the answer ({}) came and could not be saved: {}", exchange.id, tame(why, 200))));
+        }
+    }
+    (status, detail)
+}
+
+/// Put questions that do not depend on each other, at most four at once. The first `Abort` ends it.
+pub(super) fn at_once<'f>(questions: impl IntoIterator<Item = BoxFuture<'f, Result<(), Abort>>>) -> BoxFuture<'f, Result<(), Abort>> {
+    // Boxed, so that the iterator's type (closures over references) does not enter the future of whoever awaits it.
+    let questions: Vec<_> = questions.into_iter().collect();
+    stream::iter(questions).buffer_unordered(4).try_collect().boxed()
+}

@@ -1,0 +1,219 @@
+//! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
+//! answer, or the same fault, and records his own gap from it.
+//!
+//! The look-ups are made and recorded as the `configuration`, `versions` and `aliases` collectors', whoever asks first: so a bundle reads the
+//! same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one that collects
+//! `resource-policy` or `event-source-mappings` also holds `versions` and `aliases`.)
+
+use super::aliases::ALIASES;
+use super::configuration::CONFIGURATION;
+use super::cx::{Abort, CollectCx};
+use super::question::{Bound, Pages, PagesEnd, Question, Reply};
+use super::versions::VERSIONS;
+use crate::aws::fault::Fault;
+use crate::clock;
+use crate::model::exchange::Exchange;
+use crate::model::gap::GapKind;
+use crate::model::id::ItemId;
+use crate::model::item::Sensitivity;
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
+use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// What `GetFunction` says of `$LATEST`, as far as later questions need it. Strings are AWS's own and unchecked.
+#[derive(Clone)]
+pub struct FunctionFact {
+    pub item: ItemId,
+    pub revision_id: Option<String>,
+    pub code_sha256: Option<String>,
+    pub code_size: Option<u64>,
+    /// `Zip` or `Image`.
+    pub package_type: Option<String>,
+    /// Presigned, good for ten minutes: a secret. Never shown, hence no `Debug` on this type.
+    pub code_url: Option<String>,
+    pub role_arn: Option<String>,
+    /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
+    pub log_group: Option<String>,
+}
+
+impl FunctionFact {
+    pub(super) fn from_output(item: ItemId, out: &GetFunctionOutput) -> Self {
+        let conf = out.configuration();
+        let own = |s: Option<&str>| s.map(str::to_string);
+        FunctionFact {
+            item,
+            revision_id: own(conf.and_then(|c| c.revision_id())),
+            code_sha256: own(conf.and_then(|c| c.code_sha256())),
+            code_size: conf.and_then(|c| u64::try_from(c.code_size()).ok()),
+            package_type: conf.and_then(|c| c.package_type()).map(|p| p.as_str().to_string()),
+            code_url: own(out.code().and_then(|c| c.location())),
+            role_arn: own(conf.and_then(|c| c.role())),
+            log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
+        }
+    }
+    /// The role's name: the last segment of its ARN (the path before it is not part of the name).
+    pub fn role_name(&self) -> Option<&str> {
+        self.role_arn.as_deref().and_then(|arn| arn.split_once(":role/")).and_then(|(_, path)| path.rsplit('/').next()).filter(|n| !n.is_empty())
+    }
+}
+
+/// One version as `ListVersionsByFunction` lists it.
+#[derive(Clone, Debug)]
+pub struct VersionFact {
+    /// `$LATEST`, or a number.
+    pub version: String,
+    pub revision_id: Option<String>,
+    pub code_sha256: Option<String>,
+    pub code_size: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AliasFact {
+    pub name: String,
+    pub arn: Option<String>,
+    /// The version that it points at (the one with the larger part of the traffic need not be this one).
+    pub version: Option<String>,
+}
+
+/// A list, as far as it could be read.
+#[derive(Debug)]
+pub struct Listed<T> {
+    pub item: ItemId,
+    pub entries: Vec<T>,
+    /// Why there may be entries that are not here.
+    pub unfinished: Option<(GapKind, String)>,
+}
+
+impl Listed<VersionFact> {
+    /// The published versions: all but `$LATEST`.
+    pub fn published(&self) -> impl Iterator<Item = &VersionFact> {
+        self.entries.iter().filter(|v| !v.version.starts_with("$LATEST"))
+    }
+}
+
+fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
+    let unfinished = match pages.end {
+        PagesEnd::Complete => None,
+        PagesEnd::Stopped(kind, why) => Some((kind, why)),
+        PagesEnd::Failed(fault) if pages.read == 0 => return Err(fault),
+        PagesEnd::Failed(fault) => Some((fault.gap_kind(), fault.to_string())),
+    };
+    Ok(Arc::new(Listed { item: pages.item, entries, unfinished }))
+}
+
+#[derive(Default)]
+pub struct Facts {
+    function: OnceCell<Result<Arc<FunctionFact>, Fault>>,
+    versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
+    aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
+    skew: Mutex<TimeDelta>,
+}
+
+impl Facts {
+    /// `cx` must be the context of the `configuration` unit (see the module's words).
+    pub(super) async fn function(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        self.function
+            .get_or_try_init(|| async {
+                let question = Question::new(&CONFIGURATION.calls[0], "configuration and code location of $LATEST").sensitivity(Sensitivity::S3);
+                let future = cx.aws().lambda().get_function().function_name(&cx.target().function).send();
+                Ok(match cx.ask(question, future).await? {
+                    Reply::Got(answer) => {
+                        let fact = FunctionFact::from_output(answer.item, &answer.output);
+                        cx.state_target(&fact);
+                        Ok(Arc::new(fact))
+                    }
+                    Reply::Absent(fault) | Reply::Gap(fault) => Err(fault),
+                })
+            })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `versions` unit.
+    pub(super) async fn versions(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
+        self.versions
+            .get_or_try_init(|| async {
+                let mut entries = vec![];
+                // The list holds the environment of every version.
+                let question = Question::new(&VERSIONS.calls[0], "list of versions").sensitivity(Sensitivity::S3);
+                let call = || cx.aws().lambda().list_versions_by_function().function_name(&cx.target().function);
+                let pages = cx
+                    .ask_all(
+                        question,
+                        Bound::default(),
+                        |marker| call().set_marker(marker).send(),
+                        |out: &ListVersionsByFunctionOutput| out.next_marker().map(str::to_string),
+                        |out| {
+                            entries.extend(out.versions().iter().filter_map(|v| {
+                                Some(VersionFact {
+                                    version: v.version()?.to_string(),
+                                    revision_id: v.revision_id().map(str::to_string),
+                                    code_sha256: v.code_sha256().map(str::to_string),
+                                    code_size: u64::try_from(v.code_size()).ok(),
+                                })
+                            }));
+                            out.versions().len()
+                        },
+                    )
+                    .await?;
+                Ok(listed(pages, entries))
+            })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `aliases` unit.
+    pub(super) async fn aliases(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
+        self.aliases
+            .get_or_try_init(|| async {
+                let mut entries = vec![];
+                let question = Question::new(&ALIASES.calls[0], "list of aliases with their routing");
+                let call = || cx.aws().lambda().list_aliases().function_name(&cx.target().function);
+                let pages = cx
+                    .ask_all(
+                        question,
+                        Bound::default(),
+                        |marker| call().set_marker(marker).send(),
+                        |out: &ListAliasesOutput| out.next_marker().map(str::to_string),
+                        |out| {
+                            entries.extend(out.aliases().iter().filter_map(|a| {
+                                Some(AliasFact {
+                                    name: a.name()?.to_string(),
+                                    arn: a.alias_arn().map(str::to_string),
+                                    version: a.function_version().map(str::to_string),
+                                })
+                            }));
+                            out.aliases().len()
+                        },
+                    )
+                    .await?;
+                Ok(listed(pages, entries))
+            })
+            .await
+            .cloned()
+    }
+
+    /// Note how far AWS's clock is from ours, from an answer that just came.
+    pub(super) fn hear(&self, exchange: &Exchange) {
+        if let Some((skew, _)) = measured_skew(exchange) {
+            // `Date` is cut to whole seconds: less than two say nothing.
+            let skew = if skew.abs() < TimeDelta::seconds(2) { TimeDelta::zero() } else { skew };
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
+        }
+    }
+
+    /// Server time minus local time by the last answer; zero when none bore a date.
+    pub(super) fn skew(&self) -> TimeDelta {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Server minus local time, and the round trip, from one exchange.
+pub(super) fn measured_skew(exchange: &Exchange) -> Option<(TimeDelta, u64)> {
+    let sent = DateTime::parse_from_rfc3339(&exchange.sent).ok()?.with_timezone(&Utc);
+    let received = sent.checked_add_signed(TimeDelta::try_milliseconds(i64::try_from(exchange.took_ms).ok()?)?)?;
+    Some((clock::skew(exchange.server_date.as_deref()?, sent, received)?, exchange.took_ms))
+}

@@ -1,0 +1,153 @@
+//! Floor 3, changing: one file per action, one line in [`ACTIONS`].
+//!
+//! An action never writes an undo. It says how to find, read and set *cells* (independently writable pieces of remote state); the engine
+//! journals the before-state durably ahead of every write, and restores from the journal alone by setting the cells to it again.
+
+mod cx;
+pub mod permit;
+mod role;
+
+mod detach_permissions;
+mod freeze_concurrency;
+mod quarantine_role;
+
+pub use cx::ActCx;
+pub use permit::ContainPermit;
+
+use crate::aws::fault::Fault;
+use crate::model::call::{Access, Call};
+use crate::model::id::CellId;
+use crate::model::params::Param;
+use crate::model::restorable::Restorable;
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Debug;
+
+#[derive(Debug)]
+pub struct ActionSpec {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub stops: &'static str,
+    pub does_not_stop: &'static str,
+    pub side_effects: &'static str,
+    /// How it is put back, in the responder's words.
+    pub restore: &'static str,
+    pub calls: &'static [Call],
+    pub params: &'static [Param],
+    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted last.
+    pub restore_rank: u8,
+}
+
+impl ActionSpec {
+    /// Its cells lie in no Region: all that it writes is global.
+    pub fn is_global(&self) -> bool {
+        self.calls.iter().filter(|c| c.access == Access::Write).all(|c| c.service.is_global())
+    }
+}
+
+/// A piece of remote state that one write changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    pub id: CellId,
+    /// In words: `reserved concurrency of payments-export`.
+    pub label: String,
+    /// What `contained` needs besides the before-state, as found by `cells` (a role id, a scope). Shown in reports; the journal holds what
+    /// follows from it, the after-state.
+    pub facts: Value,
+}
+
+/// What a cell reads as.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading<S> {
+    Settled(S),
+    /// AWS is still changing it (a mapping that is `Disabling`): read again.
+    Moving,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ActError {
+    /// AWS did not do or say what was asked.
+    #[error("{doing} failed")]
+    Call {
+        doing: String,
+        /// The IAM action, to name in a hint when it was denied.
+        action: Option<&'static str>,
+        #[source]
+        source: Fault,
+    },
+    /// A state in the journal is not of this action's form.
+    #[error("the recorded state of {cell} cannot be read")]
+    State { cell: String, why: String },
+    /// The action does not apply, or may not be done; says why and what would lift it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+#[async_trait]
+pub trait Action: Send + Sync {
+    type State: Serialize + DeserializeOwned + PartialEq + Clone + Debug + Send + Sync;
+    fn spec(&self) -> &'static ActionSpec;
+    /// Read-only: what would be touched.
+    async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError>;
+    /// Must work from the id alone: restore has nothing else.
+    async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Self::State>, ActError>;
+    /// Pure. Fails only for a cell that `cells` did not make.
+    fn contained(&self, cell: &Cell, before: &Self::State) -> Result<Self::State, ActError>;
+    /// Pure; asked before anything changes.
+    fn restorable(&self, before: &Self::State) -> Restorable;
+    /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
+    async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Self::State, permit: &ContainPermit) -> Result<(), ActError>;
+}
+
+/// [`Action`] with its state erased to JSON: what registry, journal and saga speak.
+#[async_trait]
+pub trait DynAction: Send + Sync {
+    fn spec(&self) -> &'static ActionSpec;
+    async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError>;
+    async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Value>, ActError>;
+    fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError>;
+    fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError>;
+    async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
+}
+
+fn erased<S: Serialize>(cell: &CellId, state: &S) -> Result<Value, ActError> {
+    serde_json::to_value(state).map_err(|e| ActError::State { cell: cell.to_string(), why: e.to_string() })
+}
+fn typed<S: DeserializeOwned>(cell: &CellId, state: &Value) -> Result<S, ActError> {
+    serde_json::from_value(state.clone()).map_err(|e| ActError::State { cell: cell.to_string(), why: e.to_string() })
+}
+
+#[async_trait]
+impl<A: Action> DynAction for A {
+    fn spec(&self) -> &'static ActionSpec {
+        Action::spec(self)
+    }
+    async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
+        Action::cells(self, cx).await
+    }
+    async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Value>, ActError> {
+        Ok(match Action::read(self, cx, cell).await? {
+            Reading::Settled(state) => Reading::Settled(erased(cell, &state)?),
+            Reading::Moving => Reading::Moving,
+        })
+    }
+    fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError> {
+        erased(&cell.id, &Action::contained(self, cell, &typed(&cell.id, before)?)?)
+    }
+    fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError> {
+        Ok(Action::restorable(self, &typed(cell, before)?))
+    }
+    async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
+        Action::set(self, cx, cell, &typed(cell, to)?, permit).await
+    }
+}
+
+/// All actions, in the order in which a playbook should use them.
+pub static ACTIONS: &[&dyn DynAction] =
+    &[&freeze_concurrency::FreezeConcurrency, &quarantine_role::QuarantineRole, &detach_permissions::DetachPermissions];
+
+pub fn find(id: &str) -> Option<&'static dyn DynAction> {
+    ACTIONS.iter().copied().find(|a| a.spec().id == id)
+}

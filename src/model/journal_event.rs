@@ -1,0 +1,119 @@
+//! Every kind of line that a journal may hold. The bundle's journal tells how evidence was acquired; the case journal tells what was
+//! changed in AWS and put back. Both are chained the same way, and can be checked with `jq` and `sha256sum` alone.
+
+use super::digest::Sha256;
+use super::gap::GapKind;
+use super::id::{CellId, ExchangeId, ItemId, RunId};
+use super::item::ItemStatus;
+use super::restorable::Restorable;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One journal line, written as canonical JSON (RFC 8785) and a newline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalLine {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// Counts from 1, without holes, over all segments.
+    pub seq: u64,
+    /// SHA-256 of the line before, without its newline; 64 zeros on the first.
+    pub prev: Sha256,
+    /// Wall clock, UTC, RFC 3339 with milliseconds.
+    pub t: String,
+    /// Monotonic nanoseconds since the process began: orders lines where the wall clock jumped.
+    pub mono_ns: u64,
+    /// Who acted: the caller identity's ARN once it is known.
+    pub actor: String,
+    #[serde(flatten)]
+    pub event: JournalEvent,
+}
+
+/// Why a change was allowed before (or without) verified evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum PermitRecord {
+    /// A verified bundle: its name and root digest.
+    Evidence { bundle: String, root: Sha256 },
+    /// Somebody's word, written down before the first write.
+    Override { who: String, why: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "ev")]
+pub enum JournalEvent {
+    // ── a bundle's life ──
+    BundleOpen { case: String, run: RunId, bundle: String, target: String, tool: String, operator: String },
+    /// Our clock beside the server's: `skew_ms` = server − local, known to half a round trip and the one second of `Date`.
+    Clock { server_date: String, skew_ms: i64, rtt_ms: u64 },
+    Plan { playbook: String, sha256: Sha256 },
+    /// An exchange ended. The whole record lies in its `.http.json`.
+    Req {
+        exchange: ExchangeId,
+        unit: String,
+        operation: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        status: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        request_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sha256: Option<Sha256>,
+    },
+    ItemStored { item: ItemId, subject: String, status: ItemStatus },
+    Gap { item: ItemId, kind: GapKind, subject: String },
+    /// The run was interrupted; what follows is draining.
+    Interrupted { by: String },
+    Seal { items: u64, gaps: u64, finished: bool },
+
+    // ── a case's life ──
+    CaseOpen { case: String, run: RunId, tool: String, operator: String },
+    /// A bundle of this case was sealed and read back as a stranger would.
+    Sealed { run: RunId, bundle: String, root: Sha256 },
+    RunStarted { run: RunId, playbook: String, plan_sha256: Sha256, target: String },
+    RunEnded { run: RunId, outcome: String },
+    /// Durable before the write: how to put the cell back.
+    Intent { run: RunId, cell: CellId, target: String, before: Value, after: Value, restorable: Restorable, permit: PermitRecord },
+    /// The cell already was as containment would make it: nothing written, yet it counts as a hold of this case.
+    AlreadyContained { run: RunId, cell: CellId, target: String, state: Value },
+    Applied { run: RunId, cell: CellId },
+    /// The write failed; it may have landed all the same.
+    ApplyFailed { run: RunId, cell: CellId, error: String },
+    /// What the cell read as after the write.
+    ReadBack { run: RunId, cell: CellId, state: Value, holds: bool },
+    RestoreIntent { run: RunId, cell: CellId, from: Value, to: Value },
+    /// The cell reads as it did before; `wrote` tells whether that took a write.
+    Restored { run: RunId, cell: CellId, wrote: bool },
+    RestoreFailed { run: RunId, cell: CellId, error: String },
+    /// The cell is neither as we left it nor as it was: somebody else's change, left alone.
+    Drift { run: RunId, cell: CellId, expected: Value, found: Value },
+    /// Somebody named the drifted cell and had it set to the recorded state all the same.
+    DriftOverruled { run: RunId, cell: CellId, who: String },
+    /// Another case holds the cell, so it was left contained.
+    HeldElsewhere { run: RunId, cell: CellId, case: String },
+}
+
+impl JournalEvent {
+    /// The run that the line belongs to; lines of a bundle's own journal name it once, when the bundle is opened.
+    pub fn run(&self) -> Option<&RunId> {
+        use JournalEvent as E;
+        match self {
+            E::BundleOpen { run, .. }
+            | E::CaseOpen { run, .. }
+            | E::Sealed { run, .. }
+            | E::RunStarted { run, .. }
+            | E::RunEnded { run, .. }
+            | E::Intent { run, .. }
+            | E::AlreadyContained { run, .. }
+            | E::Applied { run, .. }
+            | E::ApplyFailed { run, .. }
+            | E::ReadBack { run, .. }
+            | E::RestoreIntent { run, .. }
+            | E::Restored { run, .. }
+            | E::RestoreFailed { run, .. }
+            | E::Drift { run, .. }
+            | E::DriftOverruled { run, .. }
+            | E::HeldElsewhere { run, .. } => Some(run),
+            E::Clock { .. } | E::Plan { .. } | E::Req { .. } | E::ItemStored { .. } | E::Gap { .. } | E::Interrupted { .. } | E::Seal { .. } => None,
+        }
+    }
+}

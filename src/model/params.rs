@@ -1,0 +1,124 @@
+//! Parameters of a playbook step: what a unit takes, and what a step gave.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The kind of value that a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// `90s`, `15m`, `24h`, `7d`.
+    Duration,
+    /// `500000`, `64KiB`, `16MiB`, `2GiB`.
+    Bytes,
+    Count,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+/// A parameter that a playbook step may set under `with:`.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    pub name: &'static str,
+    pub kind: ParamKind,
+    pub default: &'static str,
+    pub doc: &'static str,
+}
+
+impl ParamKind {
+    /// What is wrong with `value`, in words; `None` when nothing is.
+    pub fn objection(self, value: &Value) -> Option<String> {
+        let text = plain(value);
+        let ok = match self {
+            ParamKind::Duration => text.as_deref().and_then(parse_duration).is_some(),
+            ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
+            ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
+            ParamKind::Word(words) => text.as_deref().is_some_and(|t| words.contains(&t)),
+        };
+        (!ok).then(|| match self {
+            ParamKind::Duration => "a duration is wanted, like 90s, 15m, 24h or 7d".to_string(),
+            ParamKind::Bytes => "a size is wanted, like 500000, 64KiB, 16MiB or 2GiB".to_string(),
+            ParamKind::Count => "a whole number is wanted".to_string(),
+            ParamKind::Word(words) => format!("one of these words is wanted: {}", words.join(", ")),
+        })
+    }
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(s) => Some(s.clone()),
+        Value::Number(n) => Some(n.to_string()),
+        Value::Bool(b) => Some(b.to_string()),
+        _ => None,
+    }
+}
+
+/// What a step gave under `with:`. Checked against the unit's parameters when the playbook is read, so that getters need not complain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Params(pub BTreeMap<String, Value>);
+
+impl Params {
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).and_then(plain)
+    }
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        parse_duration(&self.text(name)?)
+    }
+    pub fn bytes(&self, name: &str) -> Option<u64> {
+        parse_bytes(&self.text(name)?)
+    }
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// `90s`, `15m`, `24h`, `7d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (n, unit) = number_and_unit(text)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    n.checked_mul(seconds).map(Duration::from_secs)
+}
+
+/// `500000`, `64KiB`, `16MiB`, `2GiB`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let (n, unit) = number_and_unit(text)?;
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return None,
+    };
+    n.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        assert_eq!(parse_duration("24h"), Some(Duration::from_secs(86_400)));
+        assert_eq!(parse_bytes("64KiB"), Some(65_536));
+        for bad in ["", "h", "1w", "-1s", "1 h", "99999999999999999999d", "18446744073709551615d"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+        assert_eq!(parse_bytes("1KB"), None);
+        assert!(ParamKind::Word(&["on", "off"]).objection(&Value::from("maybe")).unwrap().contains("on, off"));
+        assert!(ParamKind::Count.objection(&Value::from(3)).is_none());
+    }
+}
