@@ -165,9 +165,9 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     Ok(Told { failures: story.failures, checks: story.checks, bundles, kept })
 }
 
-/// Play the thief: ask the suspect for the credentials in its environment.
+/// Play the thief: ask the backdoored version for the credentials in its environment.
 async fn steal(aws: &SeedClients) -> Result<Keys, SeedError> {
-    let answer = incident::function::invoke(aws, None, &json!({"drill": "whoami"})).await?;
+    let answer = incident::function::invoke(aws, Some(names::BAD_VERSION), &json!({"drill": "whoami"})).await?;
     let text = |name: &str| answer[name].as_str().map(str::to_string);
     match (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")) {
         (Some(access_key_id), Some(secret_access_key)) => Ok(Keys { access_key_id, secret_access_key, session_token: text("AWS_SESSION_TOKEN") }),
