@@ -14,6 +14,11 @@
 //! Start reading at `engine::run`; to add something, at the module's own words.
 
 pub mod aws;
+pub mod cli;
+pub mod plan;
+pub mod playbook;
+pub mod handler;
+pub mod intake;
 pub mod bundle;
 pub mod clock;
 pub mod collect;
