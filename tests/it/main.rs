@@ -1,1 +1,5 @@
+//! The one integration binary.
 
+mod bundle;
+mod schemas;
+mod support;
