@@ -1,4 +1,5 @@
 //! What several test modules share.
 
+pub mod cells;
 pub mod tools;
 pub mod wire;
