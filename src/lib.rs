@@ -17,12 +17,15 @@
 
 pub mod aws;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod contain;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod engine;
+pub mod handler;
+pub mod intake;
 pub mod model;
 pub mod plan;
 pub mod playbook;

@@ -42,11 +42,11 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedPhase {
     pub phase: PhaseKind,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub on_failure: Option<OnFailure>,
+    /// What a failing step does to the steps before it; of meaning in a contain phase only.
+    pub on_failure: OnFailure,
     /// Why containment may begin before the evidence is verified.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none", default)]
-    pub overrides: Option<String>,
+    pub override_reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub steps: Vec<PlannedStep>,
     /// Units that the playbook names and leaves off.
@@ -79,9 +79,6 @@ pub enum What {
         does_not_stop: String,
         side_effects: String,
         restore: String,
-        /// What the playbook's author accepts to lose on restore.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        accepts: Option<String>,
     },
 }
 
@@ -151,13 +148,19 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
     if phase.phase == PhaseKind::Collect {
         for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
             if !steps.iter().any(|s| s.unit == unit) {
-                steps.push(Step { unit, params: Params::default(), enabled: true, accepts: None, at: phase.at });
+                steps.push(Step { unit, params: Params::default(), enabled: true, at: phase.at });
             }
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
         steps.sort_by_key(|s| registry.rank(s.unit));
     }
-    PlannedPhase { phase: phase.phase, on_failure: phase.on_failure, overrides: phase.overrides.clone(), steps: steps.iter().map(step).collect(), off }
+    PlannedPhase {
+        phase: phase.phase,
+        on_failure: phase.on_failure.unwrap_or_default(),
+        override_reason: phase.overrides.clone(),
+        steps: steps.iter().map(step).collect(),
+        off,
+    }
 }
 
 fn step(step: &Step) -> PlannedStep {
@@ -169,7 +172,6 @@ fn step(step: &Step) -> PlannedStep {
             does_not_stop: spec.does_not_stop.to_string(),
             side_effects: spec.side_effects.to_string(),
             restore: spec.restore.to_string(),
-            accepts: step.accepts.clone(),
         },
     };
     let mut params = step.params.clone();

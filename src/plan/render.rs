@@ -2,7 +2,7 @@
 
 use super::{Plan, PlannedPhase, PlannedStep, Policy, What};
 use crate::model::call::Access;
-use crate::playbook::PhaseKind;
+use crate::playbook::{OnFailure, PhaseKind};
 use std::fmt;
 
 const WIDTH: usize = 110;
@@ -27,20 +27,18 @@ impl Plan {
         ];
         for (i, phase) in self.phases.iter().enumerate() {
             out.push(String::new());
-            say(&mut out, "", &format!("{}. {}: {}", i + 1, phase.phase, about(phase)));
-            if let Some(why) = &phase.overrides {
-                say(&mut out, "   ", &format!("before the evidence is verified, because: {why}"));
-            }
-            for step in &phase.steps {
-                out.push(String::new());
-                step_lines(&mut out, step);
-            }
-            if !phase.off.is_empty() {
-                out.push(String::new());
-                say(&mut out, "   ", &format!("off in this playbook: {} (`enabled: true` turns it on)", phase.off.join(", ")));
-            }
+            phase_lines(&mut out, i + 1, phase);
         }
         out.extend(self.permission_lines());
+        out
+    }
+
+    /// What would be changed, and nothing else: to be read before answering yes.
+    pub fn containment_lines(&self) -> Vec<String> {
+        let mut out = vec![];
+        for (i, phase) in self.phases.iter().enumerate().filter(|(_, p)| p.phase == PhaseKind::Contain) {
+            phase_lines(&mut out, i + 1, phase);
+        }
         out
     }
 
@@ -61,15 +59,30 @@ impl Plan {
     }
 }
 
+fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
+    say(out, "", &format!("{number}. {}: {}", phase.phase, about(phase)));
+    if let Some(why) = &phase.override_reason {
+        say(out, "   ", &format!("before the evidence is verified, because: {why}"));
+    }
+    for step in &phase.steps {
+        out.push(String::new());
+        step_lines(out, step);
+    }
+    if !phase.off.is_empty() {
+        out.push(String::new());
+        say(out, "   ", &format!("off in this playbook: {} (`enabled: true` turns it on)", phase.off.join(", ")));
+    }
+}
+
 fn about(phase: &PlannedPhase) -> String {
     match phase.phase {
         PhaseKind::Collect => "only reads; what cannot be read becomes a gap, and the run goes on".to_string(),
         PhaseKind::Seal => "close the bundle; from here on nothing can be added (no calls)".to_string(),
         PhaseKind::Verify => "read the sealed bundle back and check it as a stranger would (no calls)".to_string(),
         PhaseKind::Contain => {
-            let how = match phase.on_failure.unwrap_or_default() {
-                crate::playbook::OnFailure::Hold => "if a step fails, what holds is kept and the rest is tried",
-                crate::playbook::OnFailure::Unwind => "if a step fails, everything this run has changed is restored",
+            let how = match phase.on_failure {
+                OnFailure::Hold => "if a step fails, what holds is kept and the rest is tried",
+                OnFailure::Unwind => "if a step fails, everything this run has changed is restored",
             };
             format!("CHANGES AWS; what was there is journalled ahead of every write; {how}")
         }
@@ -82,12 +95,9 @@ fn step_lines(out: &mut Vec<String>, step: &PlannedStep) {
     say(out, "   ", &format!("{}: {}{given}", step.unit, step.title));
     match &step.what {
         What::Collector { answers, .. } => say(out, "       ", answers),
-        What::Action { stops, does_not_stop, side_effects, restore, accepts } => {
+        What::Action { stops, does_not_stop, side_effects, restore } => {
             for (label, text) in [("stops", stops), ("does not stop", does_not_stop), ("side effects", side_effects), ("restore", restore)] {
                 say_after(out, &format!("       {label:<14}"), text);
-            }
-            if let Some(accepts) = accepts {
-                say_after(out, &format!("       {:<14}", "accepted"), accepts);
             }
         }
     }

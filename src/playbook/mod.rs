@@ -88,9 +88,6 @@ pub struct Step {
     pub params: Params,
     /// A step that is off is kept, so that the dry run can say what is not done.
     pub enabled: bool,
-    /// In the author's words: what may be lost on restore, and that this is accepted. Contain steps only.
-    #[serde(rename = "accept", skip_serializing_if = "Option::is_none")]
-    pub accepts: Option<String>,
     #[serde(skip)]
     pub at: Pos,
 }

@@ -42,7 +42,6 @@ phases:
     on-failure: unwind
     steps:
       - use: quarantine-role
-        accept: nothing is lost
       - use: freeze-concurrency
         enabled: false
 ";
