@@ -6,3 +6,4 @@ pub mod clock;
 pub mod model;
 pub mod collect;
 pub mod contain;
+pub mod store;

@@ -22,5 +22,8 @@
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
+pub mod case_journal;
+pub mod chain;
 pub mod documents;
 pub mod draft;
+pub mod journal;
