@@ -7,3 +7,5 @@ pub mod model;
 pub mod collect;
 pub mod contain;
 pub mod store;
+pub mod engine;
+pub mod intake;

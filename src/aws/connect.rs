@@ -55,6 +55,11 @@ impl ConnectError {
     }
 }
 
+/// The one HTTP client that all clients of a connector share.
+pub(super) fn https() -> SharedHttpClient {
+    HttpBuilder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+}
+
 /// Who we are, as STS says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -75,8 +80,7 @@ pub struct Connector {
 impl Connector {
     /// Load the standard configuration. No call is made, except to a credential provider when one is needed later.
     pub async fn load(options: &ConnectOptions, clock: Arc<dyn Clock>) -> Result<Connector, ConnectError> {
-        let http = HttpBuilder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https();
-        Self::load_with(options, clock, http).await
+        Self::load_with(options, clock, https()).await
     }
 
     /// The same over a given HTTP client: for scripted wires.
@@ -107,7 +111,11 @@ impl Connector {
         }
         let conf = loader.load().await;
         let region = conf.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)?;
-        Ok(Connector { conf, pace: Arc::new(Pace::new(clock.clone())), clock, region })
+        Ok(Connector::assemble(conf, region, clock))
+    }
+
+    pub(super) fn assemble(conf: SdkConfig, region: String, clock: Arc<dyn Clock>) -> Connector {
+        Connector { conf, pace: Arc::new(Pace::new(clock.clone())), clock, region }
     }
 
     pub fn region(&self) -> &str {

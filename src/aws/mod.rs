@@ -10,6 +10,7 @@ pub mod fault;
 pub mod fence;
 pub mod fetch;
 pub mod pace;
+pub mod plain;
 pub mod raw;
 pub mod record;
 pub mod tape;

@@ -1,0 +1,99 @@
+//! Before a run: who are we, and is there such a function? Both answers are needed to make a plan, and asking now is what lets the error be
+//! clear. The exchanges go into the bundle's plan group later, so that every call we made is in evidence.
+
+use crate::aws::connect::{ConnectError, Connector, Identity};
+use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::record::{HeadRecorder, UnitScope};
+use crate::aws::tape::{self, Listening};
+use crate::model::call::{Call, Scope, Service};
+use crate::model::exchange::Exchange;
+use crate::model::item::Group;
+use crate::model::target::{Target, TargetError, TargetSpec};
+use futures_util::stream::{self, StreamExt as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub static PREFLIGHT_CALLS: &[Call] = &[
+    Call::free(Service::Sts, "GetCallerIdentity"),
+    Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function),
+];
+
+/// Regions that are enabled in every account of the commercial partition (AWS General Reference, "Regions"): where a function of the same
+/// name is looked for when there is none in the Region asked.
+const REGIONS: [&str; 17] = [
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1",
+    "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "sa-east-1",
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    #[error("could not connect to AWS")]
+    Connect(#[from] ConnectError),
+    #[error("the target does not fit the credentials")]
+    Target(#[from] TargetError),
+    #[error("there is no function `{function}` in {region} of account {account}")]
+    NoSuchFunction { function: String, region: String, account: String, elsewhere: Vec<String> },
+}
+
+impl PreflightError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            PreflightError::Connect(e) => Some(e.hint().to_string()),
+            PreflightError::Target(_) => None,
+            PreflightError::NoSuchFunction { elsewhere, .. } if elsewhere.is_empty() => {
+                Some("check the name, the account (--profile) and the Region (--region); no default Region of this account has a function of that name".into())
+            }
+            PreflightError::NoSuchFunction { elsewhere, function, .. } => {
+                Some(format!("a function `{function}` exists in {}: pass --region", elsewhere.join(", ")))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Preflight {
+    pub identity: Identity,
+    pub target: Target,
+    /// Every attempt made so far, without bodies.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// Find out who we are and that the target exists. A denied look-up of the function is no error here: the run will record it as a gap.
+pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Preflight, PreflightError> {
+    let recorder = Arc::new(HeadRecorder::default());
+    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT_CALLS, recorder.clone());
+    let identity = connector.identity(&aws).await?;
+    let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
+    let future = aws.lambda().get_function_configuration().function_name(&target.function).send();
+    let (answer, exchanges) = tape::listen(Listening::default(), future).await;
+    if let Err(e) = answer
+        && Fault::of(&e, &exchanges).class == FaultClass::NotFound
+    {
+        let elsewhere = elsewhere(&aws, &target).await;
+        return Err(PreflightError::NoSuchFunction { function: target.function, region: target.region, account: target.account, elsewhere });
+    }
+    Ok(Preflight { identity, target, exchanges: recorder.taken() })
+}
+
+/// Who we are, for commands that need no function (restore).
+pub async fn identify(connector: &Connector) -> Result<Identity, PreflightError> {
+    let recorder = Arc::new(HeadRecorder::default());
+    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT_CALLS, recorder);
+    Ok(connector.identity(&aws).await?)
+}
+
+/// Other Regions that have a function of this name. One quick question each, and no more than a few seconds in all.
+async fn elsewhere(aws: &crate::aws::Aws, target: &Target) -> Vec<String> {
+    if target.partition != "aws" {
+        return vec![];
+    }
+    let asked = stream::iter(REGIONS.into_iter().filter(|r| *r != target.region))
+        .map(|region| async move {
+            let found = aws.lambda_in(region).get_function_configuration().function_name(&target.function).send().await.is_ok();
+            found.then(|| region.to_string())
+        })
+        .buffer_unordered(8)
+        .filter_map(std::future::ready)
+        .collect::<Vec<_>>();
+    tokio::time::timeout(Duration::from_secs(6), asked).await.unwrap_or_default()
+}
