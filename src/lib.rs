@@ -8,4 +8,5 @@ pub mod collect;
 pub mod contain;
 pub mod store;
 pub mod engine;
+pub mod handler;
 pub mod intake;
