@@ -61,15 +61,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when slept on, by a second: for tests and for nothing else.
+/// A clock that moves only when slept on: for tests and for nothing else.
 #[derive(Debug)]
 pub struct FakeClock {
+    began: DateTime<Utc>,
     now: Mutex<DateTime<Utc>>,
 }
 
 impl FakeClock {
     pub fn at(rfc3339: &str) -> Option<Self> {
-        Some(FakeClock { now: Mutex::new(DateTime::parse_from_rfc3339(rfc3339).ok()?.with_timezone(&Utc)) })
+        let began = DateTime::parse_from_rfc3339(rfc3339).ok()?.with_timezone(&Utc);
+        Some(FakeClock { began, now: Mutex::new(began) })
     }
 }
 
@@ -79,7 +81,7 @@ impl Clock for FakeClock {
         *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
     fn monotonic_ns(&self) -> u64 {
-        0
+        (self.now() - self.began).num_nanoseconds().and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
     }
     async fn sleep(&self, how_long: Duration) {
         *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += how_long;

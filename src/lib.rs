@@ -1,12 +1,27 @@
-//! freezeframe: incident-response forensics for AWS Lambda.
+//! freezeframe: incident-response forensics for AWS Lambda. One engine, two faces.
+//!
+//! The floors, from the ground up; a file may use its own module and lower floors, and a test (`tests/it/floors.rs`) keeps it so:
+//!
+//! | floor | modules | what they are |
+//! |---|---|---|
+//! | 0 words | [`model`] | plain data, and the glossary |
+//! | 1 doors | [`aws`], [`store`], [`clock`], [`intake`] | the only ways to the outside |
+//! | 2 format | [`bundle`] | Draft → Sealed → Verified |
+//! | 3 units | [`collect`], [`contain`] | what is read, what is changed: one file each |
+//! | 6 action | [`engine`] | it happens |
+//! | 7 faces | [`handler`], [`drill`] | the automatic one; practise |
+//!
+//! Start reading at `engine::run`; to add something, at the module's own words.
 
 pub mod aws;
 pub mod bundle;
 pub mod clock;
-pub mod model;
 pub mod collect;
 pub mod contain;
-pub mod store;
+#[cfg(feature = "drill")]
+pub mod drill;
 pub mod engine;
 pub mod handler;
 pub mod intake;
+pub mod model;
+pub mod store;

@@ -109,13 +109,21 @@ impl Connector {
         if let Ok(name) = AppName::new(name) {
             loader = loader.app_name(name);
         }
-        let conf = loader.load().await;
+        Self::from_conf(loader.load().await, clock)
+    }
+
+    /// From a configuration that is complete already: for tests, whose credentials must not come from the environment.
+    pub fn from_conf(conf: SdkConfig, clock: Arc<dyn Clock>) -> Result<Connector, ConnectError> {
         let region = conf.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)?;
         Ok(Connector::assemble(conf, region, clock))
     }
 
     pub(super) fn assemble(conf: SdkConfig, region: String, clock: Arc<dyn Clock>) -> Connector {
         Connector { conf, pace: Arc::new(Pace::new(clock.clone())), clock, region }
+    }
+
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
     }
 
     pub fn region(&self) -> &str {

@@ -58,31 +58,18 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::FakeClock;
 
-    #[tokio::test(start_paused = true)]
-    async fn cloudtrail_keeps_its_interval() {
-        #[derive(Debug)]
-        struct Paused(tokio::time::Instant, SystemClock);
-        #[async_trait::async_trait]
-        impl Clock for Paused {
-            fn now(&self) -> chrono::DateTime<chrono::Utc> {
-                self.1.now()
-            }
-            fn monotonic_ns(&self) -> u64 {
-                self.0.elapsed().as_nanos() as u64
-            }
-            async fn sleep(&self, d: Duration) {
-                tokio::time::sleep(d).await;
-            }
-        }
-        let pace = Pace::new(Arc::new(Paused(tokio::time::Instant::now(), SystemClock::new())));
-        let began = tokio::time::Instant::now();
+    #[tokio::test]
+    async fn cloudtrail_keeps_its_interval_in_each_region() {
+        let clock = Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap());
+        let pace = Pace::new(clock.clone());
         for _ in 0..4 {
             pace.turn(Service::Cloudtrail, "LookupEvents", "eu-west-1").await;
         }
-        assert!(began.elapsed() >= Duration::from_millis(1990), "{:?}", began.elapsed());
-        pace.turn(Service::Cloudtrail, "LookupEvents", "us-east-1").await; // another Region, another bucket
-        assert!(began.elapsed() < Duration::from_millis(2100));
+        // The first goes at once, three more at 1.5/s.
+        assert_eq!(clock.monotonic_ns() / 1_000_000, 1999, "three intervals of 666 ms");
+        pace.turn(Service::Cloudtrail, "LookupEvents", "us-east-1").await;
+        assert_eq!(clock.monotonic_ns() / 1_000_000, 1999, "another Region has its own bucket");
     }
 }

@@ -1,1 +1,5 @@
-fn main(){}
+//! The on-call command line. Everything is in the library: see `freezeframe::cli`.
+
+fn main() -> std::process::ExitCode {
+    freezeframe::cli::main()
+}

@@ -84,6 +84,7 @@ pub(crate) fn segment_name(number: u32) -> String {
 pub struct FileJournal {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
+    segment_lines: u32,
     state: Mutex<State>,
 }
 
@@ -100,9 +101,13 @@ struct State {
 impl FileJournal {
     /// Begins a journal in `dir`, which must exist and hold none.
     pub fn create(dir: &Path, clock: Arc<dyn Clock>, actor: &str) -> Result<Self, JournalError> {
+        Self::with_segments(dir, clock, actor, SEGMENT_LINES)
+    }
+
+    fn with_segments(dir: &Path, clock: Arc<dyn Clock>, actor: &str, segment_lines: u32) -> Result<Self, JournalError> {
         let file = begin(dir, 1)?;
         let state = State { head: ChainHead::START, actor: actor.into(), file, segment: 1, lines: 0, poisoned: false };
-        Ok(FileJournal { dir: dir.into(), clock, state: Mutex::new(state) })
+        Ok(FileJournal { dir: dir.into(), clock, segment_lines, state: Mutex::new(state) })
     }
 
     /// Who acts from now on.
@@ -137,7 +142,7 @@ impl FileJournal {
     }
 
     fn write(&self, state: &mut State, bytes: &[u8]) -> Result<(), JournalError> {
-        if state.lines == SEGMENT_LINES {
+        if state.lines == self.segment_lines {
             let next = state.segment + 1;
             if next > MAX_SEGMENTS {
                 return Err(JournalError::TooManySegments);
@@ -196,8 +201,8 @@ mod tests {
     #[test]
     fn the_chain_spans_segments() {
         let dir = tempfile::tempdir().unwrap();
-        let journal = FileJournal::create(dir.path(), clock(), "unknown").unwrap();
-        for n in 0..=SEGMENT_LINES {
+        let journal = FileJournal::with_segments(dir.path(), clock(), "unknown", 20).unwrap();
+        for n in 0..=20 {
             if n == 1 {
                 journal.set_actor("arn:aws:sts::123456789012:assumed-role/r/s");
             }
@@ -210,7 +215,7 @@ mod tests {
         assert_eq!(second.iter().filter(|b| **b == b'\n').count(), 1);
         all.extend(second);
         let (head, names) = independent(&all);
-        assert_eq!((head, names.len()), (journal.head().prev, SEGMENT_LINES as usize + 1));
+        assert_eq!((head, names.len()), (journal.head().prev, 21));
     }
 
     #[test]

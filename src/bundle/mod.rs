@@ -20,6 +20,9 @@
 //! Containment and restore write bags of their own (kind `containment`, `restore`) into the same case, each naming the root of the bag before
 //! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
 //!
+//! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `recorder.rs` is the
+//! draft as the tape sees it, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store).
+//!
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod case_journal;
@@ -27,3 +30,17 @@ pub mod chain;
 pub mod documents;
 pub mod draft;
 pub mod journal;
+pub mod manifest;
+mod payload;
+mod recorder;
+pub mod schemas;
+pub mod seal;
+pub mod source;
+mod text;
+pub mod tool;
+pub mod verify;
+pub mod zip_reader;
+mod zip_writer;
+
+#[cfg(test)]
+mod draft_tests;

@@ -1,25 +1,27 @@
 //! The context of one collector: its clients, its parameters, and the only ways to put something into the bundle.
 
-use super::facts::{Facts, FunctionFact};
+use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+use super::question::{Answer, Question, Reply};
 use super::{Collector, CollectorSpec};
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::UnitScope;
 use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
 use crate::bundle::documents::StatedTarget;
 use crate::bundle::draft::{Draft, DraftError, NewItem};
-use crate::model::call::Call;
-use crate::model::exchange::Exchange;
+use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
-use crate::model::item::{FileRef, ItemStatus, ProviderDigest, Sensitivity};
+use crate::model::item::{FileRef, ItemStatus, Sensitivity};
 use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
-
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,66 +38,6 @@ pub struct Shared {
     pub connector: Connector,
     pub draft: Arc<Draft>,
     pub facts: Facts,
-}
-
-/// One question to AWS: which call, in which words, how sensitive the answer may be.
-pub struct Question<'q> {
-    call: &'q Call,
-    subject: String,
-    sensitivity: Sensitivity,
-    region: Option<String>,
-}
-
-impl<'q> Question<'q> {
-    pub fn new(call: &'q Call, subject: impl Into<String>) -> Self {
-        Question { call, subject: subject.into(), sensitivity: Sensitivity::S1, region: None }
-    }
-    pub fn sensitivity(mut self, s: Sensitivity) -> Self {
-        self.sensitivity = s;
-        self
-    }
-    /// Asked in another Region than the target's: paced there.
-    pub fn region(mut self, region: &str) -> Self {
-        self.region = Some(region.to_string());
-        self
-    }
-}
-
-/// An answer, with the item that holds it.
-pub struct Answer<O> {
-    pub output: O,
-    pub item: ItemId,
-}
-
-/// What became of a question. In every case the item is already in the bundle.
-pub enum Reply<O> {
-    Got(Answer<O>),
-    /// AWS says that it does not exist: an answer, with the fault for whoever needs its words.
-    Absent(Fault),
-    Gap(Fault),
-}
-
-impl<O> Reply<O> {
-    pub fn got(self) -> Option<O> {
-        match self {
-            Reply::Got(a) => Some(a.output),
-            Reply::Absent(_) | Reply::Gap(_) => None,
-        }
-    }
-}
-
-/// Limits of a paged question. A limit that bites leaves a gap that says what was left.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound {
-    pub pages: u32,
-    pub bytes: u64,
-}
-
-impl Default for Bound {
-    fn default() -> Self {
-        // 10,000 pages of anything is an attack or a bug; 256 MiB is more than any list about one function.
-        Bound { pages: 10_000, bytes: 256 << 20 }
-    }
 }
 
 pub struct CollectCx<'r> {
@@ -128,11 +70,36 @@ impl<'r> CollectCx<'r> {
     /// The function as `GetFunction` describes it; asked once per run. `Err` is the fault that the look-up met: record your own gap from it
     /// with [`CollectCx::gap_from`].
     pub async fn function(&self) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
-        if self.spec.id == super::configuration::CONFIGURATION.id {
-            return self.shared.facts.function(self).await;
-        }
-        let asker = CollectCx::of_spec(&super::configuration::CONFIGURATION, self.shared, self.params);
-        self.shared.facts.function(&asker).await
+        self.shared.facts.function(&self.asking_as(&super::configuration::CONFIGURATION)).await
+    }
+
+    /// All versions of the function, `$LATEST` included; asked once per run. What was listed before a failure is kept, and says so.
+    pub async fn versions(&self) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
+        self.shared.facts.versions(&self.asking_as(&super::versions::VERSIONS)).await
+    }
+
+    /// All aliases of the function; asked once per run.
+    pub async fn aliases(&self) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
+        self.shared.facts.aliases(&self.asking_as(&super::aliases::ALIASES)).await
+    }
+
+    /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
+    fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
+        CollectCx::of_spec(spec, self.shared, self.params)
+    }
+
+    /// Now, as AWS's clocks have it: our clock, corrected by what the last answer's `Date` header showed. A window that ends "now" by a
+    /// slow clock of ours would leave out the newest events without a word.
+    pub fn server_now(&self) -> DateTime<Utc> {
+        let now = self.shared.connector.clock().now();
+        now.checked_add_signed(self.shared.facts.skew()).unwrap_or(now)
+    }
+
+    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970.
+    pub fn window(&self, name: &str) -> (DateTime<Utc>, DateTime<Utc>) {
+        let now = self.server_now();
+        let length = TimeDelta::from_std(self.duration(name)).unwrap_or(TimeDelta::MAX);
+        (now.checked_sub_signed(length).unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH), now)
     }
 
     pub(super) fn state_target(&self, fact: &FunctionFact) {
@@ -164,102 +131,28 @@ impl<'r> CollectCx<'r> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.turn(&question).await;
-        let (result, exchanges) = tape::listen(Listening::default(), future).await;
+        let (result, exchanges) = self.hear(future).await;
         match result {
             Ok(output) => {
-                let item = self.draft().add(self.item(&question, ItemStatus::Collected, &exchanges, None))?;
-                Ok(Reply::Got(Answer { output, item }))
+                let (status, detail) = unless_unsaved(ItemStatus::Collected, None, exchanges.last());
+                let item = self.draft().add(self.item(&question, status, &exchanges, detail))?;
+                Ok(Reply::Got(Answer { output, item, exchanges: exchanges.iter().map(|x| x.id).collect() }))
             }
-            Err(e) => self.no_answer(&question, Fault::of(&e, &exchanges), &exchanges),
+            Err(e) => {
+                let fault = Fault::of(&e, &exchanges);
+                self.no_answer(&question, &fault, &exchanges)?;
+                Ok(if fault.class == FaultClass::NotFound { Reply::Absent(fault) } else { Reply::Gap(fault) })
+            }
         }
     }
 
-    /// Ask a question whose answer comes in pages. `page` makes the call for a token; `next` finds the token of the page after; `each` sees
-    /// every page and says how many entries it held. One item holds all pages. What the bound leaves is a gap.
-    ///
-    /// Returns true when every page was read.
-    pub async fn ask_pages<O, E, F, Fut>(
-        &self,
-        question: Question<'_>,
-        bound: Bound,
-        mut page: F,
-        next: impl Fn(&O) -> Option<String>,
-        mut each: impl FnMut(O) -> usize,
-    ) -> Result<bool, Abort>
-    where
-        F: FnMut(Option<String>) -> Fut,
-        Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let mut all: Vec<Exchange> = vec![];
-        let (mut entries, mut bytes, mut pages, mut token) = (0usize, 0u64, 0u32, None::<String>);
-        loop {
-            self.turn(&question).await;
-            let (result, exchanges) = tape::listen(Listening::default(), page(token.clone())).await;
-            bytes += exchanges.iter().map(|x| x.body_bytes).sum::<u64>();
-            all.extend(exchanges);
-            pages += 1;
-            let output = match result {
-                Ok(output) => output,
-                Err(e) => {
-                    let mut fault = Fault::of(&e, &all);
-                    if pages > 1 {
-                        fault.message = format!("page {pages} failed; {entries} entries of the pages before it are kept. {}", fault.message);
-                        if fault.class == FaultClass::NotFound {
-                            // It existed a page ago: this is no answer about absence.
-                            fault.class = FaultClass::Server;
-                        }
-                    }
-                    self.no_answer::<()>(&question, fault, &all)?;
-                    return Ok(false);
-                }
-            };
-            let following = next(&output).filter(|t| !t.is_empty());
-            entries += each(output);
-            let left = match &following {
-                None => None,
-                Some(t) if Some(t) == token.as_ref() => Some((GapKind::Truncated, "AWS repeated the same page token".to_string())),
-                Some(_) if pages >= bound.pages => Some((GapKind::TooLarge, format!("stopped after {pages} pages ({entries} entries); there are more"))),
-                Some(_) if bytes >= bound.bytes => Some((GapKind::TooLarge, format!("stopped after {bytes} bytes ({entries} entries); there are more"))),
-                Some(_) => {
-                    token = following;
-                    continue;
-                }
-            };
-            let status = match &left {
-                Some((kind, _)) => ItemStatus::Gap(*kind),
-                None if entries == 0 => ItemStatus::Empty,
-                None => ItemStatus::Collected,
-            };
-            let complete = left.is_none();
-            self.draft().add(self.item(&question, status, &all, left.map(|(_, why)| why)))?;
-            return Ok(complete);
+    /// Run one call and hear its exchanges.
+    pub(super) async fn hear<F: Future>(&self, future: F) -> (F::Output, Vec<Exchange>) {
+        let (output, exchanges) = tape::listen(Listening::default(), future).await;
+        if let Some(last) = exchanges.last() {
+            self.shared.facts.hear(last);
         }
-    }
-
-    /// Download a presigned address into `wanted`. `digest` is what AWS says the bytes hash to (name and base64 value).
-    pub async fn download(
-        &self,
-        question: Question<'_>,
-        url: &str,
-        wanted: BundlePath,
-        limit: u64,
-        digest: Option<(&str, &str)>,
-    ) -> Result<Result<ItemId, Fault>, Abort> {
-        self.turn(&question).await;
-        let (result, exchanges) = self.aws.fetch(question.call.operation, url, wanted, limit).await;
-        if let Err(fault) = result {
-            self.no_answer::<()>(&question, fault.clone(), &exchanges)?;
-            return Ok(Err(fault));
-        }
-        let mut item = self.item(&question, ItemStatus::Collected, &exchanges, None);
-        // Failed attempts stay on record as exchanges; the item's file is the whole body alone.
-        item.files = item.files.split_off(item.files.len().saturating_sub(1));
-        item.provider_digest = digest.and_then(|(name, value)| {
-            let ours = exchanges.last()?.body_sha256?;
-            Some(ProviderDigest { name: name.into(), value: value.into(), matches: ours.to_base64() == value })
-        });
-        Ok(Ok(self.draft().add(item)?))
+        (output, exchanges)
     }
 
     /// Write something computed from other items (a parsed table, a comparison).
@@ -281,8 +174,7 @@ impl<'r> CollectCx<'r> {
 
     /// A gap that no call of ours left.
     pub fn gap(&self, kind: GapKind, subject: &str, why: &str) -> Result<ItemId, Abort> {
-        let question = Some(self.spec.answers.to_string());
-        Ok(self.draft().add(NewItem { detail: Some(why.to_string()), question, ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
+        Ok(self.draft().add(NewItem { detail: Some(why.to_string()), ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
     }
 
     /// A shared look-up failed, and so this question could not even be put.
@@ -293,26 +185,34 @@ impl<'r> CollectCx<'r> {
         self.gap(fault.gap_kind(), subject, &format!("the look-up it depends on failed: {fault}"))
     }
 
-    async fn turn(&self, question: &Question<'_>) {
+    /// A shared list is not whole: what was listed has been asked about, the rest is this gap.
+    pub fn gap_of_rest<T>(&self, listed: &Listed<T>, subject: &str) -> Result<(), Abort> {
+        if let Some((kind, why)) = &listed.unfinished {
+            self.gap(*kind, subject, &format!("the list it depends on is not whole: {why}"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn turn(&self, question: &Question<'_>) {
         let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
         self.aws.pace().turn(question.call.service, question.call.operation, region).await;
     }
 
-    fn no_answer<O>(&self, question: &Question<'_>, fault: Fault, exchanges: &[Exchange]) -> Result<Reply<O>, Abort> {
+    /// Record that a question was not answered: absence if AWS says so, else a gap.
+    pub(super) fn no_answer(&self, question: &Question<'_>, fault: &Fault, exchanges: &[Exchange]) -> Result<ItemId, Abort> {
         if fault.class == FaultClass::NotFound {
-            self.draft().add(self.item(question, ItemStatus::NotFound, exchanges, Some(fault.to_string())))?;
-            return Ok(Reply::Absent(fault));
+            return Ok(self.draft().add(self.item(question, ItemStatus::NotFound, exchanges, Some(fault.to_string())))?);
         }
-        let status = ItemStatus::Gap(fault.gap_kind());
-        let mut item = self.item(question, status, exchanges, Some(fault.to_string()));
-        item.question = Some(self.spec.answers.to_string());
+        let mut item = self.item(question, ItemStatus::Gap(fault.gap_kind()), exchanges, Some(fault.to_string()));
         item.action = question.call.action.filter(|_| fault.class == FaultClass::Denied).map(str::to_string);
-        self.draft().add(item)?;
-        Ok(Reply::Gap(fault))
+        Ok(self.draft().add(item)?)
     }
 
-    fn item(&self, question: &Question<'_>, status: ItemStatus, exchanges: &[Exchange], detail: Option<String>) -> NewItem {
-        let files: Vec<FileRef> = exchanges.iter().filter_map(|x| self.draft().file_of(x.id)).collect();
+    pub(super) fn item(&self, question: &Question<'_>, status: ItemStatus, exchanges: &[Exchange], detail: Option<String>) -> NewItem {
+        // A refused attempt's words are on record as its exchange; they are no part of an answer that came later.
+        let answered = matches!(status, ItemStatus::Collected | ItemStatus::Empty);
+        let part_of_it = |x: &&Exchange| !answered || x.status.is_some_and(|s| (200..300).contains(&s)) && x.body_end == BodyEnd::Complete;
+        let files: Vec<FileRef> = exchanges.iter().filter(part_of_it).filter_map(|x| self.draft().file_of(x.id)).collect();
         let ids: Vec<ExchangeId> = exchanges.iter().map(|x| x.id).collect();
         NewItem { files, exchanges: ids, detail, ..self.blank(&question.subject, status, question.sensitivity) }
     }
@@ -329,8 +229,25 @@ impl<'r> CollectCx<'r> {
             derived_from: vec![],
             provider_digest: None,
             detail: None,
-            question: None,
+            question: matches!(status, ItemStatus::Gap(_)).then(|| self.spec.answers.to_string()),
             action: None,
         }
     }
+}
+
+/// An answer that we understood but could not write down is no evidence: what would have been collected is then a gap.
+pub(super) fn unless_unsaved<'x>(status: ItemStatus, detail: Option<String>, of: impl IntoIterator<Item = &'x Exchange>) -> (ItemStatus, Option<String>) {
+    for exchange in of {
+        if let BodyEnd::Unsaved(why) = &exchange.body_end {
+            return (ItemStatus::Gap(GapKind::Internal), Some(format!("the answer ({}) came and could not be saved: {}", exchange.id, tame(why, 200))));
+        }
+    }
+    (status, detail)
+}
+
+/// Put questions that do not depend on each other, at most four at once. The first `Abort` ends it.
+pub(super) fn at_once<'f>(questions: impl IntoIterator<Item = BoxFuture<'f, Result<(), Abort>>>) -> BoxFuture<'f, Result<(), Abort>> {
+    // Boxed, so that the iterator's type (closures over references) does not enter the future of whoever awaits it.
+    let questions: Vec<_> = questions.into_iter().collect();
+    stream::iter(questions).buffer_unordered(4).try_collect().boxed()
 }

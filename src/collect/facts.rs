@@ -1,16 +1,26 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-up is made and recorded as the `configuration` collector's, whoever asks first: so a bundle reads the same whichever task was
-//! quicker. (A plan that collects anything therefore always holds `configuration`.)
+//! The look-ups are made and recorded as the `configuration`, `versions` and `aliases` collectors', whoever asks first: so a bundle reads the
+//! same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one that collects
+//! `resource-policy` or `event-source-mappings` also holds `versions` and `aliases`.)
 
+use super::aliases::ALIASES;
 use super::configuration::CONFIGURATION;
-use super::cx::{Abort, CollectCx, Question, Reply};
+use super::cx::{Abort, CollectCx};
+use super::question::{Bound, Pages, PagesEnd, Question, Reply};
+use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
+use crate::clock;
+use crate::model::exchange::Exchange;
+use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
 use crate::model::item::Sensitivity;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
-use std::sync::Arc;
+use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
+use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 /// What `GetFunction` says of `$LATEST`, as far as later questions need it. Strings are AWS's own and unchecked.
@@ -50,9 +60,56 @@ impl FunctionFact {
     }
 }
 
+/// One version as `ListVersionsByFunction` lists it.
+#[derive(Clone, Debug)]
+pub struct VersionFact {
+    /// `$LATEST`, or a number.
+    pub version: String,
+    pub revision_id: Option<String>,
+    pub code_sha256: Option<String>,
+    pub code_size: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AliasFact {
+    pub name: String,
+    pub arn: Option<String>,
+    /// The version that it points at (the one with the larger part of the traffic need not be this one).
+    pub version: Option<String>,
+}
+
+/// A list, as far as it could be read.
+#[derive(Debug)]
+pub struct Listed<T> {
+    pub item: ItemId,
+    pub entries: Vec<T>,
+    /// Why there may be entries that are not here.
+    pub unfinished: Option<(GapKind, String)>,
+}
+
+impl Listed<VersionFact> {
+    /// The published versions: all but `$LATEST`.
+    pub fn published(&self) -> impl Iterator<Item = &VersionFact> {
+        self.entries.iter().filter(|v| !v.version.starts_with("$LATEST"))
+    }
+}
+
+fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
+    let unfinished = match pages.end {
+        PagesEnd::Complete => None,
+        PagesEnd::Stopped(kind, why) => Some((kind, why)),
+        PagesEnd::Failed(fault) if pages.read == 0 => return Err(fault),
+        PagesEnd::Failed(fault) => Some((fault.gap_kind(), fault.to_string())),
+    };
+    Ok(Arc::new(Listed { item: pages.item, entries, unfinished }))
+}
+
 #[derive(Default)]
 pub struct Facts {
     function: OnceCell<Result<Arc<FunctionFact>, Fault>>,
+    versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
+    aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
+    skew: Mutex<TimeDelta>,
 }
 
 impl Facts {
@@ -74,4 +131,89 @@ impl Facts {
             .await
             .cloned()
     }
+
+    /// `cx` must be the context of the `versions` unit.
+    pub(super) async fn versions(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
+        self.versions
+            .get_or_try_init(|| async {
+                let mut entries = vec![];
+                // The list holds the environment of every version.
+                let question = Question::new(&VERSIONS.calls[0], "list of versions").sensitivity(Sensitivity::S3);
+                let call = || cx.aws().lambda().list_versions_by_function().function_name(&cx.target().function);
+                let pages = cx
+                    .ask_all(
+                        question,
+                        Bound::default(),
+                        |marker| call().set_marker(marker).send(),
+                        |out: &ListVersionsByFunctionOutput| out.next_marker().map(str::to_string),
+                        |out| {
+                            entries.extend(out.versions().iter().filter_map(|v| {
+                                Some(VersionFact {
+                                    version: v.version()?.to_string(),
+                                    revision_id: v.revision_id().map(str::to_string),
+                                    code_sha256: v.code_sha256().map(str::to_string),
+                                    code_size: u64::try_from(v.code_size()).ok(),
+                                })
+                            }));
+                            out.versions().len()
+                        },
+                    )
+                    .await?;
+                Ok(listed(pages, entries))
+            })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `aliases` unit.
+    pub(super) async fn aliases(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
+        self.aliases
+            .get_or_try_init(|| async {
+                let mut entries = vec![];
+                let question = Question::new(&ALIASES.calls[0], "list of aliases with their routing");
+                let call = || cx.aws().lambda().list_aliases().function_name(&cx.target().function);
+                let pages = cx
+                    .ask_all(
+                        question,
+                        Bound::default(),
+                        |marker| call().set_marker(marker).send(),
+                        |out: &ListAliasesOutput| out.next_marker().map(str::to_string),
+                        |out| {
+                            entries.extend(out.aliases().iter().filter_map(|a| {
+                                Some(AliasFact {
+                                    name: a.name()?.to_string(),
+                                    arn: a.alias_arn().map(str::to_string),
+                                    version: a.function_version().map(str::to_string),
+                                })
+                            }));
+                            out.aliases().len()
+                        },
+                    )
+                    .await?;
+                Ok(listed(pages, entries))
+            })
+            .await
+            .cloned()
+    }
+
+    /// Note how far AWS's clock is from ours, from an answer that just came.
+    pub(super) fn hear(&self, exchange: &Exchange) {
+        if let Some((skew, _)) = measured_skew(exchange) {
+            // `Date` is cut to whole seconds: less than two say nothing.
+            let skew = if skew.abs() < TimeDelta::seconds(2) { TimeDelta::zero() } else { skew };
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
+        }
+    }
+
+    /// Server time minus local time by the last answer; zero when none bore a date.
+    pub(super) fn skew(&self) -> TimeDelta {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Server minus local time, and the round trip, from one exchange.
+pub(super) fn measured_skew(exchange: &Exchange) -> Option<(TimeDelta, u64)> {
+    let sent = DateTime::parse_from_rfc3339(&exchange.sent).ok()?.with_timezone(&Utc);
+    let received = sent.checked_add_signed(TimeDelta::try_milliseconds(i64::try_from(exchange.took_ms).ok()?)?)?;
+    Some((clock::skew(exchange.server_date.as_deref()?, sent, received)?, exchange.took_ms))
 }

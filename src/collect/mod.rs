@@ -5,13 +5,28 @@
 //! file freely and print nothing. To add one, copy `template.rs`.
 
 mod cx;
+mod download;
 mod facts;
+mod paging;
+mod question;
 pub mod template;
 
+mod aliases;
+mod caller_identity;
+mod concurrency;
 mod configuration;
+mod control_plane_history;
+mod event_source_mappings;
+mod execution_role;
+mod function_code;
+mod function_urls;
+mod recent_invocations;
+mod resource_policy;
+mod versions;
 
-pub use cx::{Abort, Answer, Bound, CollectCx, Question, Reply, Shared};
-pub use facts::{Facts, FunctionFact};
+pub use cx::{Abort, CollectCx, Shared};
+pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
 
 use crate::model::call::Call;
 use crate::model::item::Group;
@@ -53,8 +68,21 @@ pub trait Collector: Send + Sync {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort>;
 }
 
-/// All collectors, most volatile first. The order is the order of starting.
-pub static COLLECTORS: &[&dyn Collector] = &[&configuration::Configuration];
+/// All collectors, most volatile first. The order is the order of starting: code before all, because its address dies in ten minutes.
+pub static COLLECTORS: &[&dyn Collector] = &[
+    &function_code::FunctionCode,
+    &configuration::Configuration,
+    &caller_identity::CallerIdentity,
+    &recent_invocations::RecentInvocations,
+    &control_plane_history::ControlPlaneHistory,
+    &resource_policy::ResourcePolicy,
+    &function_urls::FunctionUrls,
+    &event_source_mappings::EventSourceMappings,
+    &execution_role::ExecutionRole,
+    &concurrency::Concurrency,
+    &aliases::Aliases,
+    &versions::Versions,
+];
 
 pub fn find(id: &str) -> Option<&'static dyn Collector> {
     COLLECTORS.iter().copied().find(|c| c.spec().id == id)

@@ -91,3 +91,29 @@ pub enum JournalEvent {
     /// Another case holds the cell, so it was left contained.
     HeldElsewhere { run: RunId, cell: CellId, case: String },
 }
+
+impl JournalEvent {
+    /// The run that the line belongs to; lines of a bundle's own journal name it once, when the bundle is opened.
+    pub fn run(&self) -> Option<&RunId> {
+        use JournalEvent as E;
+        match self {
+            E::BundleOpen { run, .. }
+            | E::CaseOpen { run, .. }
+            | E::Sealed { run, .. }
+            | E::RunStarted { run, .. }
+            | E::RunEnded { run, .. }
+            | E::Intent { run, .. }
+            | E::AlreadyContained { run, .. }
+            | E::Applied { run, .. }
+            | E::ApplyFailed { run, .. }
+            | E::ReadBack { run, .. }
+            | E::RestoreIntent { run, .. }
+            | E::Restored { run, .. }
+            | E::RestoreFailed { run, .. }
+            | E::Drift { run, .. }
+            | E::DriftOverruled { run, .. }
+            | E::HeldElsewhere { run, .. } => Some(run),
+            E::Clock { .. } | E::Plan { .. } | E::Req { .. } | E::ItemStored { .. } | E::Gap { .. } | E::Interrupted { .. } | E::Seal { .. } => None,
+        }
+    }
+}

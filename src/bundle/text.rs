@@ -1,0 +1,147 @@
+//! The tag files that people and stock tools read: BagIt's own, a README, and how to verify without freezeframe.
+//!
+//! Nothing that AWS said is pasted into them: text from outside only ever goes into JSON. What they hold is ours (names, digests, numbers)
+//! or was parsed into a narrow alphabet (case, target), and what a person typed is brought to one plain line.
+
+use super::documents::{BundleKind, Predicate};
+use super::manifest::{PAYLOAD_MANIFEST, TAG_MANIFEST};
+use crate::model::item::Item;
+
+pub(super) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+
+/// `bag-info.txt`. Who the source organization is, nobody told us, so it is left out.
+pub(super) fn bag_info(about: &Predicate, (octets, streams): (u64, usize)) -> String {
+    let commit = about.tool.commit.as_deref().map(|c| format!(" ({})", line(c))).unwrap_or_default();
+    format!(
+        "Bag-Group-Identifier: {case}\n\
+         Bag-Software-Agent: {tool} {version}{commit}\n\
+         Bagging-Date: {date}\n\
+         External-Description: {what} {target}\n\
+         External-Identifier: {case}\n\
+         Payload-Oxum: {octets}.{streams}\n",
+        case = about.case,
+        tool = line(&about.tool.name),
+        version = line(&about.tool.version),
+        date = about.opened.get(..10).unwrap_or(&about.opened),
+        what = what(about.kind),
+        target = line(&about.target.arn),
+    )
+}
+
+/// `meta/README.txt`
+pub(super) fn readme(about: &Predicate) -> String {
+    let previous = match &about.previous {
+        Some(p) => format!("It follows the bundle {} of the same case, whose root digest is\n{}.\n", line(&p.bundle), p.root),
+        None => "No earlier bundle of this case was known when it was begun.\n".into(),
+    };
+    let unfinished = if about.finished { "" } else { "\nTHE RUN WAS INTERRUPTED. Questions may be missing here that were planned: see meta/coverage.json.\n" };
+    format!(
+        "{what}\n  {target}\n\n\
+         Case      {case}\n\
+         Bundle    {bundle}\n\
+         Opened    {opened} by {operator}\n\
+         Playbook  {playbook}\n\
+         Tool      {tool} {version}\n\
+         Items     {items}\n\
+         Gaps      {gaps}\n\
+         {unfinished}\n\
+         {previous}\n\
+         This directory is a BagIt 1.0 bag (RFC 8493).\n\n\
+         data/                   what AWS answered, byte for byte; beside each body, <n>-<Operation>.http.json\n\
+         \x20                       tells the request, the status, the headers and the request id\n\
+         meta/items.jsonl        one line for each question that was asked, with its one outcome\n\
+         meta/coverage.json      what was planned, what came of it, and every gap with the question it leaves open\n\
+         meta/journal/           what happened in which order; each line holds the digest of the line before\n\
+         meta/VERIFY.txt         how to check all this with sha256sum, jq, openssl and bagit.py alone\n\
+         {payload}     digests of everything in data/\n\
+         {tags}  digests of everything else; its own digest is the ROOT of the bundle\n\
+         seal/statement.json     states the root, and who collected what with which tool\n\n\
+         Outcomes: collected, empty, not_applicable and not_found are answers (that something does not exist is\n\
+         evidence). Every other outcome is a gap: something that was meant to be learnt and was not.\n\n\
+         This bundle may hold secrets (environment variables, tokens in logs). Keep it as you would keep them.\n",
+        what = title(about.kind),
+        target = line(&about.target.arn),
+        case = about.case,
+        bundle = about.bundle,
+        opened = about.opened,
+        operator = line(&about.operator),
+        playbook = line(&about.playbook),
+        tool = line(&about.tool.name),
+        version = line(&about.tool.version),
+        items = about.items,
+        gaps = about.gaps,
+        payload = PAYLOAD_MANIFEST,
+        tags = TAG_MANIFEST,
+    )
+}
+
+/// `meta/VERIFY.txt`: comments and commands, so that it can be read, pasted step by step, or given to `sh`.
+pub(super) fn verify(about: &Predicate, items: &[Item]) -> String {
+    let bundle = &about.bundle;
+    let mut text = format!(
+        r#"# How to check {bundle}
+# without freezeframe. Read before you paste. It needs sha256sum, jq (1.6 or later), openssl, base64, and bagit.py 1.9.0
+# (pip install bagit==1.9.0). Run it from the directory that holds this bundle, unpacked:
+#
+#   sha256sum -c {bundle}.zip.sha256 && unzip -t {bundle}.zip && unzip {bundle}.zip
+#   cd {bundle}
+
+# 1. Every file is what the manifests say. (No output is good news.)
+sha256sum -c --strict --quiet {PAYLOAD_MANIFEST} && sha256sum -c --strict --quiet {TAG_MANIFEST} && echo content-ok || echo CONTENT DIFFERS
+
+# 2. Nothing was added: sha256sum does not look for additional files, bagit.py does.
+bagit.py --validate .
+
+# 3. The root digest is the one that the statement names. Compare it with what the collector wrote down as well: this bundle
+#    is not signed, so whoever could change all of it could change its statement too.
+sha256sum {TAG_MANIFEST}
+test "$(jq -r '.subject[0].digest.sha256' seal/statement.json)" = "$(sha256sum {TAG_MANIFEST} | cut -d' ' -f1)" && echo root-ok || echo ROOT DIFFERS
+
+# 4. The journal is one unbroken chain, and ends where the statement says. (A few seconds for each thousand lines.)
+cat meta/journal/*.jsonl | {{
+  p=$(printf '0%.0s' $(seq 64))
+  while IFS= read -r l; do
+    [ "$(printf %s "$l" | jq -r .prev)" = "$p" ] || {{ echo CHAIN BROKEN behind "$p"; break; }}
+    p=$(printf %s "$l" | sha256sum | cut -d' ' -f1)
+  done
+  test "$(jq -r .predicate.journalHead seal/statement.json)" = "$p" && echo chain-ok || echo CHAIN ENDS ELSEWHERE
+}}
+
+# 5. What was not learnt, and why.
+jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
+"#
+    );
+    let code: Vec<_> =
+        items.iter().filter(|i| i.provider_digest.as_ref().is_some_and(|d| d.name == "CodeSha256")).filter_map(|i| Some((i.id, i.files.first()?))).collect();
+    if !code.is_empty() {
+        text.push_str("\n# 6. The code is what AWS says it is: CodeSha256 is the SHA-256 in base64.\n");
+    }
+    for (item, file) in code {
+        let path = file.path.as_str();
+        text.push_str(&format!(
+            "test \"$(openssl dgst -sha256 -binary {path} | base64)\" = \"$(jq -r 'select(.id==\"{item}\").provider_digest.value' meta/items.jsonl)\" && echo code-ok {path} || echo CODE DIFFERS {path}\n"
+        ));
+    }
+    text
+}
+
+fn title(kind: BundleKind) -> &'static str {
+    match kind {
+        BundleKind::Acquisition => "Evidence about an AWS Lambda function, read by freezeframe:",
+        BundleKind::Containment => "What freezeframe changed to contain an AWS Lambda function:",
+        BundleKind::Restore => "What freezeframe put back at an AWS Lambda function:",
+    }
+}
+
+fn what(kind: BundleKind) -> &'static str {
+    match kind {
+        BundleKind::Acquisition => "Evidence about",
+        BundleKind::Containment => "Containment of",
+        BundleKind::Restore => "Restore of",
+    }
+}
+
+/// One line of visible characters, whatever was typed.
+fn line(text: &str) -> String {
+    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_string()
+}

@@ -1,0 +1,239 @@
+//! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
+//! kept here: digests, and documents of bounded size; never a file's bytes.
+
+use super::documents::{Manifest, Strict, TagFile, strict};
+use super::journal_reader::{JournalFacts, segment_number};
+use super::lines::{Line, Lines};
+use crate::bundle::documents::{Coverage, Statement};
+use crate::bundle::source::{BagSource, EntryName};
+use crate::bundle::zip_reader::Oddity;
+use crate::model::digest::{Hasher, Sha256};
+use crate::model::exchange::Exchange;
+use crate::model::id::ExchangeId;
+use crate::model::item::Item;
+use crate::model::path::BundlePath;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+pub const BAGIT: &str = "bagit.txt";
+pub const BAG_INFO: &str = "bag-info.txt";
+pub const MANIFEST: &str = "manifest-sha256.txt";
+pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
+pub const ITEMS: &str = "meta/items.jsonl";
+pub const COVERAGE: &str = "meta/coverage.json";
+pub const STATEMENT: &str = "seal/statement.json";
+
+/// Documents are read whole up to here; ours are far smaller.
+const MAX_DOCUMENT: usize = 16 << 20;
+const MAX_TROUBLES: usize = 2000;
+
+/// A document that is not of its form.
+#[derive(Debug)]
+pub struct Trouble {
+    pub path: BundlePath,
+    /// Of a document made of lines.
+    pub line: Option<u64>,
+    pub what: Strict,
+}
+
+/// What is kept of an exchange's record.
+#[derive(Debug)]
+pub struct ExchangeFact {
+    pub path: BundlePath,
+    pub unit: String,
+    pub status: Option<u16>,
+    pub body: Option<BundlePath>,
+    pub body_bytes: u64,
+    pub body_sha256: Option<Sha256>,
+    /// A header or address that should have been withheld: its name.
+    pub credential: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub has_tmp: bool,
+    /// The one directory that the archive holds, where it is an archive and holds one.
+    pub archive_directory: Option<String>,
+    /// From the container, and from reading it.
+    pub oddities: Vec<Oddity>,
+    /// Digest and length as read; `None` where the bytes could not be read, which is among the oddities.
+    pub files: BTreeMap<BundlePath, Option<(Sha256, u64)>>,
+    pub bytes: u64,
+    pub manifest: Option<Manifest>,
+    pub tag_manifest: Option<Manifest>,
+    pub bagit: Option<TagFile>,
+    pub bag_info: Option<TagFile>,
+    pub items: Option<Vec<Item>>,
+    pub exchanges: BTreeMap<ExchangeId, ExchangeFact>,
+    /// Records whose number another record has already.
+    pub doubled_exchanges: Vec<(ExchangeId, BundlePath)>,
+    pub coverage: Option<Coverage>,
+    pub statement: Option<Statement>,
+    pub journal: JournalFacts,
+    pub troubles: Vec<Trouble>,
+}
+
+enum Tap {
+    Nothing,
+    Lines(Lines, u64),
+    Whole(Vec<u8>, bool),
+}
+
+impl Facts {
+    pub fn gather(source: &BagSource) -> Facts {
+        let mut facts = Facts { has_tmp: source.has_tmp(), oddities: source.oddities().to_vec(), ..Facts::default() };
+        facts.archive_directory = source.archive_directory().map(str::to_string);
+        let mut buf = vec![0; 128 << 10];
+        for entry in source.files() {
+            let EntryName::Path(path) = &entry.name else { continue };
+            // Sorted by path, so that the journal's segments pass in order.
+            let read = facts.one(source, path, &mut buf).map_err(|what| {
+                // Where the container already said why, once is enough.
+                if !facts.oddities.iter().any(|o| o.name.as_deref().is_some_and(|n| n == path.as_str() || n.ends_with(&format!("/{}", path.as_str())))) {
+                    facts.oddities.push(Oddity::of(path.as_str(), what));
+                }
+            });
+            facts.bytes += read.map_or(0, |r| r.1);
+            facts.files.insert(path.clone(), read.ok());
+        }
+        facts
+    }
+
+    /// There is a statement, so the maker says that the bundle is complete; before that, what is missing may just not have been written yet.
+    pub fn sealed(&self) -> bool {
+        BundlePath::parse(STATEMENT).is_ok_and(|p| self.files.contains_key(&p))
+    }
+    pub fn has(&self, path: &str) -> bool {
+        BundlePath::parse(path).is_ok_and(|p| self.files.contains_key(&p))
+    }
+    pub fn digest(&self, path: &str) -> Option<Sha256> {
+        self.files.get(&BundlePath::parse(path).ok()?)?.map(|f| f.0)
+    }
+    /// The payload's paths and digests as the manifest claims them; without a manifest, as they are.
+    pub fn payload(&self) -> BTreeMap<&BundlePath, Option<Sha256>> {
+        match &self.manifest {
+            Some(m) => m.lines.iter().map(|(p, d)| (p, Some(*d))).collect(),
+            None => self.files.iter().filter(|(p, _)| p.top() == "data").map(|(p, f)| (p, f.map(|f| f.0))).collect(),
+        }
+    }
+
+    fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Result<(Sha256, u64), String> {
+        let mut tap = self.tap(path);
+        let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
+        let mut hasher = Hasher::default();
+        loop {
+            match from.read(buf) {
+                Ok(0) => break,
+                Ok(n) => {
+                    hasher.update(&buf[..n]);
+                    match &mut tap {
+                        Tap::Nothing => {}
+                        Tap::Lines(lines, number) => lines.feed(&buf[..n], &mut |line| self.line(path, number, line)),
+                        Tap::Whole(bytes, over) => {
+                            *over |= bytes.len() + n > MAX_DOCUMENT;
+                            if !*over {
+                                bytes.extend_from_slice(&buf[..n]);
+                            }
+                        }
+                    }
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+        match tap {
+            Tap::Nothing => {}
+            Tap::Lines(mut lines, mut number) => lines.finish(&mut |line| self.line(path, &mut number, line)),
+            Tap::Whole(_, true) => self.trouble(path, None, Strict::Form("it is far longer than such a document can be".into())),
+            Tap::Whole(bytes, false) => self.document(path, &bytes),
+        }
+        Ok(hasher.finish())
+    }
+
+    /// What to do with the bytes of `path` besides hashing them.
+    fn tap(&mut self, path: &BundlePath) -> Tap {
+        match path.as_str() {
+            MANIFEST => self.manifest = Some(Manifest::default()),
+            TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
+            ITEMS => self.items = Some(Vec::new()),
+            BAGIT | BAG_INFO | COVERAGE | STATEMENT => return Tap::Whole(Vec::new(), false),
+            p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
+            p => match segment_number(p) {
+                Some(n) => self.journal.segments.push(n),
+                None => return Tap::Nothing,
+            },
+        }
+        Tap::Lines(Lines::default(), 0)
+    }
+
+    fn line(&mut self, path: &BundlePath, number: &mut u64, line: Line<'_>) {
+        *number += 1;
+        let bytes = match &line {
+            Line::Whole { bytes, .. } => Some(*bytes),
+            Line::TooLong => None,
+        };
+        match path.as_str() {
+            MANIFEST => self.manifest.get_or_insert_default().line(bytes),
+            TAG_MANIFEST => self.tag_manifest.get_or_insert_default().line(bytes),
+            ITEMS => match bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into())).and_then(|b| strict::<Item>(b, None)) {
+                Ok(item) => self.items.get_or_insert_default().push(item),
+                Err(what) => self.trouble(path, Some(*number), what),
+            },
+            _ => {
+                if let Err(what) = self.journal.line(path, *number, line) {
+                    self.trouble(path, Some(*number), what);
+                }
+            }
+        }
+    }
+
+    fn document(&mut self, path: &BundlePath, bytes: &[u8]) {
+        let outcome = match path.as_str() {
+            BAGIT => Ok(self.bagit = Some(TagFile::parse(bytes))),
+            BAG_INFO => Ok(self.bag_info = Some(TagFile::parse(bytes))),
+            COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
+            STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
+            _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
+        };
+        if let Err(what) = outcome {
+            self.trouble(path, None, what);
+        }
+    }
+
+    fn exchange(&mut self, path: &BundlePath, x: Exchange) {
+        if self.exchanges.contains_key(&x.id) {
+            self.doubled_exchanges.push((x.id, path.clone()));
+            return;
+        }
+        let secret = |name: &str| matches!(name, "authorization" | "x-amz-security-token" | "cookie");
+        let header = x.request_headers.iter().map(|h| h.0.to_ascii_lowercase()).find(|n| secret(n));
+        let credential = header.or_else(|| x.uri.to_ascii_lowercase().contains("x-amz-signature=").then(|| "X-Amz-Signature".to_string()));
+        let fact = ExchangeFact {
+            path: path.clone(),
+            unit: x.unit,
+            status: x.status,
+            body: x.body,
+            body_bytes: x.body_bytes,
+            body_sha256: x.body_sha256,
+            credential,
+        };
+        self.exchanges.insert(x.id, fact);
+    }
+
+    fn trouble(&mut self, path: &BundlePath, line: Option<u64>, what: Strict) {
+        if self.troubles.len() < MAX_TROUBLES {
+            self.troubles.push(Trouble { path: path.clone(), line, what });
+        }
+    }
+}
+
+/// An error and its causes on one line: a finding has one.
+fn chain_of(e: &dyn std::error::Error) -> String {
+    let mut out = e.to_string();
+    let mut next = e.source();
+    while let Some(cause) = next {
+        out = format!("{out}: {cause}");
+        next = cause.source();
+    }
+    out
+}

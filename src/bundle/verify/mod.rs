@@ -1,0 +1,78 @@
+//! Is this bundle what it claims to be? Read as a stranger would, from the bytes alone.
+//!
+//! [`verify`] makes one pass ([`facts`]) and hands what it saw to each of [`CHECKS`]. Every finding is collected; nothing stops at the first.
+//! A finding never makes the function fail: it fails only where there is nothing to look at ([`OpenError`]).
+//!
+//! To add a check: one file here, one line in `CHECKS`, one broken bundle in `tests/it/bundle/`.
+//!
+//! What it never does: talk to anybody, change the bundle, believe a document about itself.
+
+mod chain;
+mod container;
+mod coverage;
+mod custody;
+mod documents;
+pub mod facts;
+mod findings;
+mod items;
+mod journal_reader;
+mod layout;
+mod lines;
+mod manifest;
+mod provider;
+mod root;
+mod schema;
+mod signature;
+mod tag_manifest;
+mod verification;
+mod verified;
+
+pub use findings::{Finding, Findings, Level, shown};
+pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
+pub use verified::{NotVerified, Verified};
+
+use super::source::{BagSource, OpenError};
+use facts::Facts;
+use std::path::Path;
+
+/// One question about a bundle.
+pub trait Check: Sync {
+    /// kebab-case; stands in every finding.
+    fn id(&self) -> &'static str;
+    /// What holds when the check finds nothing.
+    fn title(&self) -> &'static str;
+    fn run(&self, facts: &Facts, out: &mut Findings);
+}
+
+/// In the order in which their findings are told: the container first, since all else was read through it.
+pub static CHECKS: &[&dyn Check] = &[
+    &container::Container,
+    &layout::Layout,
+    &manifest::Payload,
+    &tag_manifest::TagManifest,
+    &root::Root,
+    &signature::Signature,
+    &chain::Chain,
+    &schema::Schema,
+    &items::Items,
+    &coverage::CoverageCheck,
+    &custody::Custody,
+    &provider::Provider,
+];
+
+/// Check the bundle at `path`, a zip or a directory.
+pub fn verify(path: &Path) -> Result<Verification, OpenError> {
+    let source = BagSource::open(path)?;
+    let facts = Facts::gather(&source);
+    let mut findings = Findings::default();
+    let checks = CHECKS
+        .iter()
+        .map(|check| {
+            findings.begin(check.id());
+            check.run(&facts, &mut findings);
+            let (errors, warnings) = findings.end();
+            CheckRun { id: check.id(), title: check.title(), errors, warnings }
+        })
+        .collect();
+    Ok(Verification::from(source.name(), &facts, checks, findings.into_vec()))
+}

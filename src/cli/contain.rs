@@ -1,0 +1,57 @@
+//! `contain`: the contain phase of a playbook, on evidence that the case already holds.
+
+use super::args::{ContainArgs, Global};
+use super::error::CliError;
+use super::run::{Job, confirm, execute, make_plan};
+use super::session::{self, Session};
+use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::documents::BundleKind;
+use crate::bundle::verify::Verified;
+use crate::contain::ContainPermit;
+use crate::engine::bag::sealed_bundles;
+use crate::model::outcome::Outcome;
+use crate::model::target::Target;
+use crate::store::dir::DirStore;
+use std::path::Path;
+use std::sync::Arc;
+
+pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliError> {
+    let (case, dir) = session::case(&args.case)?;
+    let playbook = super::playbook::load(&args.playbook)?.only_contain().ok_or_else(|| {
+        CliError::new(format!("the playbook `{}` contains nothing", args.playbook)).hint("choose one with a contain phase: --playbook snapshot-and-contain").outcome(Outcome::Usage)
+    })?;
+    let screen = session::screen(global);
+    let session = Session::connect(global).await?;
+    let preflight = session.preflight(&args.function).await?;
+    let permit = match (evidence(&session, &dir, &preflight.target).await?, &args.without_evidence) {
+        (Some(verified), _) => ContainPermit::from_evidence(&verified),
+        (None, Some(why)) => ContainPermit::by_override(&preflight.identity.arn, why),
+        (None, None) => {
+            return Err(CliError::new(format!("case {case} holds no verified evidence of {}", preflight.target))
+                .hint(format!("snapshot it first: freezeframe snapshot {} --case {case}", preflight.target.function))
+                .hint("or say why there is no time for that: --without-evidence \"…\"")
+                .outcome(Outcome::Refused));
+        }
+    };
+    confirm(screen, &make_plan(&playbook, &preflight)?, args.yes)?;
+    execute(&session, screen, Job { case, dir, playbook, preflight, permit: Some(permit) }).await
+}
+
+/// The newest acquisition of this target in the case that still verifies.
+async fn evidence(session: &Session, dir: &Path, target: &Target) -> Result<Option<Verified>, CliError> {
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let broken = |e: Box<dyn std::error::Error + Send + Sync>| CliError::new("cannot read the case journal").because(e);
+    let store = DirStore::open(dir).map_err(|e| broken(e.into()))?;
+    let journal = CaseJournal::open(Arc::new(store), session.clock.clone(), "").await.map_err(|e| broken(e.into()))?;
+    for sealed in sealed_bundles(&journal.events()) {
+        let zip = dir.join(format!("{}.zip", sealed.bundle));
+        let Ok(verified) = Verified::read_back(&zip) else { continue };
+        let v = verified.verification();
+        if verified.root() == sealed.root && v.kind == Some(BundleKind::Acquisition) && v.target.as_deref() == Some(target.arn().as_str()) {
+            return Ok(Some(verified));
+        }
+    }
+    Ok(None)
+}

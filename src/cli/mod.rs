@@ -1,0 +1,84 @@
+//! Floor 7, the on-call face: parse, one call into the engine, one rendering. Each command is a file; `render` is the only place that
+//! prints; exit codes come from `model::outcome`.
+
+pub mod args;
+mod contain;
+mod error;
+mod explain;
+mod plan;
+mod playbook;
+pub mod render;
+mod restore;
+mod run;
+mod session;
+mod show;
+mod summary;
+mod verify;
+
+pub use error::CliError;
+
+use crate::model::outcome::Outcome;
+use args::{Cli, Command};
+use clap::{CommandFactory as _, Parser as _};
+use std::process::ExitCode;
+
+/// Parse the process's arguments and do what they say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap prints help and version to stdout, errors to stderr.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { Outcome::Usage.exit_code() } else { 0 });
+        }
+    };
+    let screen = session::screen(&cli.global);
+    init_tracing(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            let error = CliError::new("could not start the asynchronous runtime").because(e);
+            screen.error(&error);
+            return ExitCode::from(error.outcome.exit_code());
+        }
+    };
+    let outcome = runtime.block_on(dispatch(cli)).unwrap_or_else(|error| {
+        screen.error(&error);
+        error.outcome
+    });
+    ExitCode::from(outcome.exit_code())
+}
+
+async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Snapshot(args) => run::snapshot(global, args).await,
+        Command::Run(args) => run::run(global, args).await,
+        Command::Plan(args) => plan::plan(global, args).await,
+        Command::Verify(args) => verify::verify(global, args),
+        Command::Show(args) => show::show(global, args),
+        Command::Contain(args) => contain::contain(global, args).await,
+        Command::Restore(args) => restore::restore(global, args).await,
+        Command::Playbook(command) => playbook::playbook(global, command),
+        Command::Explain(args) => explain::explain(global, args),
+        #[cfg(feature = "drill")]
+        Command::Drill(args) => drill::drill(global, args).await,
+        Command::Completions { shell } => {
+            let mut text = vec![];
+            clap_complete::generate(shell, &mut Cli::command(), "freezeframe", &mut text);
+            let _ = session::screen(global).bytes(text.as_slice());
+            Ok(Outcome::Complete)
+        }
+    }
+}
+
+#[cfg(feature = "drill")]
+mod drill;
+
+fn init_tracing(verbose: bool) {
+    use tracing_subscriber::EnvFilter;
+    // The SDK logs requests at debug and trace; our own default stays far above that, because bodies hold secrets.
+    let default = if verbose { "freezeframe=debug,warn" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,125 @@
+//! What most commands need first: a clock, a connection, a case directory, and somebody listening for Ctrl-C.
+
+use super::args::{CaseArgs, Global};
+use super::error::CliError;
+use super::render::Screen;
+use crate::aws::{ConnectError, ConnectOptions, Connector};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::preflight::{self, Preflight, PreflightError};
+use crate::engine::run::Doors;
+use crate::bundle::case_journal::CaseJournal;
+use crate::model::id::{CaseId, RunId};
+use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
+use crate::model::target::TargetSpec;
+use crate::store::dir::DirStore;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub struct Session {
+    pub clock: Arc<dyn Clock>,
+    pub connector: Connector,
+    pub run: RunId,
+}
+
+pub fn screen(global: &Global) -> Screen {
+    Screen { json: global.json, quiet: global.quiet }
+}
+
+impl Session {
+    pub async fn connect(global: &Global) -> Result<Session, CliError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
+        let run = RunId::new(now, ulid::Ulid::generate().random());
+        let options = ConnectOptions {
+            profile: global.profile.clone(),
+            region: global.region.clone(),
+            endpoint_url: global.endpoint_url.clone(),
+            run: Some(run.to_string()),
+        };
+        let connector = Connector::load(&options, clock.clone()).await.map_err(|e| connection(e.into()))?;
+        Ok(Session { clock, connector, run })
+    }
+
+    pub async fn preflight(&self, function: &str) -> Result<Preflight, CliError> {
+        let spec: TargetSpec = function.parse().map_err(|e| CliError::new("cannot tell which function is meant").because(e).outcome(Outcome::Usage))?;
+        preflight::preflight(&self.connector, &spec).await.map_err(connection)
+    }
+
+    /// The doors of a run in this case. Ctrl-C drains from here on.
+    pub async fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
+        let others = self.other_cases(&case_dir, screen).await;
+        let store = DirStore::open(&case_dir).map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
+        Ok(Doors {
+            connector: self.connector.clone(),
+            store: Arc::new(store),
+            case_dir,
+            clock: self.clock.clone(),
+            progress: Arc::new(screen.progress()),
+            interrupt: interrupts(screen),
+            others,
+        })
+    }
+
+    /// The journals of the cases that lie beside this one: what they hold is not restored under them.
+    async fn other_cases(&self, case_dir: &Path, screen: Screen) -> Vec<(String, Vec<JournalEvent>)> {
+        let mut others = vec![];
+        let parent = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name() == case_dir.file_name().unwrap_or_default() || !path.join("journal").is_dir() {
+                continue;
+            }
+            let Some(name) = entry.file_name().to_str().and_then(|n| n.parse::<CaseId>().ok()) else { continue };
+            let read = match DirStore::open(&path) {
+                Ok(store) => CaseJournal::open(Arc::new(store), self.clock.clone(), "").await.map_err(|e| e.to_string()),
+                Err(e) => Err(e.to_string()),
+            };
+            match read {
+                Ok(journal) => others.push((name.to_string(), journal.events())),
+                Err(e) => screen.remark(&format!("warning: the journal of case {name} cannot be read, so what it holds is not known: {e}")),
+            }
+        }
+        others
+    }
+}
+
+pub fn connection(error: PreflightError) -> CliError {
+    let hint = match &error {
+        PreflightError::Connect(ConnectError::NoRegion) => Some(ConnectError::NoRegion.hint().to_string()),
+        other => other.hint(),
+    };
+    let usage = matches!(error, PreflightError::Target(_) | PreflightError::Connect(ConnectError::NoRegion));
+    let mut face = CliError::new("could not begin").because(error);
+    face.hints.extend(hint);
+    if usage { face.outcome(Outcome::Usage) } else { face }
+}
+
+pub fn case(args: &CaseArgs) -> Result<(CaseId, PathBuf), CliError> {
+    named_case(&args.case, &args.cases)
+}
+
+pub fn named_case(name: &str, cases: &Path) -> Result<(CaseId, PathBuf), CliError> {
+    let id: CaseId = name.parse().map_err(|e| CliError::new("the case cannot have this name").because(e).outcome(Outcome::Usage))?;
+    let dir = cases.join(id.as_str());
+    Ok((id, dir))
+}
+
+/// Becomes true at the first Ctrl-C. Collection then lets go, records and seals; a write that has begun is brought to its recorded end.
+fn interrupts(screen: Screen) -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if *sender.borrow() {
+                screen.remark("still draining; what was gathered is being written down");
+            } else {
+                screen.remark("interrupted: draining, recording, sealing what there is");
+            }
+            if sender.send(true).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}

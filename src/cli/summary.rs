@@ -1,0 +1,64 @@
+//! A report for a person: gaps first, then what there is, then what to type next.
+
+use super::render::Screen;
+use crate::aws::fault::tame;
+use crate::engine::report::Report;
+use comfy_table::{Table, presets};
+use owo_colors::OwoColorize as _;
+
+/// Gaps spelled out; more are in the bundle's coverage.
+const GAPS_SHOWN: usize = 12;
+
+/// How every cell stands, as a table; none when nothing was to be changed.
+fn table(report: &Report) -> Option<String> {
+    let contained = report.containment.as_ref().map(|c| c.rows());
+    let rows = contained.or_else(|| report.restoration.as_ref().map(|r| r.rows())).filter(|r| !r.is_empty())?;
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["cell", "outcome"]);
+    for (label, outcome) in rows {
+        table.add_row([tame(&label, 120), tame(&outcome, 240)]);
+    }
+    Some(table.to_string())
+}
+
+/// What a question is about, before it is asked.
+pub fn cells(screen: Screen, report: &Report) {
+    screen.remark(&report.headline);
+    if let Some(table) = table(report) {
+        screen.remark(&table);
+    }
+}
+
+pub fn show(screen: Screen, report: &Report) {
+    screen.document(report);
+    let headline = tame(&report.headline, 4000);
+    screen.text(&if report.gaps.is_empty() { headline.green().to_string() } else { headline.yellow().bold().to_string() });
+    screen.text(&format!("case {} · run {} · {}", report.case, report.run, tame(&report.target, 300)));
+    for gap in report.gaps.iter().take(GAPS_SHOWN) {
+        let lift = gap.action.as_ref().map(|a| format!(" — allow {a}")).unwrap_or_default();
+        screen.text(&format!("  gap {} · {} · {}: {}{lift}", gap.kind.as_str(), gap.collector, tame(&gap.subject, 120), tame(&gap.detail, 200)));
+    }
+    if report.gaps.len() > GAPS_SHOWN {
+        screen.text(&format!("  … {} more in meta/coverage.json", report.gaps.len() - GAPS_SHOWN));
+    }
+    for mismatch in &report.mismatches {
+        screen.text(&format!("{} {}", "MISMATCH".red().bold(), tame(mismatch, 300)));
+    }
+    if let Some(table) = table(report) {
+        screen.text(&table);
+    }
+    for note in &report.notes {
+        screen.text(&format!("note: {}", tame(note, 400)));
+    }
+    for bundle in &report.bundles {
+        let state = if bundle.verified { "sealed and verified".green().to_string() } else { "unfinished".yellow().to_string() };
+        screen.text(&format!("{:?} bundle ({} items, {} bytes) {state}\n  {}\n  root {}", bundle.kind, bundle.items, bundle.bytes, bundle.path.display(), bundle.root));
+    }
+    if let Some(bundle) = report.bundles.first() {
+        screen.remark(&format!("\ncheck it:   freezeframe verify {}", bundle.path.display()));
+        screen.remark("without us: unzip it and follow meta/VERIFY.txt");
+    }
+    if report.containment.is_some() {
+        screen.remark(&format!("put back:   freezeframe restore {}", report.case));
+    }
+}

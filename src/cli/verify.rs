@@ -1,0 +1,57 @@
+//! `verify`: every check, every finding, a verdict.
+
+use super::args::{Global, VerifyArgs};
+use super::error::CliError;
+use super::render::Screen;
+use super::session::screen;
+use crate::bundle::verify::{Level, Verdict, Verification, verify as check};
+use crate::model::outcome::Outcome;
+use owo_colors::OwoColorize as _;
+
+pub fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
+    let verification = check(&args.bundle).map_err(|e| {
+        let (hint, outcome) = (e.hint(), e.outcome());
+        CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
+    })?;
+    let screen = screen(global);
+    screen.document(&verification);
+    show(screen, &verification);
+    Ok(verification.outcome())
+}
+
+fn show(screen: Screen, v: &Verification) {
+    for check in &v.checks {
+        let mark = match (check.errors, check.warnings) {
+            (0, 0) => "ok  ".green().to_string(),
+            (0, _) => "warn".yellow().to_string(),
+            _ => "FAIL".red().bold().to_string(),
+        };
+        screen.text(&format!("{mark} {:16} {}", check.id, check.title));
+    }
+    for finding in &v.findings {
+        let level = match finding.level {
+            Level::Error => "error".red().bold().to_string(),
+            Level::Warn => "warning".yellow().to_string(),
+            Level::Info => "note".cyan().to_string(),
+        };
+        let path = finding.path.as_deref().map(|p| format!(" {p}:")).unwrap_or_default();
+        screen.text(&format!("{level} [{}]{path} {}", finding.check, finding.message));
+        if !finding.remedy.is_empty() {
+            screen.text(&format!("      {}", finding.remedy));
+        }
+    }
+    let c = &v.counts;
+    screen.text(&format!(
+        "{} files, {} bytes, {} items, {} gaps, {} exchanges, {} journal lines",
+        c.files, c.bytes, c.items, c.gaps, c.exchanges, c.journal_lines
+    ));
+    if let Some(root) = v.root {
+        screen.text(&format!("root {root}"));
+    }
+    let sentence = v.verdict.sentence();
+    screen.text(&match v.verdict {
+        Verdict::Whole => sentence.green().bold().to_string(),
+        Verdict::Unfinished => sentence.yellow().bold().to_string(),
+        Verdict::Broken => sentence.red().bold().to_string(),
+    });
+}

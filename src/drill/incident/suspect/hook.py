@@ -1,0 +1,5 @@
+
+
+from vendor.metrics import observe  # noqa: E402
+
+handler = observe(handler)

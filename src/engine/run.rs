@@ -1,0 +1,310 @@
+//! `run(order, doors) → Report`: walks the phases of a plan. The only loop; both faces end here.
+//!
+//! Every state a kill can leave is one of: a directory that `verify` calls unfinished, a whole zip, or both; and a case journal from which
+//! `restore` puts everything back. So nothing here has an order that matters only when all goes well.
+
+use super::bag::{self, Bag};
+use super::gather::{GatherStep, gather};
+use super::log::{self, IntentLog, LogError};
+use super::progress::{Note, Progress};
+use super::report::{Report, Tally, headline};
+use super::saga::{Accept, Saga, Step};
+use crate::aws::Connector;
+use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
+use crate::bundle::draft::{Draft, DraftError};
+use crate::bundle::journal::JournalError;
+use crate::bundle::seal::SealError;
+use crate::bundle::tool;
+use crate::bundle::verify::NotVerified;
+use crate::clock::Clock;
+use crate::collect::{self, Abort, Facts, Shared};
+use crate::contain::{self, ContainPermit};
+use crate::model::canon::{self, CanonError};
+use crate::model::exchange::Exchange;
+use crate::model::id::{CaseId, CellId, RunId};
+use crate::model::item::Group;
+use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
+use crate::model::target::Target;
+use crate::plan::{Plan, PlannedPhase};
+use crate::playbook::PhaseKind;
+use crate::store::Store;
+use async_trait::async_trait;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What is to be done.
+pub struct Order {
+    pub case: CaseId,
+    pub run: RunId,
+    pub plan: Plan,
+    /// The untouched event that asked for it.
+    pub trigger: Option<Vec<u8>>,
+    /// Caller identity's ARN, and who stands behind it if that is known.
+    pub operator: String,
+    /// Calls made before there was a bundle.
+    pub preflight: Vec<Exchange>,
+    /// Evidence that the case already holds; a plan that verifies its own needs none.
+    pub permit: Option<ContainPermit>,
+}
+
+/// The doors to the outside.
+pub struct Doors {
+    pub connector: Connector,
+    /// The case's store: its journal lies here, durable ahead of every change.
+    pub store: Arc<dyn Store>,
+    /// Where bundles are drafted and handed over.
+    pub case_dir: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub progress: Arc<dyn Progress>,
+    pub interrupt: watch::Receiver<bool>,
+    /// The other cases that can be seen from here, with their journals: a cell that one of them holds is not restored under it.
+    pub others: Vec<(String, Vec<JournalEvent>)>,
+}
+
+#[async_trait]
+impl IntentLog for CaseJournal {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        CaseJournal::append(self, event).await.map_err(|e| LogError(e.into()))
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        CaseJournal::events(self)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("could not read or extend the case journal")]
+    CaseJournal(#[from] JournalError),
+    #[error("could not draft a bundle")]
+    Draft(#[from] DraftError),
+    #[error("collection stopped")]
+    Collect(#[from] Abort),
+    #[error("could not seal the bundle")]
+    Seal(#[from] SealError),
+    #[error("could not write the plan down")]
+    Plan(#[from] CanonError),
+    #[error("the bundle that was just sealed does not verify; nothing was contained")]
+    NotVerified(#[from] NotVerified),
+    #[error("the plan contains before it verifies, and nothing permits that")]
+    NoPermit,
+    #[error("the plan names `{0}`, which this build does not know")]
+    UnknownUnit(String),
+}
+
+/// No collector may hold up an investigation for longer.
+const UNIT_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Execute the plan. The case is opened when it is new.
+pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
+    let journal = CaseJournal::open(doors.store.clone(), doors.clock.clone(), &order.operator).await?;
+    let mut opening = vec![];
+    if journal.lines().is_empty() {
+        opening.push(JournalEvent::CaseOpen {
+            case: order.case.to_string(),
+            run: order.run.clone(),
+            tool: tool::name_and_version(),
+            operator: order.operator.clone(),
+        });
+    }
+    opening.push(JournalEvent::RunStarted {
+        run: order.run.clone(),
+        playbook: order.plan.playbook.clone(),
+        plan_sha256: order.plan.sha256()?,
+        target: order.plan.target.to_string(),
+    });
+    journal.append_all(opening).await?;
+    let report = Report {
+        target: order.plan.target.to_string(),
+        ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator)
+    };
+    let permit = order.permit.clone();
+    let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
+    let result = running.walk().await;
+    let outcome = match &result {
+        Ok(report) => report.outcome.sentence().to_string(),
+        Err(e) => format!("error: {e}"),
+    };
+    // A journal that refuses now must not hide what happened before.
+    let ended = running.journal.append(JournalEvent::RunEnded { run: running.order.run.clone(), outcome }).await;
+    let mut report = result?;
+    if let Err(e) = ended {
+        report.notes.push(format!("the end of the run could not be written to the case journal: {e}"));
+    }
+    Ok(report)
+}
+
+struct Running {
+    order: Order,
+    doors: Doors,
+    journal: CaseJournal,
+    report: Report,
+    draft: Option<Arc<Draft>>,
+    planned: Vec<PlannedUnit>,
+    finished: bool,
+    permit: Option<ContainPermit>,
+}
+
+impl Running {
+    async fn walk(&mut self) -> Result<Report, RunError> {
+        let phases = self.order.plan.phases.clone();
+        for phase in &phases {
+            self.doors.progress.note(Note::Phase(phase.phase.as_str()));
+            match phase.phase {
+                PhaseKind::Collect => self.collect(phase).await?,
+                PhaseKind::Seal => self.seal().await?,
+                // Sealing reads back already; what `verify` adds is that nothing after it happens without.
+                PhaseKind::Verify => {}
+                PhaseKind::Contain => self.contain(phase).await?,
+                PhaseKind::Archive | PhaseKind::Notify => {}
+            }
+            if !self.finished {
+                break;
+            }
+        }
+        // A playbook that collects and never seals would leave evidence lying open.
+        self.seal().await?;
+        let mut report = self.report.clone();
+        report.headline = headline(&report.tally, &report.gaps);
+        if !self.finished {
+            report.outcome = report.outcome.worse(Outcome::Interrupted);
+            report.headline = format!("interrupted, bundle unfinished; {}", report.headline);
+        }
+        report.exit_code = report.outcome.exit_code();
+        Ok(report)
+    }
+
+    fn bag(&self) -> Bag<'_> {
+        Bag {
+            case: &self.order.case,
+            run: &self.order.run,
+            playbook: &self.order.plan.playbook,
+            operator: &self.order.operator,
+            target: &self.order.plan.target,
+            journal: &self.journal,
+            case_dir: &self.doors.case_dir,
+            clock: &self.doors.clock,
+        }
+    }
+
+    /// A new bag of this case, with what asked for it in its plan group.
+    fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
+        let draft = self.bag().open(kind)?;
+        draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
+        let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
+        let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
+        if let Some(raw) = &self.order.trigger {
+            items.push(keep("trigger-event", "the event that asked for this run, as received", raw)?);
+        }
+        if !self.order.preflight.is_empty() {
+            let calls = canon::to_vec("the preflight calls", &self.order.preflight)?;
+            items.push(keep("preflight", "calls made before the bundle was opened, without bodies", &calls)?);
+        }
+        let unit = PlannedUnit {
+            unit: PLAN_UNIT.to_string(),
+            title: "Plan and trigger".to_string(),
+            question: "What was to be done, and who asked for it?".to_string(),
+            group: Group::Plan,
+            ended: UnitEnd::Done,
+            items,
+        };
+        Ok((draft, unit))
+    }
+
+    async fn collect(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
+        let mut steps = vec![];
+        for step in &phase.steps {
+            let collector = collect::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
+            steps.push(GatherStep { collector, params: step.params.clone() });
+        }
+        let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
+        self.planned = vec![plan_unit];
+        self.draft = Some(draft.clone());
+        let shared = Shared { target: self.order.plan.target.clone(), connector: self.doors.connector.clone(), draft: draft.clone(), facts: Facts::default() };
+        let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
+        if !gathered.finished {
+            draft.journal(JournalEvent::Interrupted { by: "the operator, or the deadline".to_string() })?;
+        }
+        self.finished &= gathered.finished;
+        self.planned.extend(gathered.planned);
+        Ok(())
+    }
+
+    /// Seal what is open, hand it over as a zip, read that back as a stranger would.
+    async fn seal(&mut self) -> Result<(), RunError> {
+        let Some(draft) = self.draft.take() else { return Ok(()) };
+        let finished = self.finished;
+        let sealed = draft.seal(std::mem::take(&mut self.planned), finished)?;
+        let mismatches: Vec<String> = draft
+            .items()
+            .iter()
+            .filter_map(|i| i.provider_digest.as_ref().filter(|d| !d.matches).map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value)))
+            .collect();
+        let (bundle, verified) = self.bag().hand_over(&sealed, finished, &*self.doors.progress).await?;
+        let report = &mut self.report;
+        report.bundles.push(bundle);
+        report.tally = Tally::of(sealed.items());
+        report.gaps = sealed.gaps().to_vec();
+        report.mismatches = mismatches;
+        if !report.gaps.is_empty() {
+            report.outcome = report.outcome.worse(Outcome::Gaps);
+        }
+        if let Some(verified) = verified {
+            self.permit = Some(ContainPermit::from_evidence(&verified));
+        }
+        Ok(())
+    }
+
+    async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
+        // Evidence first: whatever is open is sealed and read back before the first write.
+        self.seal().await?;
+        let permit = match (&self.permit, &phase.override_reason) {
+            (Some(permit), _) => permit.clone(),
+            (None, Some(why)) => ContainPermit::by_override(&self.order.operator, why),
+            (None, None) => return Err(RunError::NoPermit),
+        };
+        let mut steps = vec![];
+        for step in &phase.steps {
+            let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
+            // No playbook of this version can accept less than an exact restore.
+            steps.push(Step { action, params: &step.params, accept: Accept::ExactOnly });
+        }
+        let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        let contained = {
+            let target = &self.order.plan.target;
+            let saga = Saga {
+                connector: &self.doors.connector,
+                recorder: draft.clone(),
+                account: &target.account,
+                who: &self.order.operator,
+                run: &self.order.run,
+                log: &self.journal,
+                clock: &*self.doors.clock,
+                stop: &|| *self.doors.interrupt.borrow(),
+                held_by: &|cell, target| held_elsewhere(&self.doors.others, cell, target),
+                progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
+            };
+            saga.contain(&steps, target, &permit, phase.on_failure, false).await
+        };
+        let question = "What was changed in AWS, from what to what, and does it hold?";
+        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
+        let sealed = draft.seal(vec![plan_unit, changes], true)?;
+        let (bundle, _) = self.bag().hand_over(&sealed, true, &*self.doors.progress).await?;
+        let report = &mut self.report;
+        report.bundles.push(bundle);
+        report.outcome = report.outcome.worse(contained.outcome());
+        report.containment = Some(contained);
+        Ok(())
+    }
+}
+
+/// The unit under which plan, trigger and preflight stand in coverage.
+pub const PLAN_UNIT: &str = "plan";
+
+/// The other case that holds a cell.
+pub(super) fn held_elsewhere(others: &[(String, Vec<JournalEvent>)], cell: &CellId, target: &Target) -> Option<String> {
+    others.iter().find(|(_, events)| log::holds(events, cell, target)).map(|(case, _)| case.clone())
+}
