@@ -177,12 +177,19 @@ impl<'r> CollectCx<'r> {
         Ok(self.draft().add(NewItem { detail: Some(why.to_string()), ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
     }
 
-    /// A shared look-up failed, and so this question could not even be put.
+    /// The function look-up failed, and so this question could not even be put.
     pub fn gap_from(&self, fault: &Fault, subject: &str) -> Result<ItemId, Abort> {
+        self.gap_from_lookup(&super::configuration::CONFIGURATION, fault, subject)
+    }
+
+    /// The same for the look-up that is `made_by`'s: a denial names the action that was missing there.
+    pub(super) fn gap_from_lookup(&self, made_by: &CollectorSpec, fault: &Fault, subject: &str) -> Result<ItemId, Abort> {
         if fault.class == FaultClass::NotFound {
             return self.not_applicable(subject, "the function does not exist");
         }
-        self.gap(fault.gap_kind(), subject, &format!("the look-up it depends on failed: {fault}"))
+        let detail = Some(format!("the look-up it depends on ({}) failed: {fault}", made_by.title));
+        let action = made_by.calls.first().and_then(|c| c.action).filter(|_| fault.class == FaultClass::Denied).map(str::to_string);
+        Ok(self.draft().add(NewItem { detail, action, ..self.blank(subject, ItemStatus::Gap(fault.gap_kind()), Sensitivity::S0) })?)
     }
 
     /// A shared list is not whole: what was listed has been asked about, the rest is this gap.

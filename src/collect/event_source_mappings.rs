@@ -2,7 +2,9 @@
 //! every published version, because a mapping belongs to the exact ARN that it was made for; then each one read, because encrypted filter
 //! criteria show only there.
 
+use super::aliases::ALIASES;
 use super::cx::at_once;
+use super::versions::VERSIONS;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::{Group, Sensitivity};
@@ -49,7 +51,7 @@ async fn of_aliases(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<String>>, arn: &s
             at_once(aliases.entries.iter().map(|a| list(cx, found, format!("alias {}", a.name), format!("{arn}:{}", a.name)).boxed())).await?;
             cx.gap_of_rest(&aliases, "event source mappings of further aliases")
         }
-        Err(fault) => cx.gap_from(&fault, "event source mappings of the aliases").map(drop),
+        Err(fault) => cx.gap_from_lookup(&ALIASES, &fault, "event source mappings of the aliases").map(drop),
     }
 }
 
@@ -59,7 +61,7 @@ async fn of_versions(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<String>>, arn: &
             at_once(versions.published().map(|v| list(cx, found, format!("version {}", v.version), format!("{arn}:{}", v.version)).boxed())).await?;
             cx.gap_of_rest(&versions, "event source mappings of further versions")
         }
-        Err(fault) => cx.gap_from(&fault, "event source mappings of the published versions").map(drop),
+        Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, "event source mappings of the published versions").map(drop),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The resource policies: of the function itself, of every alias and of every published version. Each is a policy of its own, and a
 //! statement that sits on an alias alone shows nowhere else.
 
+use super::aliases::ALIASES;
 use super::cx::at_once;
+use super::versions::VERSIONS;
 use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
@@ -38,7 +40,7 @@ async fn of_aliases(cx: &CollectCx<'_>) -> Result<(), Abort> {
             at_once(list.entries.iter().map(|a| policy(cx, format!("alias {}", a.name), Some(a.name.clone())).boxed())).await?;
             cx.gap_of_rest(&list, "resource policies of further aliases")
         }
-        Err(fault) => cx.gap_from(&fault, "resource policies of the aliases").map(drop),
+        Err(fault) => cx.gap_from_lookup(&ALIASES, &fault, "resource policies of the aliases").map(drop),
     }
 }
 
@@ -49,7 +51,7 @@ async fn of_versions(cx: &CollectCx<'_>) -> Result<(), Abort> {
             at_once(list.published().map(|v| policy(cx, format!("version {}", v.version), Some(v.version.clone())).boxed())).await?;
             cx.gap_of_rest(&list, "resource policies of further versions")
         }
-        Err(fault) => cx.gap_from(&fault, "resource policies of the published versions").map(drop),
+        Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, "resource policies of the published versions").map(drop),
     }
 }
 

@@ -1,4 +1,33 @@
-/// Strangers' events: what is understood, what is left alone, what is kept unread.
-mod intake;
+//! The one integration binary (each further one would cost a link of the whole SDK). A file or folder below `tests/it/` is a module here,
+//! with one sentence; the guard at the end fails when one is forgotten.
+
+/// Every collector over the scripted wire.
+mod collect;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
 mod handler;
+/// Strangers' events: what is understood, what is left alone, what is kept unread.
+mod intake;
+/// The language: what is accepted, and in which words the rest is refused.
+mod playbook;
+
+/// No file below `tests/it/` is left out of this binary.
+#[test]
+fn no_test_file_is_forgotten() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
+    let mut folders = vec![(dir, main)];
+    while let Some((dir, declared)) = folders.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_string();
+            let rust = path.extension().is_some_and(|e| e == "rs");
+            if path.is_dir() && path.join("mod.rs").exists() {
+                folders.push((path.clone(), std::fs::read_to_string(path.join("mod.rs")).unwrap()));
+            } else if !rust || stem == "main" || stem == "mod" {
+                continue;
+            }
+            let named = |line: &str| line.trim().trim_start_matches("pub ").trim_start_matches("pub(crate) ") == format!("mod {stem};");
+            assert!(declared.lines().any(named), "{} is no module of the integration binary", path.display());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What every collector does when AWS answers, has nothing, refuses, throttles, breaks off, or pages: for each call that it declares, so that
+//! a new collector is tested the moment it stands in the slice.
+
+use super::{Bag, is_gap, run};
+use crate::support::wire::{Answer, World, key};
+use freezeframe::collect::COLLECTORS;
+use freezeframe::model::call::{Access, Call, Service};
+use freezeframe::model::exchange::BodyEnd;
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::item::{Item, ItemStatus};
+use std::collections::BTreeSet;
+
+/// Every (collector, call), with what the world's healthy answer is.
+fn each_call() -> Vec<(&'static str, &'static Call)> {
+    COLLECTORS.iter().map(|c| c.spec()).flat_map(|s| s.calls.iter().map(|c| (s.id, c))).collect()
+}
+
+/// `GetFunction` is declared by `function-code` for its second asking only; the first is the shared look-up's.
+fn second_asking(collector: &str, call: &Call) -> bool {
+    collector == "function-code" && call.operation == "GetFunction"
+}
+
+fn paged(call: &Call) -> bool {
+    ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p)) || (call.service == Service::Logs && call.operation.starts_with("Describe"))
+}
+
+/// The answer that says that there is another page, under the token `page-two`.
+fn first_of_two(call: &Call) -> Answer {
+    let whole = World::healthy(&key(call));
+    if call.service == Service::Iam {
+        let text = whole.text().replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><Marker>page-two</Marker>");
+        return Answer::new(200, "text/xml", text);
+    }
+    let mut body: serde_json::Value = serde_json::from_str(&whole.text()).unwrap();
+    let member = match call.service {
+        Service::Lambda => "NextMarker",
+        Service::Logs => "nextToken",
+        _ => "NextToken",
+    };
+    body[member] = "page-two".into();
+    // The group itself on the first page would end the reading of neighbours.
+    if let Some(name) = body.pointer_mut("/logGroups/0/logGroupName") {
+        *name = "/payments/export-neighbour".into();
+    }
+    Answer::json(&body)
+}
+
+fn on_page_two(world: World, call: &Call, second: Answer) -> World {
+    let key = key(call);
+    world.on(&key, [first_of_two(call)]).when(&key, |sent| sent.says("page-two"), [second])
+}
+
+/// Items of the collector that were asked with this call.
+fn asked<'b>(bag: &'b Bag, collector: &str, call: &Call) -> Vec<&'b Item> {
+    let found = bag.asked(collector, call.operation);
+    assert!(!found.is_empty(), "{collector} asked no {}", call.operation);
+    found
+}
+
+#[test]
+fn the_slice_keeps_its_order_and_reads_only() {
+    let specs: Vec<_> = COLLECTORS.iter().map(|c| c.spec()).collect();
+    assert_eq!(specs[0].id, "function-code", "its address dies in ten minutes");
+    assert!(specs.windows(2).all(|w| w[0].volatility >= w[1].volatility), "{:?}", specs.iter().map(|s| (s.id, s.volatility)).collect::<Vec<_>>());
+    assert_eq!(specs.iter().map(|s| s.id).collect::<BTreeSet<_>>().len(), specs.len());
+    for spec in specs {
+        assert!(spec.answers.ends_with('?') && !spec.title.is_empty(), "{}", spec.id);
+        for call in spec.calls {
+            assert_eq!(call.access, Access::Read, "{}: {call}", spec.id);
+            assert!(World::knows(&key(call)), "{}: tests/data/wire/world has no answer for {}", spec.id, key(call));
+        }
+        for param in spec.params {
+            assert!(param.kind.objection(&param.default.into()).is_none(), "{}: default of {}", spec.id, param.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_healthy_world_leaves_no_gap_and_every_declared_call_is_made() {
+    let all: Vec<_> = COLLECTORS.iter().map(|c| c.spec().id).collect();
+    let bag = run(&all, World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    for (collector, call) in each_call() {
+        if !second_asking(collector, call) {
+            asked(&bag, collector, call);
+        }
+    }
+    for item in &bag.items {
+        assert!(!item.files.is_empty() || item.status == ItemStatus::NotApplicable, "{item:?}");
+        for file in &item.files {
+            assert_eq!(std::fs::read(file.path.under(bag.draft.dir())).unwrap().len() as u64, file.bytes);
+        }
+    }
+    // Bodies are kept as they came: a member that the SDK does not know is in evidence, white space and all.
+    let kept = bag.file(bag.item("configuration and code location"), 0);
+    assert_eq!(String::from_utf8(kept).unwrap(), World::healthy("Lambda.GetFunction").text());
+    assert_eq!(bag.sent("Lambda.GetFunction").len(), 1, "the shared look-up is made once");
+    assert_eq!(bag.sent("Lambda.ListVersionsByFunction").len(), 1);
+}
+
+#[tokio::test]
+async fn absence_is_an_answer() {
+    for (collector, call) in each_call() {
+        if second_asking(collector, call) || call.service == Service::Https {
+            continue;
+        }
+        let code = if call.service == Service::Iam { "NoSuchEntity" } else { "ResourceNotFoundException" };
+        let bag = run(&[collector], World::default().on(&key(call), [Answer::error(&key(call), 404, code)])).await;
+        assert_eq!(bag.gaps(), [], "{collector}: {call}");
+        for item in asked(&bag, collector, call) {
+            assert_eq!(item.status, ItemStatus::NotFound, "{collector}: {call}");
+            assert_eq!(item.files.len(), 1, "the 404's body is the proof: {item:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn denial_is_a_gap_that_names_the_action() {
+    for (collector, call) in each_call() {
+        if second_asking(collector, call) || call.service == Service::Https {
+            continue;
+        }
+        let code = if call.service == Service::Lambda { "AccessDeniedException" } else { "AccessDenied" };
+        let bag = run(&[collector], World::default().on(&key(call), [Answer::error(&key(call), 403, code)])).await;
+        let answers = freezeframe::collect::find(collector).unwrap().spec().answers;
+        for item in asked(&bag, collector, call) {
+            assert!(is_gap(item, GapKind::Denied), "{collector}: {call}: {item:?}");
+            assert_eq!(item.action.as_deref(), call.action);
+            assert_eq!(item.question.as_deref(), Some(answers));
+            assert!(item.detail.as_deref().is_some_and(|d| d.contains("as scripted")), "AWS's own words: {item:?}");
+            assert_eq!(bag.exchanges(item).len(), 1, "a denial is not retried");
+        }
+    }
+}
+
+#[tokio::test]
+async fn throttling_is_outlasted_and_stays_visible() {
+    for (collector, call) in each_call() {
+        if second_asking(collector, call) {
+            continue;
+        }
+        let (status, code) = match call.service {
+            Service::Lambda => (429, "TooManyRequestsException"),
+            Service::Https => (503, "SlowDown"),
+            _ => (400, "ThrottlingException"),
+        };
+        let world = World::default().on(&key(call), [Answer::error(&key(call), status, code), World::healthy(&key(call))]);
+        let bag = run(&[collector], world).await;
+        assert_eq!(bag.gaps(), [], "{collector}: {call}");
+        let tried: Vec<_> = asked(&bag, collector, call).into_iter().filter(|i| i.exchanges.len() > 1).collect();
+        assert_eq!(tried.len(), 1, "{collector}: {call}");
+        let attempts = bag.exchanges(tried[0]);
+        assert_eq!(attempts.iter().map(|x| (x.attempt, x.status)).collect::<Vec<_>>(), [(1, Some(status)), (2, Some(200))]);
+        assert_eq!(attempts[0].invocation, attempts[1].invocation);
+        assert_eq!(tried[0].files.len(), 1, "the refusal is an exchange, not a part of the answer");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_gap_and_its_part_is_kept() {
+    for (collector, call) in each_call() {
+        if second_asking(collector, call) {
+            continue;
+        }
+        let bag = run(&[collector], World::default().on(&key(call), [World::healthy(&key(call)).cut()])).await;
+        let whole = World::healthy(&key(call));
+        let Answer::Http { body, .. } = whole else { panic!() };
+        for item in asked(&bag, collector, call) {
+            assert!(is_gap(item, GapKind::Truncated), "{collector}: {call}: {item:?}");
+            let exchanges = bag.exchanges(item);
+            assert!(exchanges.iter().all(|x| matches!(&x.body_end, BodyEnd::Failed(why) if why.contains("as scripted"))), "{exchanges:?}");
+            assert_eq!(bag.file(item, 0), &body[..body.len().div_ceil(2)], "{collector}: {call}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_a_gap() {
+    for (collector, call) in each_call() {
+        if second_asking(collector, call) || call.service == Service::Https {
+            continue;
+        }
+        let bag = run(&[collector], World::default().on(&key(call), [Answer::Broken])).await;
+        for item in asked(&bag, collector, call) {
+            assert!(is_gap(item, GapKind::Transport), "{collector}: {call}: {item:?}");
+            assert!(bag.exchanges(item).iter().all(|x| x.body_end == BodyEnd::NoResponse && x.status.is_none()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_pages_are_one_item() {
+    let mut seen = 0;
+    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
+        seen += 1;
+        let bag = run(&[collector], on_page_two(World::default(), call, World::healthy(&key(call)))).await;
+        assert_eq!(bag.gaps(), [], "{collector}: {call}");
+        for item in asked(&bag, collector, call) {
+            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, 2), "{collector}: {call}");
+        }
+        assert!(bag.sent(&key(call)).iter().any(|s| s.says("page-two")));
+    }
+    assert!(seen >= 11, "{seen} paged calls");
+}
+
+#[tokio::test]
+async fn a_failing_second_page_keeps_the_first_and_says_so() {
+    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
+        let k = key(call);
+        let gone = if call.service == Service::Iam { "NoSuchEntity" } else { "ResourceNotFoundException" };
+        for (second, kind) in [
+            (Answer::error(&k, 403, "AccessDeniedException"), GapKind::Denied),
+            // It was there a page ago: this is no proof of absence.
+            (Answer::error(&k, 404, gone), GapKind::Transport),
+        ] {
+            let bag = run(&[collector], on_page_two(World::default(), call, second)).await;
+            for item in asked(&bag, collector, call) {
+                assert!(is_gap(item, kind), "{collector}: {call}: {item:?}");
+                assert!(item.detail.as_deref().is_some_and(|d| d.contains("page 2 failed; ") && d.contains("entries of the pages before")), "{item:?}");
+                assert_eq!(bag.file(item, 0), first_of_two(call).text().as_bytes());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_token_that_repeats_ends_the_reading() {
+    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
+        let bag = run(&[collector], World::default().on(&key(call), [first_of_two(call)])).await;
+        for item in asked(&bag, collector, call) {
+            assert!(is_gap(item, GapKind::Truncated), "{collector}: {call}: {item:?}");
+            assert_eq!(item.files.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_never_answers_is_out_of_time() {
+    let call = &freezeframe::collect::find("concurrency").unwrap().spec().calls[0];
+    let bag = run(&["concurrency"], World::default().on(&key(call), [Answer::Never])).await;
+    let item = bag.item("reserved concurrency");
+    assert!(is_gap(item, GapKind::OutOfTime), "{item:?}");
+    assert_eq!(bag.exchanges(item).len(), 5, "every attempt is on tape, though none was answered");
+}

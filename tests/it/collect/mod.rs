@@ -1,0 +1,96 @@
+//! Every collector over the scripted wire: `conformance.rs` is a table over `COLLECTORS` and their calls, `units.rs` what is particular to one.
+
+mod conformance;
+mod units;
+
+use crate::support::wire::{self, Sent, World};
+use freezeframe::aws::Connector;
+use freezeframe::bundle::documents::{BundleKind, ToolRecord};
+use freezeframe::bundle::draft::{Draft, DraftInfo};
+use freezeframe::clock::{Clock, FakeClock};
+use freezeframe::collect::{self, CollectCx, Facts, Shared};
+use freezeframe::model::exchange::Exchange;
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::id::RunId;
+use freezeframe::model::item::{Item, ItemStatus};
+use freezeframe::model::params::Params;
+use freezeframe::model::target::Target;
+use std::sync::Arc;
+
+/// What a run left behind.
+struct Bag {
+    draft: Arc<Draft>,
+    items: Vec<Item>,
+    world: Arc<World>,
+    region: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Bag {
+    fn of(&self, collector: &str) -> Vec<&Item> {
+        self.items.iter().filter(|i| i.collector == collector).collect()
+    }
+    fn item(&self, subject: &str) -> &Item {
+        let found: Vec<_> = self.items.iter().filter(|i| i.subject.contains(subject)).collect();
+        assert_eq!(found.len(), 1, "one item about {subject:?}; there are {:#?}", self.items.iter().map(|i| (&i.subject, i.status)).collect::<Vec<_>>());
+        found[0]
+    }
+    fn gaps(&self) -> Vec<(&str, GapKind, &str)> {
+        self.items.iter().filter_map(|i| Some((i.collector.as_str(), i.status.gap()?, i.subject.as_str()))).collect()
+    }
+    fn exchanges(&self, item: &Item) -> Vec<Exchange> {
+        item.exchanges.iter().map(|id| self.draft.exchange(*id).unwrap()).collect()
+    }
+    fn file(&self, item: &Item, at: usize) -> Vec<u8> {
+        std::fs::read(item.files[at].path.under(self.draft.dir())).unwrap()
+    }
+    fn sent(&self, key: &str) -> Vec<Sent> {
+        self.world.sent().into_iter().filter(|s| s.key == key).collect()
+    }
+    /// Items of `collector` whose exchanges asked for `operation`.
+    fn asked(&self, collector: &str, operation: &str) -> Vec<&Item> {
+        self.of(collector).into_iter().filter(|i| self.exchanges(i).iter().any(|x| x.operation == operation)).collect()
+    }
+}
+
+async fn run(collectors: &[&str], world: World) -> Bag {
+    run_with(collectors, world, "{}").await
+}
+
+/// One after the other in one run, so that what they share is shared.
+async fn run_with(collectors: &[&str], world: World, params: &str) -> Bag {
+    let dir = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap());
+    let world = Arc::new(world);
+    let connector = Connector::from_conf(wire::config(&world), clock.clone()).unwrap();
+    let region = connector.region().to_string();
+    let target = Target {
+        partition: "aws".into(),
+        account: "123456789012".into(),
+        region: region.clone(),
+        function: "payments-export".into(),
+        qualifier: None,
+    };
+    let info = DraftInfo {
+        case: "IR-TEST".parse().unwrap(),
+        run: RunId("01KAGZ0000000000000000TEST".into()),
+        kind: BundleKind::Acquisition,
+        target: target.clone(),
+        playbook: "snapshot-only".into(),
+        operator: "ada".into(),
+        tool: ToolRecord { name: "freezeframe".into(), version: "0.0.0".into(), commit: None, binary_sha256: None },
+        previous: None,
+    };
+    let draft = Draft::open(dir.path(), info, clock).unwrap();
+    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default() };
+    let params: Params = serde_json::from_str(params).unwrap();
+    for id in collectors {
+        let collector = collect::find(id).unwrap();
+        collector.collect(&CollectCx::new(collector, &shared, &params)).await.unwrap();
+    }
+    Bag { items: draft.items(), draft, world, region, _dir: dir }
+}
+
+fn is_gap(item: &Item, kind: GapKind) -> bool {
+    item.status == ItemStatus::Gap(kind)
+}

@@ -1,0 +1,332 @@
+//! What is particular to one collector.
+
+use super::{Bag, is_gap, run, run_with};
+use crate::support::wire::{Answer, World};
+use freezeframe::model::digest::Sha256;
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::item::ItemStatus;
+use serde_json::{Value, json};
+
+fn healthy_json(key: &str) -> Value {
+    serde_json::from_str(&World::healthy(key).text()).unwrap()
+}
+
+/// `GetFunction` with one change.
+fn function(change: impl FnOnce(&mut Value)) -> Answer {
+    let mut body = healthy_json("Lambda.GetFunction");
+    change(&mut body);
+    Answer::json(&body)
+}
+
+fn subjects(bag: &Bag, collector: &str) -> Vec<String> {
+    let mut all: Vec<_> = bag.of(collector).iter().map(|i| i.subject.clone()).collect();
+    all.sort();
+    all
+}
+
+// ── function-code ──
+
+#[tokio::test]
+async fn code_is_kept_under_its_name_and_held_against_what_aws_says() {
+    let bag = run(&["function-code"], World::default()).await;
+    let item = bag.item("code of $LATEST");
+    assert_eq!(item.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["data/10-code/v-LATEST.zip"]);
+    let digest = item.provider_digest.as_ref().unwrap();
+    assert!(digest.matches && digest.name == "CodeSha256");
+    assert_eq!(digest.value, Sha256::of(&bag.file(item, 0)).to_base64());
+    assert_eq!(item.detail, None);
+    let [download] = bag.exchanges(item).try_into().unwrap();
+    assert!(!download.uri.contains("presigned") && download.uri_sha256.is_some(), "the signature is no part of the record: {}", download.uri);
+    assert!(bag.sent("https.DownloadCode")[0].uri.contains("presigned-signature"), "but it was sent");
+}
+
+#[tokio::test]
+async fn code_that_differs_from_what_aws_says_is_recorded_not_refused() {
+    let world = World::default().on("https.DownloadCode", [Answer::new(200, "application/zip", "not what CodeSha256 says")]);
+    let bag = run(&["function-code"], world).await;
+    let item = bag.item("code of $LATEST");
+    assert_eq!(item.status, ItemStatus::Collected);
+    assert!(!item.provider_digest.as_ref().unwrap().matches);
+    assert_eq!(item.detail.as_deref(), Some("CodeSize says 163 bytes, 24 came"));
+    assert_eq!(bag.file(item, 0), b"not what CodeSha256 says");
+}
+
+#[tokio::test]
+async fn an_expired_address_is_renewed_once() {
+    let refused = Answer::new(403, "application/xml", "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
+    for (later, said) in [("rev-latest", "RevisionId had not changed"), ("rev-of-the-attacker", "RevisionId had changed from rev-latest to rev-of-the-attacker")] {
+        let fresh = function(|f| {
+            f["Code"]["Location"] = json!("https://code.example/fresh?X-Amz-Signature=second");
+            f["Configuration"]["RevisionId"] = json!(later);
+        });
+        let world = World::default()
+            .on("Lambda.GetFunction", [World::healthy("Lambda.GetFunction"), fresh])
+            .when("https.DownloadCode", |s| s.says("/snapshots/"), [refused.clone()]);
+        let bag = run(&["function-code"], world).await;
+        assert_eq!(bag.gaps(), []);
+        let item = bag.item("code of $LATEST");
+        assert!(item.detail.as_deref().unwrap().contains(said), "{item:?}");
+        assert_eq!(bag.exchanges(item).iter().map(|x| x.status.unwrap()).collect::<Vec<_>>(), [403, 200]);
+        assert_eq!(item.files.len(), 1);
+        assert!(item.provider_digest.as_ref().unwrap().matches);
+        assert_eq!(bag.sent("Lambda.GetFunction").len(), 2);
+    }
+    // Refused again: one gap, no third asking.
+    let bag = run(&["function-code"], World::default().on("https.DownloadCode", [refused])).await;
+    assert!(is_gap(bag.item("code of $LATEST"), GapKind::Expired));
+    assert_eq!((bag.sent("Lambda.GetFunction").len(), bag.sent("https.DownloadCode").len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_is_tried_again() {
+    let healthy = World::healthy("https.DownloadCode");
+    let bag = run(&["function-code"], World::default().on("https.DownloadCode", [healthy.clone().cut(), healthy])).await;
+    let item = bag.item("code of $LATEST");
+    assert_eq!((item.status, item.exchanges.len()), (ItemStatus::Collected, 2));
+    assert_eq!(item.files[0].path.as_str(), "data/10-code/v-LATEST.zip");
+    assert!(bag.exchanges(item)[0].body.is_some(), "the part that came is in the bag too");
+}
+
+#[tokio::test]
+async fn what_cannot_be_downloaded_is_a_gap_in_plain_words() {
+    let image = function(|f| f["Configuration"]["PackageType"] = json!("Image"));
+    let addressless = function(|f| f["Code"]["Location"] = Value::Null);
+    let elsewhere = function(|f| f["Code"]["Location"] = json!("file:///etc/passwd"));
+    for (answer, kind, words) in [
+        (image, GapKind::Unsupported, "container image"),
+        (addressless, GapKind::Unsupported, "without an address"),
+        (elsewhere, GapKind::Internal, "no http(s) address"),
+    ] {
+        let bag = run(&["function-code"], World::default().on("Lambda.GetFunction", [answer])).await;
+        let item = bag.item("code of $LATEST");
+        assert!(is_gap(item, kind) && item.detail.as_deref().unwrap().contains(words), "{item:?}");
+        assert!(bag.sent("https.DownloadCode").is_empty());
+    }
+    let bag = run_with(&["function-code"], World::default(), r#"{"max-bytes": "100"}"#).await;
+    let item = bag.item("code of $LATEST");
+    assert!(is_gap(item, GapKind::TooLarge), "{item:?}");
+    assert!(item.files.iter().all(|f| f.bytes <= 100));
+}
+
+#[tokio::test]
+async fn a_failed_look_up_is_remembered_and_each_dependent_says_so() {
+    let world = World::default().on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 403, "AccessDeniedException")]);
+    let bag = run(&["function-code", "configuration", "execution-role", "recent-invocations", "control-plane-history"], world).await;
+    assert_eq!(bag.sent("Lambda.GetFunction").len(), 1);
+    let mut gaps = bag.gaps();
+    gaps.sort();
+    assert_eq!(
+        gaps,
+        [
+            ("configuration", GapKind::Denied, "configuration and code location of $LATEST"),
+            ("control-plane-history", GapKind::Denied, "CloudTrail events about the execution role"),
+            ("execution-role", GapKind::Denied, "execution role"),
+            ("function-code", GapKind::Denied, "code of $LATEST"),
+            ("recent-invocations", GapKind::Denied, "which log group the function writes to (the default group was read)"),
+        ]
+    );
+    assert!(bag.items.iter().filter(|i| i.status.gap().is_some()).all(|i| i.action.as_deref() == Some("lambda:GetFunction")));
+    assert!(bag.sent("CloudWatch-Logs.FilterLogEvents")[0].says("/aws/lambda/payments-export"));
+    assert_eq!(bag.sent("CloudTrail.LookupEvents").len(), 3);
+}
+
+#[tokio::test]
+async fn a_function_that_is_gone_leaves_its_logs_and_its_history() {
+    let world = World::default().on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 404, "ResourceNotFoundException")]);
+    let bag = run(&["function-code", "execution-role", "recent-invocations", "control-plane-history"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("configuration and code location").status, ItemStatus::NotFound);
+    assert_eq!(bag.item("code of $LATEST").status, ItemStatus::NotApplicable);
+    assert_eq!(bag.item("log events of /aws/lambda/payments-export").status, ItemStatus::Collected);
+}
+
+// ── resource-policy, event-source-mappings ──
+
+#[tokio::test]
+async fn policies_are_read_of_the_function_every_alias_and_every_version() {
+    let bag = run(&["resource-policy"], World::default()).await;
+    assert_eq!(
+        subjects(&bag, "resource-policy"),
+        ["resource policy of alias live", "resource policy of the function", "resource policy of version 1", "resource policy of version 2"]
+    );
+    let mut qualifiers: Vec<_> = bag.sent("Lambda.GetPolicy").iter().map(|s| s.uri.split_once("Qualifier=").map_or("", |q| q.1).to_string()).collect();
+    qualifiers.sort();
+    assert_eq!(qualifiers, ["", "1", "2", "live"]);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_leaves_a_gap_for_the_rest() {
+    let mut first = healthy_json("Lambda.ListAliases");
+    first["NextMarker"] = json!("page-two");
+    for (collector, what) in [("resource-policy", "resource policies"), ("event-source-mappings", "event source mappings")] {
+        let world = World::default()
+            .on("Lambda.ListAliases", [Answer::json(&first)])
+            .when("Lambda.ListAliases", |s| s.says("page-two"), [Answer::error("Lambda.ListAliases", 403, "AccessDeniedException")])
+            .on("Lambda.ListVersionsByFunction", [Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException")]);
+        let bag = run(&[collector], world).await;
+        let gap = bag.item(&format!("{what} of further aliases"));
+        assert!(is_gap(gap, GapKind::Denied) && gap.detail.as_deref().unwrap().contains("page 2 failed"), "{gap:?}");
+        let gap = bag.item(&format!("{what} of the published versions"));
+        assert_eq!(gap.action.as_deref(), Some("lambda:ListVersionsByFunction"));
+        assert!(bag.of(collector).iter().any(|i| i.subject.ends_with("of alias live") && i.status == ItemStatus::Collected), "the listed alias was asked");
+    }
+}
+
+#[tokio::test]
+async fn mappings_are_listed_under_every_name_and_each_is_read_once() {
+    let bag = run(&["event-source-mappings"], World::default()).await;
+    let arn = format!("arn%3Aaws%3Alambda%3A{}%3A123456789012%3Afunction%3Apayments-export", bag.region);
+    let mut names: Vec<_> = bag.sent("Lambda.ListEventSourceMappings").iter().map(|s| s.uri.split_once("FunctionName=").unwrap().1.to_string()).collect();
+    names.sort();
+    assert_eq!(names, [format!("{arn}%3A1"), format!("{arn}%3A2"), format!("{arn}%3Alive"), "payments-export".to_string()]);
+    assert_eq!(bag.sent("Lambda.GetEventSourceMapping").len(), 1, "one mapping, listed four times");
+}
+
+#[tokio::test]
+async fn empty_lists_are_empty_not_missing() {
+    let world = World::default()
+        .on("Lambda.ListAliases", [Answer::json(&json!({"Aliases": []}))])
+        .on("Lambda.ListEventSourceMappings", [Answer::json(&json!({"EventSourceMappings": []}))])
+        .on("Lambda.ListFunctionUrlConfigs", [Answer::json(&json!({"FunctionUrlConfigs": []}))])
+        .on("CloudTrail.LookupEvents", [Answer::json(&json!({"Events": []}))]);
+    let bag = run(&["aliases", "event-source-mappings", "function-urls", "control-plane-history", "concurrency"], world).await;
+    assert_eq!(bag.gaps(), []);
+    for subject in ["list of aliases", "event source mappings of the function", "function URLs"] {
+        let item = bag.item(subject);
+        assert_eq!((item.status, item.files.len()), (ItemStatus::Empty, 1), "{subject}");
+    }
+    assert!(bag.of("control-plane-history").iter().all(|i| i.status == ItemStatus::Empty));
+    // No reservation is an answer without the member, and is kept as such: it is not a reservation of zero.
+    let item = bag.item("reserved concurrency");
+    assert_eq!((item.status, bag.file(item, 0)), (ItemStatus::Collected, b"{}\n".to_vec()));
+}
+
+// ── execution-role ──
+
+#[tokio::test]
+async fn every_version_of_every_policy_is_read_the_boundary_s_too() {
+    let bag = run(&["execution-role"], World::default()).await;
+    let asked: Vec<_> = bag.sent("IAM.GetPolicyVersion").iter().map(|s| s.body.clone()).collect();
+    for (policy, version) in [("wide", "v1"), ("wide", "v2"), ("boundary", "v1"), ("boundary", "v2")] {
+        let matching = asked.iter().filter(|b| b.contains(&format!("policy%2F{policy}")) && b.contains(&format!("VersionId={version}"))).count();
+        assert_eq!(matching, 1, "{policy} {version}: {asked:?}");
+    }
+    assert!(bag.sent("IAM.GetRole")[0].body.contains("RoleName=payments-role"), "the name without the path");
+    assert_eq!(bag.item("inline policy inline-one").status, ItemStatus::Collected);
+}
+
+#[tokio::test]
+async fn a_role_without_a_boundary_says_so() {
+    let text = World::healthy("IAM.GetRole").text();
+    let (a, b) = (text.find("<PermissionsBoundary>").unwrap(), text.find("</PermissionsBoundary>").unwrap() + "</PermissionsBoundary>".len());
+    let bag = run(&["execution-role"], World::default().on("IAM.GetRole", [Answer::new(200, "text/xml", format!("{}{}", &text[..a], &text[b..]))])).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("permissions boundary").status, ItemStatus::NotApplicable);
+}
+
+// ── recent-invocations ──
+
+#[tokio::test]
+async fn logs_are_read_from_the_group_that_the_function_uses_newest_first() {
+    let bag = run_with(&["recent-invocations"], World::default(), r#"{"window": "2h"}"#).await;
+    let [sent] = bag.sent("CloudWatch-Logs.FilterLogEvents").try_into().unwrap();
+    let body: Value = serde_json::from_str(&sent.body).unwrap();
+    assert_eq!(body["logGroupName"], "/payments/export");
+    assert_eq!(body["startFromHead"], false);
+    assert_eq!(body["endTime"].as_i64().unwrap() - body["startTime"].as_i64().unwrap(), 7_200_000);
+    assert!(body.get("unmask").is_none());
+    let streams: Value = serde_json::from_str(&bag.sent("CloudWatch-Logs.DescribeLogStreams")[0].body).unwrap();
+    assert_eq!((&streams["orderBy"], &streams["descending"]), (&json!("LastEventTime"), &json!(true)));
+}
+
+#[tokio::test]
+async fn each_bound_on_logs_that_bites_is_a_gap() {
+    let page = |token: &str| {
+        let mut body = healthy_json("CloudWatch-Logs.FilterLogEvents");
+        body["nextToken"] = json!(token);
+        Answer::json(&body)
+    };
+    for (params, pages, words) in [
+        (r#"{"max-pages": 2}"#, 2, "stopped after 2 pages (4 entries"),
+        (r#"{"max-bytes": "600"}"#, 2, "bytes (4 entries, 2 pages), as bounded"),
+    ] {
+        let world = World::default().on("CloudWatch-Logs.FilterLogEvents", [page("a"), page("b"), page("c"), World::healthy("CloudWatch-Logs.FilterLogEvents")]);
+        let bag = run_with(&["recent-invocations"], world, params).await;
+        let item = bag.item("log events of");
+        assert!(is_gap(item, GapKind::TooLarge), "{item:?}");
+        assert!(item.detail.as_deref().unwrap().contains(words), "{item:?}");
+        assert_eq!((item.files.len(), bag.sent("CloudWatch-Logs.FilterLogEvents").len()), (pages, pages));
+        assert!(item.question.is_some());
+    }
+}
+
+#[tokio::test]
+async fn streams_older_than_the_window_end_the_list_without_a_gap() {
+    let mut body = healthy_json("CloudWatch-Logs.DescribeLogStreams");
+    body["nextToken"] = json!("older");
+    body["logStreams"][0]["lastEventTimestamp"] = json!(1_700_000_000_000_i64);
+    let bag = run(&["recent-invocations"], World::default().on("CloudWatch-Logs.DescribeLogStreams", [Answer::json(&body)])).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.sent("CloudWatch-Logs.DescribeLogStreams").len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_clock_of_ours_does_not_cut_off_the_newest_events() {
+    // Our clock says 12:00:00 when AWS's says 12:10.
+    let world = World::default().dated("Fri, 20 Nov 2026 12:10:00 GMT");
+    let bag = run(&["recent-invocations"], world).await;
+    let body: Value = serde_json::from_str(&bag.sent("CloudWatch-Logs.FilterLogEvents")[0].body).unwrap();
+    let end = body["endTime"].as_i64().unwrap() - 1_795_176_000_000; // 2026-11-20T12:00:00Z
+    assert!((600_000..660_000).contains(&end), "{end}");
+}
+
+// ── control-plane-history ──
+
+#[tokio::test]
+async fn history_is_searched_by_name_arn_session_and_role_each_in_its_region() {
+    let bag = run(&["control-plane-history"], World::default()).await;
+    let mut asked: Vec<_> = bag
+        .sent("CloudTrail.LookupEvents")
+        .iter()
+        .map(|s| {
+            let body: Value = serde_json::from_str(&s.body).unwrap();
+            let attribute = &body["LookupAttributes"][0];
+            let days = (body["EndTime"].as_f64().unwrap() - body["StartTime"].as_f64().unwrap()) / 86_400.0;
+            assert_eq!((days, &body["MaxResults"]), (90.0, &json!(50)));
+            (s.host.clone(), attribute["AttributeKey"].as_str().unwrap().to_string(), attribute["AttributeValue"].as_str().unwrap().to_string())
+        })
+        .collect();
+    asked.sort();
+    let own = format!("cloudtrail.{}.amazonaws.com", bag.region);
+    let arn = format!("arn:aws:lambda:{}:123456789012:function:payments-export", bag.region);
+    let (name, role) = ("payments-export".to_string(), "payments-role".to_string());
+    let by = |key: &str| key.to_string();
+    assert_eq!(
+        asked,
+        [
+            (own.clone(), by("ResourceName"), arn),
+            (own.clone(), by("ResourceName"), name.clone()),
+            (own, by("Username"), name),
+            ("cloudtrail.us-east-1.amazonaws.com".to_string(), by("ResourceName"), role),
+        ]
+    );
+    let there = bag.item("CloudTrail events in us-east-1");
+    assert_eq!(bag.exchanges(there)[0].region, "us-east-1");
+}
+
+// ── caller-identity ──
+
+#[tokio::test]
+async fn the_caller_s_item_holds_who_with_what_and_how_late() {
+    let world = World::default().dated("Fri, 20 Nov 2026 11:59:00 GMT");
+    let bag = run(&["caller-identity"], world).await;
+    let item = bag.item("caller, user agent and clock");
+    assert_eq!(item.derived_from, [bag.item("identity of the caller").id]);
+    let record: Value = serde_json::from_slice(&bag.file(item, 0)).unwrap();
+    assert_eq!(record["arn"], "arn:aws:sts::123456789012:assumed-role/Responder/ada");
+    assert_eq!(record["clockSkewMs"], -60_000);
+    assert!(record["userAgent"].as_str().is_some_and(|a| a.contains("aws-sdk-rust")), "{record}");
+    let journal = std::fs::read_to_string(bag.draft.dir().join("meta/journal/000001.jsonl")).unwrap();
+    assert!(journal.contains(r#""ev":"clock""#) && journal.contains(r#""skew_ms":-60000"#), "{journal}");
+    assert!(journal.contains(r#""actor":"arn:aws:sts::123456789012:assumed-role/Responder/ada""#));
+}

@@ -1,0 +1,266 @@
+//! A scripted AWS at the wire: an HTTP client that answers from a small healthy world (`tests/data/wire/world/`), except where a rule says
+//! otherwise. Everything above it (SDK, retries, tape, fence) is real. No `test-util` feature anywhere: that would compile the SDK twice.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use bytes::Bytes;
+use freezeframe::model::call::Call;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+pub const WORLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wire/world");
+
+/// `Lambda.GetPolicy`: how operations are called here.
+pub fn key(call: &Call) -> String {
+    format!("{}.{}", call.service.sdk_id().replace(' ', "-"), call.operation)
+}
+
+/// What reached the wire.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub key: String,
+    pub host: String,
+    /// Path and query.
+    pub uri: String,
+    pub body: String,
+}
+
+impl Sent {
+    /// `needle` in the address or in the body.
+    pub fn says(&self, needle: &str) -> bool {
+        self.uri.contains(needle) || self.body.contains(needle)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Http { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// The body breaks off half-way.
+    Cut { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// No answer, ever.
+    Never,
+    /// The connection breaks before an answer.
+    Broken,
+}
+
+impl Answer {
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+        Answer::Http { status, headers: vec![("content-type".into(), content_type.into())], body: body.into() }
+    }
+    pub fn json(body: &serde_json::Value) -> Answer {
+        Answer::new(200, "application/json", body.to_string())
+    }
+    pub fn header(mut self, name: &str, value: &str) -> Answer {
+        if let Answer::Http { headers, .. } | Answer::Cut { headers, .. } = &mut self {
+            headers.push((name.into(), value.into()));
+        }
+        self
+    }
+    pub fn cut(self) -> Answer {
+        match self {
+            Answer::Http { status, headers, body } => Answer::Cut { status, headers, body },
+            other => other,
+        }
+    }
+    pub fn text(&self) -> String {
+        match self {
+            Answer::Http { body, .. } | Answer::Cut { body, .. } => String::from_utf8_lossy(body).into_owned(),
+            Answer::Never | Answer::Broken => String::new(),
+        }
+    }
+    /// A refusal in the protocol of the operation's service.
+    pub fn error(key: &str, status: u16, code: &str) -> Answer {
+        match key.split('.').next() {
+            Some("Lambda") => Answer::new(status, "application/json", r#"{"Type":"User","Message":"as scripted"}"#).header("x-amzn-errortype", code),
+            Some("IAM" | "STS") => {
+                let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>");
+                Answer::new(status, "text/xml", body)
+            }
+            Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
+            _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
+        }
+    }
+}
+
+struct Rule {
+    key: String,
+    when: Box<dyn Fn(&Sent) -> bool + Send + Sync>,
+    /// In order; the last one stays.
+    answers: Mutex<VecDeque<Answer>>,
+}
+
+static DEFAULTS: LazyLock<BTreeMap<String, Answer>> = LazyLock::new(|| {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(Path::new(WORLD)).unwrap() {
+        let path = entry.unwrap().path();
+        let key = path.file_stem().unwrap().to_str().unwrap().to_string();
+        let kind = match path.extension().and_then(|e| e.to_str()) {
+            Some("json") => "application/json",
+            Some("xml") => "text/xml",
+            _ => "application/zip",
+        };
+        all.insert(key, Answer::new(200, kind, std::fs::read(&path).unwrap()));
+    }
+    all
+});
+
+/// The scripted AWS. Rules made later come first.
+#[derive(Default)]
+pub struct World {
+    rules: Vec<Rule>,
+    date: Option<&'static str>,
+    sent: Mutex<Vec<Sent>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
+
+impl World {
+    pub fn healthy(key: &str) -> Answer {
+        DEFAULTS.get(key).unwrap_or_else(|| panic!("tests/data/wire/world has no answer for {key}: add one")).clone()
+    }
+    pub fn knows(key: &str) -> bool {
+        DEFAULTS.contains_key(key)
+    }
+    /// Every request for `key` gets these answers in order, the last one for ever.
+    pub fn on(self, key: &str, answers: impl IntoIterator<Item = Answer>) -> World {
+        self.when(key, |_| true, answers)
+    }
+    pub fn when(mut self, key: &str, when: impl Fn(&Sent) -> bool + Send + Sync + 'static, answers: impl IntoIterator<Item = Answer>) -> World {
+        self.rules.insert(0, Rule { key: key.into(), when: Box::new(when), answers: Mutex::new(answers.into_iter().collect()) });
+        self
+    }
+    /// `Date` of every answer.
+    pub fn dated(mut self, date: &'static str) -> World {
+        self.date = Some(date);
+        self
+    }
+    pub fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
+    }
+    fn answer(&self, sent: &Sent) -> Answer {
+        for rule in self.rules.iter().filter(|r| r.key == sent.key && (r.when)(sent)) {
+            let mut left = rule.answers.lock().unwrap();
+            let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
+            return next.expect("a rule has an answer");
+        }
+        World::healthy(&sent.key)
+    }
+}
+
+/// Which operation a request asks for, by the protocol of its service.
+fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], body: &str) -> String {
+    let service = match host.split('.').next().unwrap_or_default() {
+        "lambda" => "Lambda",
+        "iam" => "IAM",
+        "sts" => "STS",
+        "logs" => "CloudWatch-Logs",
+        "cloudtrail" => "CloudTrail",
+        _ => return "https.DownloadCode".into(),
+    };
+    let target = headers.iter().find(|(k, _)| k.eq_ignore_ascii_case("x-amz-target")).and_then(|(_, v)| v.rsplit('.').next());
+    let action = body.split('&').find_map(|p| p.strip_prefix("Action="));
+    let path = uri.split('?').next().unwrap_or_default();
+    let operation = target.or(action).map(str::to_string).unwrap_or_else(|| {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match (method, parts.as_slice()) {
+            ("GET", [_, "functions", _]) => "GetFunction",
+            ("GET", [_, "functions", _, "policy"]) => "GetPolicy",
+            ("GET", [_, "functions", _, "concurrency"]) => "GetFunctionConcurrency",
+            ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
+            ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
+            ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
+            ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
+            ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
+            _ => panic!("no operation is known for {method} {uri}: add it here"),
+        }
+        .to_string()
+    });
+    format!("{service}.{operation}")
+}
+
+#[derive(Clone, Debug)]
+struct Wire(Arc<World>);
+
+impl HttpClient for Wire {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (host, uri) = {
+            let whole: http::Uri = request.uri().parse().unwrap();
+            (whole.host().unwrap_or_default().to_string(), whole.path_and_query().map(ToString::to_string).unwrap_or_default())
+        };
+        let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let key = recognise(&host, request.method(), &uri, &headers, &body);
+        let sent = Sent { key, host, uri, body };
+        let answer = self.0.answer(&sent);
+        let number = {
+            let mut all = self.0.sent.lock().unwrap();
+            all.push(sent);
+            all.len()
+        };
+        let (status, mut headers, body, cut) = match answer {
+            Answer::Http { status, headers, body } => (status, headers, body, false),
+            Answer::Cut { status, headers, body } => (status, headers, body, true),
+            Answer::Never => return HttpConnectorFuture::new(std::future::pending()),
+            Answer::Broken => return HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset, as scripted".into()))),
+        };
+        headers.push(("x-amzn-requestid".into(), format!("request-{number}")));
+        headers.extend(self.0.date.map(|d| ("date".to_string(), d.to_string())));
+        let body = if cut {
+            let half = Bytes::copy_from_slice(&body[..body.len().div_ceil(2)]);
+            let frames = vec![Ok(Frame::data(half)), Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut off, as scripted"))];
+            SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames)))
+        } else {
+            SdkBody::from(body)
+        };
+        let mut response = HttpResponse::new(status.try_into().unwrap(), body);
+        for (name, value) in headers {
+            response.headers_mut().append(name, value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+/// A configuration over the scripted wire. Each has a Region of its own, because the SDK's retry quota is one per Region and process: many
+/// failing tests would otherwise use it up for each other.
+pub fn config(world: &Arc<World>) -> SdkConfig {
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    let region = format!("eu-test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(
+            Credentials::builder().access_key_id("AKIATESTTESTTESTTEST").secret_access_key("never-in-evidence-secret").session_token("never-in-evidence-token").provider_name("test").build(),
+        ))
+        .http_client(SharedHttpClient::new(Wire(world.clone())))
+        .retry_config(RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(1)))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(300)).build())
+        .build()
+}
