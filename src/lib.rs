@@ -26,5 +26,6 @@ pub mod engine;
 pub mod handler;
 pub mod intake;
 pub mod model;
+pub mod plan;
 pub mod playbook;
 pub mod store;

@@ -24,9 +24,4 @@ impl Connector {
         let fence = Fence { unit: "store", calls: STORE_CALLS };
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&self.conf).force_path_style(path_style).interceptor(fence).build())
     }
-
-    /// The clock that this connector was given.
-    pub fn clock(&self) -> std::sync::Arc<dyn crate::clock::Clock> {
-        self.clock.clone()
-    }
 }

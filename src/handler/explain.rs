@@ -51,6 +51,11 @@ pub struct Explanation {
 /// Stands for the request id that Lambda would give the invocation.
 const SOME_DELIVERY: &str = "<request-id>";
 
+/// With the configuration that a handler has when nothing is set, and the shipped playbooks.
+pub fn explain(event: &[u8]) -> Explanation {
+    explain_with(event, &Settings::default(), &super::act::shipped)
+}
+
 pub fn explain_with(event: &[u8], settings: &Settings, look_up: &dyn Fn(&str) -> Option<PlaybookFacts>) -> Explanation {
     let blank = Explanation {
         v: 1,

@@ -1,6 +1,6 @@
 //! The Lambda function around the handler: configuration, connection, store, and the loop that Lambda's runtime drives.
 
-use super::act::{Act, Cause};
+use super::act::{Cause, Engine};
 use super::config::{Config, Place};
 use super::{Delivery, Handler, HandlerError};
 use crate::aws::{ConnectOptions, Connector};
@@ -15,8 +15,25 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+/// The responder: configure, connect, and serve invocations until Lambda ends the process.
+pub async fn run() -> Result<(), Cause> {
+    let begun = async {
+        let config = Config::from_env()?;
+        log_to_stdout(&config.log);
+        handler(config).await
+    };
+    match begun.await {
+        Ok(handler) => serve(handler).await,
+        Err(error) => {
+            log_to_stdout("error");
+            tracing::error!(error = %chain(&*error), "could not start");
+            Err(error)
+        }
+    }
+}
+
 /// Everything that a process needs once: made at the cold start, where a fault is seen.
-pub async fn handler(config: Config, act: impl FnOnce(Connector, Arc<dyn Clock>) -> Arc<dyn Act>) -> Result<Handler, Cause> {
+pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let connector = Connector::load(&ConnectOptions::default(), clock.clone()).await?;
     let store: Arc<dyn Store> = match &config.store {
@@ -27,7 +44,8 @@ pub async fn handler(config: Config, act: impl FnOnce(Connector, Arc<dyn Clock>)
         }
     };
     tracing::info!(store = %store.describe(), mode = %config.settings.mode, playbook = %config.settings.playbook, "ready");
-    Ok(Handler::new(config.settings, config.scratch, store, act(connector, clock.clone()), clock)?)
+    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone()));
+    Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
 }
 
 /// Serve invocations until Lambda ends the process.
@@ -51,8 +69,8 @@ pub async fn serve(handler: Handler) -> Result<(), Cause> {
 }
 
 /// Log lines as JSON on stdout, which Lambda sends to CloudWatch Logs. Ours alone: the SDK's would hold bodies, and bodies hold secrets.
-pub fn log_to_stdout(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("off,freezeframe={}", config.log));
+fn log_to_stdout(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(format!("off,freezeframe={level}"));
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stdout).try_init();
 }
 

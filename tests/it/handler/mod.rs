@@ -41,7 +41,7 @@ fn shelf(id: &str) -> Option<PlaybookFacts> {
     Some(PlaybookFacts { id: id.into(), title: id.into(), contains })
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Act for Fake {
     fn playbook(&self, id: &str) -> Option<PlaybookFacts> {
         shelf(id)
@@ -248,17 +248,17 @@ async fn a_target_that_is_not_ours_is_refused_without_a_lease() {
 }
 
 /// Two deliveries at the same moment: one run.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn racing_deliveries_make_one_run_in_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let (fake, clock) = (Arc::new(Fake::default()), Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap()));
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut deliveries = vec![];
     for n in 0..6 {
         let store: Arc<dyn Store> = Arc::new(DirStore::open(dir.path().join("store")).unwrap());
         let handler = Handler::new(Settings::default(), dir.path().into(), store, fake.clone(), clock.clone()).unwrap();
-        tasks.spawn(async move { handler.handle(&event("guardduty/good/c2-activity.json"), &Delivery { id: format!("d-{n}"), deadline: None }).await.unwrap().did });
+        deliveries.push(async move { handler.handle(&event("guardduty/good/c2-activity.json"), &Delivery { id: format!("d-{n}"), deadline: None }).await.unwrap().did });
     }
-    let did = tasks.join_all().await;
+    let did = futures_util::future::join_all(deliveries).await;
     assert_eq!(did.iter().filter(|d| **d == Did::Acted).count(), 1, "{did:?}");
     assert_eq!(fake.jobs().len(), 1);
 }
