@@ -10,6 +10,11 @@ mod intake;
 /// The language: what is accepted, and in which words the rest is refused.
 mod playbook;
 
+/// The scripted wire and other props.
+mod support;
+/// Tape, fence and fetch against real sockets.
+mod wire_live;
+
 /// No file below `tests/it/` is left out of this binary.
 #[test]
 fn no_test_file_is_forgotten() {
