@@ -6,4 +6,5 @@ mod broken;
 mod hostile_zip;
 mod hostility;
 mod independent;
+mod memory;
 mod raw_zip;
