@@ -76,7 +76,8 @@ fn an_independent_validator_agrees_with_the_schemas() {
 
 #[test]
 fn a_member_that_no_schema_names_is_refused_everywhere() {
-    let changes: [(&str, fn(&mut Parts)); 6] = [
+    type Change = (&'static str, fn(&mut Parts));
+    let changes: [Change; 6] = [
         ("item", |p| p.items[0]["note"] = json!("x")),
         ("file of an item", |p| p.items[0]["files"][0]["note"] = json!("x")),
         ("journal line", |p| p.journal[0][1]["note"] = json!("x")),
