@@ -8,6 +8,8 @@
 //! | 1 doors | [`aws`], [`store`], [`clock`] | the only ways to the outside |
 //! | 2 format | [`bundle`] | Draft → Sealed → Verified |
 //! | 3 units | [`collect`], [`contain`] | what is read, what is changed: one file each |
+//! | 4 language | [`playbook`] | YAML in, playbook out |
+//! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
 //! | 7 faces | [`drill`] | practise |
 //!
@@ -15,11 +17,16 @@
 
 pub mod aws;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod contain;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod engine;
+pub mod handler;
+pub mod intake;
 pub mod model;
+pub mod plan;
+pub mod playbook;
 pub mod store;

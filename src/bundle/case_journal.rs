@@ -294,6 +294,18 @@ mod tests {
         assert_eq!(open(&store).await.unwrap().lines(), journal.lines());
     }
 
+    /// A request that was repeated below us finds its own object there.
+    #[tokio::test]
+    async fn our_own_segment_is_not_appended_twice() {
+        let store = Arc::new(MemStore::new());
+        let journal = open(&store).await.unwrap();
+        let (number, ours) = journal.next(&[event("1")]).unwrap();
+        store.put_if_absent(&key(number), ours).await.unwrap();
+        journal.append(event("1")).await.unwrap();
+        assert_eq!(store.list(FOLDER).await.unwrap(), ["journal/000001.jsonl"]);
+        assert_eq!(journal.events(), [event("1")]);
+    }
+
     #[tokio::test]
     async fn damage_is_named_by_segment_and_line() {
         let good = Arc::new(MemStore::new());

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Form → version, for the documents inside a bundle: what its statement lists under `schemas`.
 pub fn versions() -> BTreeMap<String, u32> {
-    ["coverage", "exchange", "item", "journal-line", "statement"].into_iter().map(|name| (name.to_string(), 1)).collect()
+    ["coverage", "exchange", "item", "journal", "statement"].into_iter().map(|name| (name.to_string(), 1)).collect()
 }
 
 /// File name in `evidence-schema/` and its content.

@@ -8,18 +8,23 @@ use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
 use crate::bundle::verify::Verified;
 use crate::contain::ContainPermit;
-use crate::engine::run::sealed_bundles;
+use crate::engine::bag::sealed_bundles;
 use crate::model::outcome::Outcome;
 use crate::model::target::Target;
+use crate::playbook::PhaseKind;
 use crate::store::dir::DirStore;
 use std::path::Path;
 use std::sync::Arc;
 
 pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = super::playbook::load(&args.playbook)?.only_contain().ok_or_else(|| {
-        CliError::new(format!("the playbook `{}` contains nothing", args.playbook)).hint("choose one with a contain phase: --playbook snapshot-and-contain").outcome(Outcome::Usage)
-    })?;
+    let mut playbook = super::playbook::load(&args.playbook)?;
+    playbook.phases.retain(|p| p.phase == PhaseKind::Contain);
+    if playbook.phases.is_empty() {
+        return Err(CliError::new(format!("the playbook `{}` contains nothing", playbook.name))
+            .hint("choose one with a contain phase: --playbook snapshot-and-contain")
+            .outcome(Outcome::Usage));
+    }
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;
@@ -45,11 +50,11 @@ async fn evidence(session: &Session, dir: &Path, target: &Target) -> Result<Opti
     let broken = |e: Box<dyn std::error::Error + Send + Sync>| CliError::new("cannot read the case journal").because(e);
     let store = DirStore::open(dir).map_err(|e| broken(e.into()))?;
     let journal = CaseJournal::open(Arc::new(store), session.clock.clone(), "").await.map_err(|e| broken(e.into()))?;
-    for (bundle, root) in sealed_bundles(&journal.events()) {
-        let zip = dir.join(format!("{bundle}.zip"));
+    for sealed in sealed_bundles(&journal.events()) {
+        let zip = dir.join(format!("{}.zip", sealed.bundle));
         let Ok(verified) = Verified::read_back(&zip) else { continue };
         let v = verified.verification();
-        if verified.root() == root && v.kind == Some(BundleKind::Acquisition) && v.target.as_deref() == Some(target.arn().as_str()) {
+        if verified.root() == sealed.root && v.kind == Some(BundleKind::Acquisition) && v.target.as_deref() == Some(target.arn().as_str()) {
             return Ok(Some(verified));
         }
     }

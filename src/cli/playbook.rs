@@ -4,7 +4,7 @@ use super::args::{Global, PlaybookCommand};
 use super::error::CliError;
 use super::session::screen;
 use crate::model::outcome::Outcome;
-use crate::playbook::{self, Playbook};
+use crate::playbook::{self, LoadError, Playbook};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -47,8 +47,15 @@ pub fn playbook(global: &Global, command: PlaybookCommand) -> Result<Outcome, Cl
 
 /// A shipped playbook by name, or a file; all problems at once, with place and suggestion.
 pub fn load(name_or_path: &str) -> Result<Playbook, CliError> {
-    playbook::load(name_or_path).map_err(|e| {
-        let lines: Vec<String> = e.problems().iter().map(ToString::to_string).collect();
-        CliError::new("the playbook cannot be used").because(e).more(lines).hint("`freezeframe playbook show snapshot-and-contain` is a starting point").outcome(Outcome::Usage)
-    })
+    match playbook::load(name_or_path) {
+        Ok((playbook, _)) => Ok(playbook),
+        Err(LoadError::Invalid(invalid)) => {
+            let lines: Vec<String> = invalid.problems().iter().flat_map(|p| p.lines()).collect();
+            Err(CliError::new(format!("the playbook has {} problems", invalid.problems().len()))
+                .more(lines)
+                .hint("`freezeframe playbook show snapshot-and-contain` is a starting point")
+                .outcome(Outcome::Usage))
+        }
+        Err(e) => Err(CliError::new("the playbook cannot be used").because(e).hint("`freezeframe playbook list` shows what is shipped").outcome(Outcome::Usage)),
+    }
 }

@@ -11,7 +11,7 @@ use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
-use crate::plan::Plan;
+use crate::plan::{Known, Plan};
 use crate::playbook::Playbook;
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub struct Job {
 }
 
 pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Result<Plan, CliError> {
-    Plan::make(playbook, &preflight.target).map_err(|e| CliError::new("the playbook cannot be planned for this function").because(e).outcome(Outcome::Usage))
+    Ok(Plan::make(playbook, &preflight.target, &Known::default()))
 }
 
 /// Ask before anything is changed in AWS. Without a terminal and without `--yes` the answer is no.
@@ -77,7 +77,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         preflight: job.preflight.exchanges,
         permit: job.permit,
     };
-    let doors = session.doors(job.dir.clone(), screen)?;
+    let doors = session.doors(job.dir.clone(), screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -7,7 +7,9 @@ use crate::aws::{ConnectError, ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::preflight::{self, Preflight, PreflightError};
 use crate::engine::run::Doors;
+use crate::bundle::case_journal::CaseJournal;
 use crate::model::id::{CaseId, RunId};
+use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
 use crate::store::dir::DirStore;
@@ -46,7 +48,8 @@ impl Session {
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
-    pub fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
+    pub async fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
+        let others = self.other_cases(&case_dir, screen).await;
         let store = DirStore::open(&case_dir).map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
         Ok(Doors {
             connector: self.connector.clone(),
@@ -55,11 +58,34 @@ impl Session {
             clock: self.clock.clone(),
             progress: Arc::new(screen.progress()),
             interrupt: interrupts(screen),
+            others,
         })
+    }
+
+    /// The journals of the cases that lie beside this one: what they hold is not restored under them.
+    async fn other_cases(&self, case_dir: &Path, screen: Screen) -> Vec<(String, Vec<JournalEvent>)> {
+        let mut others = vec![];
+        let parent = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name() == case_dir.file_name().unwrap_or_default() || !path.join("journal").is_dir() {
+                continue;
+            }
+            let Some(name) = entry.file_name().to_str().and_then(|n| n.parse::<CaseId>().ok()) else { continue };
+            let read = match DirStore::open(&path) {
+                Ok(store) => CaseJournal::open(Arc::new(store), self.clock.clone(), "").await.map_err(|e| e.to_string()),
+                Err(e) => Err(e.to_string()),
+            };
+            match read {
+                Ok(journal) => others.push((name.to_string(), journal.events())),
+                Err(e) => screen.remark(&format!("warning: the journal of case {name} cannot be read, so what it holds is not known: {e}")),
+            }
+        }
+        others
     }
 }
 
-fn connection(error: PreflightError) -> CliError {
+pub fn connection(error: PreflightError) -> CliError {
     let hint = match &error {
         PreflightError::Connect(ConnectError::NoRegion) => Some(ConnectError::NoRegion.hint().to_string()),
         other => other.hint(),

@@ -3,11 +3,31 @@
 use super::render::Screen;
 use crate::aws::fault::tame;
 use crate::engine::report::Report;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use owo_colors::OwoColorize as _;
 
 /// Gaps spelled out; more are in the bundle's coverage.
 const GAPS_SHOWN: usize = 12;
+
+/// How every cell stands, as a table; none when nothing was to be changed.
+fn table(report: &Report) -> Option<String> {
+    let contained = report.containment.as_ref().map(|c| c.rows());
+    let rows = contained.or_else(|| report.restoration.as_ref().map(|r| r.rows())).filter(|r| !r.is_empty())?;
+    let mut table = Table::new();
+    table.set_header(["cell", "outcome"]);
+    for (label, outcome) in rows {
+        table.add_row([tame(&label, 120), tame(&outcome, 240)]);
+    }
+    Some(table.to_string())
+}
+
+/// What a question is about, before it is asked.
+pub fn cells(screen: Screen, report: &Report) {
+    screen.remark(&report.headline);
+    if let Some(table) = table(report) {
+        screen.remark(&table);
+    }
+}
 
 pub fn show(screen: Screen, report: &Report) {
     screen.document(report);
@@ -24,14 +44,8 @@ pub fn show(screen: Screen, report: &Report) {
     for mismatch in &report.mismatches {
         screen.text(&format!("{} {}", "MISMATCH".red().bold(), tame(mismatch, 300)));
     }
-    if let Some(containment) = &report.containment {
-        screen.text("");
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["cell", "outcome"]);
-        for (label, outcome) in containment.rows() {
-            table.add_row([tame(&label, 120), tame(&outcome, 160)]);
-        }
-        screen.text(&table.to_string());
+    if let Some(table) = table(report) {
+        screen.text(&table);
     }
     for note in &report.notes {
         screen.text(&format!("note: {}", tame(note, 400)));

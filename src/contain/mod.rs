@@ -5,12 +5,17 @@
 
 mod cx;
 pub mod permit;
+mod role;
+
+mod detach_permissions;
+mod freeze_concurrency;
+mod quarantine_role;
 
 pub use cx::ActCx;
 pub use permit::ContainPermit;
 
 use crate::aws::fault::Fault;
-use crate::model::call::Call;
+use crate::model::call::{Access, Call};
 use crate::model::id::CellId;
 use crate::model::params::Param;
 use crate::model::restorable::Restorable;
@@ -35,13 +40,21 @@ pub struct ActionSpec {
     pub restore_rank: u8,
 }
 
+impl ActionSpec {
+    /// Its cells lie in no Region: all that it writes is global.
+    pub fn is_global(&self) -> bool {
+        self.calls.iter().filter(|c| c.access == Access::Write).all(|c| c.service.is_global())
+    }
+}
+
 /// A piece of remote state that one write changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     pub id: CellId,
     /// In words: `reserved concurrency of payments-export`.
     pub label: String,
-    /// What `contained` needs besides the before-state, as found by `cells` (a role id, a scope). Goes into the journal with the intent.
+    /// What `contained` needs besides the before-state, as found by `cells` (a role id, a scope). Shown in reports; the journal holds what
+    /// follows from it, the after-state.
     pub facts: Value,
 }
 
@@ -80,8 +93,8 @@ pub trait Action: Send + Sync {
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError>;
     /// Must work from the id alone: restore has nothing else.
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Self::State>, ActError>;
-    /// Pure.
-    fn contained(&self, cell: &Cell, before: &Self::State) -> Self::State;
+    /// Pure. Fails only for a cell that `cells` did not make.
+    fn contained(&self, cell: &Cell, before: &Self::State) -> Result<Self::State, ActError>;
     /// Pure; asked before anything changes.
     fn restorable(&self, before: &Self::State) -> Restorable;
     /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
@@ -121,7 +134,7 @@ impl<A: Action> DynAction for A {
         })
     }
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError> {
-        erased(&cell.id, &Action::contained(self, cell, &typed(&cell.id, before)?))
+        erased(&cell.id, &Action::contained(self, cell, &typed(&cell.id, before)?)?)
     }
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError> {
         Ok(Action::restorable(self, &typed(cell, before)?))
@@ -132,7 +145,8 @@ impl<A: Action> DynAction for A {
 }
 
 /// All actions, in the order in which a playbook should use them.
-pub static ACTIONS: &[&dyn DynAction] = &[];
+pub static ACTIONS: &[&dyn DynAction] =
+    &[&freeze_concurrency::FreezeConcurrency, &quarantine_role::QuarantineRole, &detach_permissions::DetachPermissions];
 
 pub fn find(id: &str) -> Option<&'static dyn DynAction> {
     ACTIONS.iter().copied().find(|a| a.spec().id == id)

@@ -1,7 +1,7 @@
 //! The permit: nobody can set a cell without one, and one is minted only from verified evidence, from somebody's written word, or from the
 //! journal that is being restored. Evidence before containment is thereby a matter of types, not of discipline.
 
-use crate::model::digest::Sha256;
+use crate::bundle::verify::Verified;
 use crate::model::journal_event::PermitRecord;
 
 #[derive(Clone, Debug)]
@@ -11,8 +11,8 @@ pub struct ContainPermit {
 
 impl ContainPermit {
     /// A bundle that was sealed and read back as a stranger would.
-    pub fn from_evidence(bundle: &str, root: Sha256) -> Self {
-        ContainPermit { record: PermitRecord::Evidence { bundle: bundle.to_string(), root } }
+    pub fn from_evidence(verified: &Verified) -> Self {
+        ContainPermit { record: PermitRecord::Evidence { bundle: verified.bundle().to_string(), root: verified.root() } }
     }
     /// Somebody's word. It stands in every intent, which is durable before the write.
     pub fn by_override(who: &str, why: &str) -> Self {

@@ -96,7 +96,7 @@ impl EmulatorError {
             }
             Self::InstallPackages { last_lines, .. } => {
                 let mut hints: Vec<String> = last_lines.lines().map(str::to_owned).collect();
-                hints.push("the first drill downloads about 30 MB from the Python package index; later ones nothing".into());
+                hints.push("the first drill downloads about 25 MB from the Python package index; later ones nothing".into());
                 hints
             }
             Self::EndedAtStart { last_lines, .. } | Self::AwaitHealth { last_lines, .. } => {
@@ -137,7 +137,7 @@ impl Emulator {
         install::prepare(root, say)
     }
 
-    /// Start it and wait until it answers. Everything it writes is below `log_dir`.
+    /// Start it and wait until it answers. Everything it writes is below `log_dir`, which no other emulator may use.
     pub async fn start(installed: &Installed, log_dir: &Path) -> Result<Self, EmulatorError> {
         let dir = absolute(log_dir)?;
         let sources = dir.join("emulator");
@@ -202,12 +202,13 @@ impl Emulator {
                 let (log, last_lines) = (self.log.clone(), tail(&self.log));
                 return Err(EmulatorError::EndedAtStart { status: status.to_string(), log, last_lines });
             }
-            if let Some(told) = fs::read(ready).ok().and_then(|raw| serde_json::from_slice::<Ready>(&raw).ok()) {
-                if http::request(&told.endpoint, "GET", "/_ministack/health", &[]).await.is_ok_and(|a| a.status == 200) {
-                    self.endpoint = told.endpoint;
-                    self.cloudtrail_endpoint = told.cloudtrail_endpoint;
-                    return Ok(());
-                }
+            let told = fs::read(ready).ok().and_then(|raw| serde_json::from_slice::<Ready>(&raw).ok());
+            if let Some(told) = told
+                && http::request(&told.endpoint, "GET", "/_ministack/health", &[]).await.is_ok_and(|a| a.status == 200)
+            {
+                self.endpoint = told.endpoint;
+                self.cloudtrail_endpoint = told.cloudtrail_endpoint;
+                return Ok(());
             }
             if begun.elapsed() > START_LIMIT {
                 let (log, last_lines) = (self.log.clone(), tail(&self.log));

@@ -1,8 +1,19 @@
-//! Floor 6: it happens. `run` walks a plan's phases and is the only loop; both faces (command line and responder) call it.
+//! Floor 6: it happens. [`run::run`] walks a plan's phases and is the only loop; both faces (command line and responder) call it.
 //!
-//! Start reading at [`run`]; collectors are driven by [`gather`], containment by [`saga`], putting back by [`restore`]. What it never does:
-//! parse a playbook, print, know an event's form.
+//! Collectors are driven by [`gather`], containment by [`saga`], putting back by [`put_back`] and [`restore`]; what containment lives by is the
+//! [`log`]. What this floor never does: parse a playbook, print, know an event's form.
 
+pub mod bag;
 pub mod gather;
+pub mod log;
 pub mod preflight;
 pub mod progress;
+pub mod put_back;
+pub mod report;
+pub mod restore;
+pub mod run;
+pub mod saga;
+mod words;
+
+pub use restore::{Back, RestoreAsk, RestoreReport, RestoredCell};
+pub use saga::{Accept, CellReport, ContainReport, OnFailure, Saga, SagaNote, Stand, Step};

@@ -2,10 +2,11 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
-use crate::bundle::documents::{BundleKind, Coverage};
+use crate::bundle::documents::BundleKind;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
+use crate::model::item::{Item, ItemStatus};
 use crate::model::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,15 +65,38 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    pub(super) fn blank(case: &CaseId, run: &RunId, playbook: &str, operator: &str) -> Report {
+        Report {
+            v: 1,
+            outcome: Outcome::Complete,
+            exit_code: 0,
+            headline: String::new(),
+            case: case.clone(),
+            run: run.clone(),
+            target: String::new(),
+            playbook: playbook.to_string(),
+            operator: operator.to_string(),
+            bundles: vec![],
+            tally: Tally::default(),
+            gaps: vec![],
+            mismatches: vec![],
+            containment: None,
+            restoration: None,
+            notes: vec![],
+        }
+    }
+}
+
 impl Tally {
-    pub fn of(coverage: &Coverage) -> Tally {
+    pub fn of(items: &[Item]) -> Tally {
         let mut tally = Tally::default();
-        for (status, n) in coverage.groups.values().flatten() {
-            tally.questions += n;
-            match status.as_str() {
-                "collected" => tally.answered += n,
-                "empty" | "not_found" | "not_applicable" => tally.absent += n,
-                _ => tally.gaps += n,
+        for item in items {
+            tally.questions += 1;
+            match item.status {
+                ItemStatus::Collected => tally.answered += 1,
+                ItemStatus::Empty | ItemStatus::NotFound | ItemStatus::NotApplicable => tally.absent += 1,
+                ItemStatus::Gap(_) => tally.gaps += 1,
             }
         }
         tally

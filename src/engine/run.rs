@@ -3,32 +3,34 @@
 //! Every state a kill can leave is one of: a directory that `verify` calls unfinished, a whole zip, or both; and a case journal from which
 //! `restore` puts everything back. So nothing here has an order that matters only when all goes well.
 
+use super::bag::{self, Bag};
 use super::gather::{GatherStep, gather};
+use super::log::{self, IntentLog, LogError};
 use super::progress::{Note, Progress};
-use super::report::{BundleReport, Report, Tally, headline};
-use super::saga::{self, ContainReport, SagaStep};
+use super::report::{Report, Tally, headline};
+use super::saga::{Accept, Saga, Step};
 use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
-use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
-use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
+use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
+use crate::bundle::draft::{Draft, DraftError};
 use crate::bundle::journal::JournalError;
-use crate::bundle::seal::{SealError, Sealed};
+use crate::bundle::seal::SealError;
 use crate::bundle::tool;
-use crate::bundle::verify::{NotVerified, Verified};
+use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
 use crate::collect::{self, Abort, Facts, Shared};
 use crate::contain::{self, ContainPermit};
-use crate::model::canon::CanonError;
-use crate::model::digest::Sha256;
+use crate::model::canon::{self, CanonError};
 use crate::model::exchange::Exchange;
-use crate::model::id::{CaseId, RunId};
-use crate::model::item::{Group, ItemStatus, Sensitivity};
+use crate::model::id::{CaseId, CellId, RunId};
+use crate::model::item::Group;
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
-use crate::model::path::BundlePath;
+use crate::model::target::Target;
 use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::PhaseKind;
 use crate::store::Store;
+use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,18 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     pub progress: Arc<dyn Progress>,
     pub interrupt: watch::Receiver<bool>,
+    /// The other cases that can be seen from here, with their journals: a cell that one of them holds is not restored under it.
+    pub others: Vec<(String, Vec<JournalEvent>)>,
+}
+
+#[async_trait]
+impl IntentLog for CaseJournal {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        CaseJournal::append(self, event).await.map_err(|e| LogError(e.into()))
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        CaseJournal::events(self)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +117,12 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         target: order.plan.target.to_string(),
     });
     journal.append_all(opening).await?;
-    let mut running = Running { order, doors, journal, report: None, draft: None, planned: vec![], finished: true, permit: None };
-    running.permit = running.order.permit.clone();
+    let report = Report {
+        target: order.plan.target.to_string(),
+        ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator)
+    };
+    let permit = order.permit.clone();
+    let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
     let result = running.walk().await;
     let outcome = match &result {
         Ok(report) => report.outcome.sentence().to_string(),
@@ -123,7 +141,7 @@ struct Running {
     order: Order,
     doors: Doors,
     journal: CaseJournal,
-    report: Option<Report>,
+    report: Report,
     draft: Option<Arc<Draft>>,
     planned: Vec<PlannedUnit>,
     finished: bool,
@@ -132,7 +150,6 @@ struct Running {
 
 impl Running {
     async fn walk(&mut self) -> Result<Report, RunError> {
-        self.report = Some(self.blank_report());
         let phases = self.order.plan.phases.clone();
         for phase in &phases {
             self.doors.progress.note(Note::Phase(phase.phase.as_str()));
@@ -142,7 +159,6 @@ impl Running {
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
                 PhaseKind::Contain => self.contain(phase).await?,
-                PhaseKind::Archive | PhaseKind::Notify => {}
             }
             if !self.finished {
                 break;
@@ -150,7 +166,7 @@ impl Running {
         }
         // A playbook that collects and never seals would leave evidence lying open.
         self.seal().await?;
-        let mut report = self.report.take().unwrap_or_else(|| self.blank_report());
+        let mut report = self.report.clone();
         report.headline = headline(&report.tally, &report.gaps);
         if !self.finished {
             report.outcome = report.outcome.worse(Outcome::Interrupted);
@@ -160,58 +176,31 @@ impl Running {
         Ok(report)
     }
 
-    fn blank_report(&self) -> Report {
-        Report {
-            v: 1,
-            outcome: Outcome::Complete,
-            exit_code: 0,
-            headline: String::new(),
-            case: self.order.case.clone(),
-            run: self.order.run.clone(),
-            target: self.order.plan.target.to_string(),
-            playbook: self.order.plan.playbook.clone(),
-            operator: self.order.operator.clone(),
-            bundles: vec![],
-            tally: Tally::default(),
-            gaps: vec![],
-            mismatches: vec![],
-            containment: None,
-            restoration: None,
-            notes: vec![],
+    fn bag(&self) -> Bag<'_> {
+        Bag {
+            case: &self.order.case,
+            run: &self.order.run,
+            playbook: &self.order.plan.playbook,
+            operator: &self.order.operator,
+            target: &self.order.plan.target,
+            journal: &self.journal,
+            case_dir: &self.doors.case_dir,
+            clock: &self.doors.clock,
         }
-    }
-
-    fn report(&mut self) -> &mut Report {
-        let blank = self.report.is_none().then(|| self.blank_report());
-        self.report.get_or_insert_with(|| blank.expect("made in the line above when there was none"))
     }
 
     /// A new bag of this case, with what asked for it in its plan group.
     fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
-        let previous = self.journal.events().into_iter().rev().find_map(|e| match e {
-            JournalEvent::Sealed { bundle, root, .. } => Some(Previous { bundle, root }),
-            _ => None,
-        });
-        let info = DraftInfo {
-            case: self.order.case.clone(),
-            run: self.order.run.clone(),
-            kind,
-            target: self.order.plan.target.clone(),
-            playbook: self.order.plan.playbook.clone(),
-            operator: self.order.operator.clone(),
-            tool: tool::record(),
-            previous,
-        };
-        let draft = Draft::open(&self.doors.case_dir, info, self.doors.clock.clone())?;
-        draft.set_actor(&self.order.operator);
+        let draft = self.bag().open(kind)?;
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
-        let mut items = vec![put(&draft, "plan", "the plan, resolved", "json", &self.order.plan.canonical()?)?];
+        let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
+        let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
         if let Some(raw) = &self.order.trigger {
-            items.push(put(&draft, "trigger-event", "the event that asked for this run, as received", "json", raw)?);
+            items.push(keep("trigger-event", "the event that asked for this run, as received", raw)?);
         }
         if !self.order.preflight.is_empty() {
-            let calls = crate::model::canon::to_vec("the preflight calls", &self.order.preflight)?;
-            items.push(put(&draft, "preflight", "calls made before the bundle was opened, without bodies", "json", &calls)?);
+            let calls = canon::to_vec("the preflight calls", &self.order.preflight)?;
+            items.push(keep("preflight", "calls made before the bundle was opened, without bodies", &calls)?);
         }
         let unit = PlannedUnit {
             unit: PLAN_UNIT.to_string(),
@@ -248,16 +237,16 @@ impl Running {
         let Some(draft) = self.draft.take() else { return Ok(()) };
         let finished = self.finished;
         let sealed = draft.seal(std::mem::take(&mut self.planned), finished)?;
-        let coverage = sealed.coverage().clone();
         let mismatches: Vec<String> = draft
             .items()
             .iter()
             .filter_map(|i| i.provider_digest.as_ref().filter(|d| !d.matches).map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value)))
             .collect();
-        let verified = self.hand_over(&sealed, BundleKind::Acquisition, finished).await?;
-        let report = self.report();
-        report.tally = Tally::of(&coverage);
-        report.gaps = coverage.gaps;
+        let (bundle, verified) = self.bag().hand_over(&sealed, finished, &*self.doors.progress).await?;
+        let report = &mut self.report;
+        report.bundles.push(bundle);
+        report.tally = Tally::of(sealed.items());
+        report.gaps = sealed.gaps().to_vec();
         report.mismatches = mismatches;
         if !report.gaps.is_empty() {
             report.outcome = report.outcome.worse(Outcome::Gaps);
@@ -266,28 +255,6 @@ impl Running {
             self.permit = Some(ContainPermit::from_evidence(&verified));
         }
         Ok(())
-    }
-
-    async fn hand_over(&mut self, sealed: &Sealed, kind: BundleKind, finished: bool) -> Result<Option<Verified>, RunError> {
-        let path = sealed.zip()?;
-        let verified = if finished { Some(Verified::read_back(&path)?) } else { None };
-        self.journal.append(JournalEvent::Sealed { run: self.order.run.clone(), bundle: sealed.name().to_string(), root: sealed.root() }).await?;
-        sealed.discard_dir()?;
-        let bytes = std::fs::metadata(&path).map(|m| m.len()).unwrap_or_default();
-        let predicate = &sealed.statement().predicate;
-        let bundle = BundleReport {
-            name: sealed.name().to_string(),
-            kind,
-            path,
-            root: sealed.root(),
-            bytes,
-            items: predicate.items,
-            gaps: predicate.gaps,
-            verified: verified.is_some(),
-        };
-        self.doors.progress.note(Note::Said(format!("sealed {} ({} items), root {}", bundle.name, bundle.items, bundle.root)));
-        self.report().bundles.push(bundle);
-        Ok(verified)
     }
 
     async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
@@ -301,25 +268,32 @@ impl Running {
         let mut steps = vec![];
         for step in &phase.steps {
             let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
-            steps.push(SagaStep { action, params: step.params.clone(), accept: Default::default() });
+            // No playbook of this version can accept less than an exact restore.
+            steps.push(Step { action, params: &step.params, accept: Accept::ExactOnly });
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
-        let interrupt = self.doors.interrupt.clone();
-        let progress = self.doors.progress.clone();
-        let world = saga::World {
-            connector: &self.doors.connector,
-            recorder: draft.clone(),
-            target: &self.order.plan.target,
-            clock: &*self.doors.clock,
-            run: &self.order.run,
-            log: &self.journal,
+        let contained = {
+            let target = &self.order.plan.target;
+            let saga = Saga {
+                connector: &self.doors.connector,
+                recorder: draft.clone(),
+                account: &target.account,
+                who: &self.order.operator,
+                run: &self.order.run,
+                log: &self.journal,
+                clock: &*self.doors.clock,
+                stop: &|| *self.doors.interrupt.borrow(),
+                held_by: &|cell, target| held_elsewhere(&self.doors.others, cell, target),
+                progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
+            };
+            saga.contain(&steps, target, &permit, phase.on_failure, false).await
         };
-        let contained = saga::contain(&world, &steps, &permit, phase.on_failure, &|| *interrupt.borrow(), &|note| progress.note(Note::Cell(note.to_string()))).await;
-        let mut planned = vec![plan_unit];
-        planned.extend(contain_units(&draft, &steps, &contained, &self.journal.events(), &self.order.run)?);
-        let sealed = draft.seal(planned, true)?;
-        self.hand_over(&sealed, BundleKind::Containment, true).await?;
-        let report = self.report();
+        let question = "What was changed in AWS, from what to what, and does it hold?";
+        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
+        let sealed = draft.seal(vec![plan_unit, changes], true)?;
+        let (bundle, _) = self.bag().hand_over(&sealed, true, &*self.doors.progress).await?;
+        let report = &mut self.report;
+        report.bundles.push(bundle);
         report.outcome = report.outcome.worse(contained.outcome());
         report.containment = Some(contained);
         Ok(())
@@ -329,47 +303,7 @@ impl Running {
 /// The unit under which plan, trigger and preflight stand in coverage.
 pub const PLAN_UNIT: &str = "plan";
 
-pub(super) fn put(draft: &Draft, name: &str, subject: &str, extension: &str, bytes: &[u8]) -> Result<crate::model::id::ItemId, DraftError> {
-    let file = draft.put(&BundlePath::below(Group::Plan.dir(), name, extension), bytes)?;
-    draft.add(NewItem { files: vec![file], sensitivity: Sensitivity::S1, ..NewItem::new(Group::Plan, PLAN_UNIT, subject, ItemStatus::Collected) })
-}
-
-/// What containment leaves in its own bag: the report, and this run's lines of the case journal.
-fn contain_units(draft: &Draft, steps: &[SagaStep], contained: &ContainReport, events: &[JournalEvent], run: &RunId) -> Result<Vec<PlannedUnit>, RunError> {
-    let report = crate::model::canon::to_vec("the containment report", contained)?;
-    let mut lines = vec![];
-    for event in events.iter().filter(|e| e.run() == Some(run)) {
-        lines.extend(crate::model::canon::to_vec("a journal event", event)?);
-        lines.push(b'\n');
-    }
-    let mut units = vec![];
-    for (name, subject, extension, bytes, title) in [
-        ("containment", "what was contained: before and after of every cell", "json", &report, "Containment"),
-        ("actions", "this run's events of the case journal", "jsonl", &lines, "Case journal"),
-    ] {
-        let file = draft.put(&BundlePath::below(Group::Contain.dir(), name, extension), bytes)?;
-        let id = draft.add(NewItem { files: vec![file], ..NewItem::new(Group::Contain, name, subject, ItemStatus::Collected) })?;
-        units.push(unit(name, title, "What was changed in AWS, from what to what?", vec![id]));
-    }
-    for step in steps {
-        let spec = step.action.spec();
-        units.push(unit(spec.id, spec.title, spec.stops, vec![]));
-    }
-    Ok(units)
-}
-
-fn unit(id: &str, title: &str, question: &str, items: Vec<crate::model::id::ItemId>) -> PlannedUnit {
-    PlannedUnit { unit: id.into(), title: title.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items }
-}
-
-/// The bundles that a case has sealed, newest first.
-pub fn sealed_bundles(events: &[JournalEvent]) -> Vec<(String, Sha256)> {
-    events
-        .iter()
-        .rev()
-        .filter_map(|e| match e {
-            JournalEvent::Sealed { bundle, root, .. } => Some((bundle.clone(), *root)),
-            _ => None,
-        })
-        .collect()
+/// The other case that holds a cell.
+pub(super) fn held_elsewhere(others: &[(String, Vec<JournalEvent>)], cell: &CellId, target: &Target) -> Option<String> {
+    others.iter().find(|(_, events)| log::holds(events, cell, target)).map(|(case, _)| case.clone())
 }

@@ -92,7 +92,8 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
 }
 
 fn unknown(facts: &Facts, out: &mut Findings) {
-    for path in facts.files.keys() {
+    // What could not be read is the container check's to report.
+    for path in facts.files.iter().filter(|(_, f)| f.is_some()).map(|(p, _)| p) {
         let p = path.as_str();
         let known = REQUIRED.contains(&p) || PLAIN.contains(&p) || p == STATEMENT || p == "fetch.txt" || segment_number(p).is_some();
         if known || matches!(path.top(), "data" | "tmp") {

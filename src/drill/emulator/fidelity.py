@@ -16,11 +16,13 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * alias_weights        An alias' routing weights are stored but never followed: a canary to a bad version never ran.
                        Followed here by Invoke; event sources still go to the alias' main version.
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
-                       lines written by an invocation have no eventId.
+                       it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
+                       have no eventId.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
-Left alone, because nothing we collect would misread it: see shared/design/emulators.md, "Infidelities".
+Left alone, because nothing we collect would misread it: everything else, and that is not little (IAM lists ignore
+MaxItems, event sources deliver without a resource policy, multipart uploads lose Object Lock, ...).
 """
 import base64
 import hashlib
@@ -39,6 +41,7 @@ from ministack.services import lambda_svc as svc
 
 SESSION_SECONDS = 12 * 3600
 PAGE_BYTES = 1024 * 1024
+OLDEST_BACKWARDS = 1704067200000
 
 
 def code_of_versions():
@@ -195,16 +198,20 @@ def log_pages():
             return error_response_json(
                 "InvalidParameterException", "logStreamNames and logStreamNamePrefix are mutually exclusive.", 400)
         start, end = data.get("startTime") or 0, data.get("endTime")
+        head = data.get("startFromHead") is not False
         asked = json.dumps([group, data.get("filterPattern"), names, prefix, start, end], sort_keys=True)
         mark = hashlib.sha256(asked.encode()).hexdigest()[:16]
         after = None
         if data.get("nextToken"):
             try:
-                made_for, *after = json.loads(base64.b64decode(data["nextToken"], validate=True))
+                made_for, head, *after = json.loads(base64.b64decode(data["nextToken"], validate=True))
             except (ValueError, TypeError):
                 made_for = None
             if made_for != mark:
                 return error_response_json("InvalidParameterException", "The specified nextToken is invalid.", 400)
+        elif not head and start < OLDEST_BACKWARDS:
+            return error_response_json(
+                "InvalidParameterException", "startFromHead false needs a startTime on or after Jan 1, 2024.", 400)
         found = []
         with logs._log_events_lock:
             for name, stream in logs._log_groups[group]["streams"].items():
@@ -215,9 +222,10 @@ def log_pages():
                     # The API model: "events with a timestamp later than this time are not returned", equal ones are.
                     if at < start or (end is not None and at > end) or not wanted(event["message"]):
                         continue
-                    if after is None or [at, name, index] > after:
-                        found.append(([at, name, index], event))
-            found.sort(key=lambda f: f[0])
+                    place = [at, name, index]
+                    if after is None or (place > after if head else place < after):
+                        found.append((place, event))
+            found.sort(key=lambda f: f[0], reverse=not head)
             page, size = [], 0
             for (at, name, index), event in found[:min(data.get("limit", 10000), 10000)]:
                 size += len(event["message"].encode()) + 26
@@ -227,7 +235,7 @@ def log_pages():
                              "ingestionTime": event["ingestionTime"], "eventId": event_id(event, name, index)})
         answer = {"events": page, "searchedLogStreams": []}
         if len(page) < len(found):
-            place = json.dumps([mark, *found[len(page) - 1][0]])
+            place = json.dumps([mark, head, *found[len(page) - 1][0]])
             answer["nextToken"] = base64.b64encode(place.encode()).decode()
         return json_response(answer)
 

@@ -69,7 +69,7 @@ fn take_turn(path: &Path, say: &dyn Fn(&str)) -> Result<File, EmulatorError> {
 }
 
 fn make(python: &Python, dir: &Path, installed: &Installed, log: &Path, say: &dyn Fn(&str)) -> Result<(), EmulatorError> {
-    say("installing the emulator (once; about 30 MB from the Python package index, every file checked against its hash)");
+    say("installing the emulator (once; about 25 MB from the Python package index, every file checked against its hash)");
     // Half an environment of a run that died: not worth mending.
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|source| EmulatorError::WriteFile { path: dir.to_owned(), source })?;

@@ -3,7 +3,7 @@
 //! Event names carry AWS's version suffixes, roles appear as `AssumedRole` with their session context, the function's own
 //! session with `inScopeOf`, refused calls with `errorCode`, and the service's `AssumeRole` with the session token that it
 //! issued (as CloudTrail does record it), so that its redaction can be seen to work. The forms were learned from real
-//! records (`shared/data/cloudtrail`); every name, key and address in here is invented.
+//! records; every name, key and address in here is invented.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
-//! What the integration tests share.
+//! What several test modules share.
 
+pub mod cells;
+pub mod tools;
 pub mod wire;

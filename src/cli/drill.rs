@@ -1,0 +1,61 @@
+//! `drill`: practise on a local emulator.
+
+use super::args::{DrillArgs, Global};
+use super::error::CliError;
+use super::session::screen;
+use crate::clock::SystemClock;
+use crate::drill::emulator::kept;
+use crate::drill::story::{self, DrillError, Options};
+use crate::model::outcome::Outcome;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where emulator and practice cases lie: below cargo's target directory when run by cargo, else below the working directory.
+fn root() -> PathBuf {
+    match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(dir) => PathBuf::from(dir).join("target").join("drill"),
+        None => PathBuf::from("freezeframe-drill"),
+    }
+}
+
+pub async fn drill(global: &Global, args: DrillArgs) -> Result<Outcome, CliError> {
+    let screen = screen(global);
+    let root = root();
+    let kept_error = |e| CliError::new("the emulator that was kept could not be stopped").because(e);
+    let stopped = kept::stop(&root).await.map_err(kept_error)?;
+    if args.stop {
+        screen.text(&format!("{stopped:?}"));
+        return Ok(Outcome::Complete);
+    }
+    let program = std::env::current_exe().map_err(|e| CliError::new("cannot find the program that is running").because(e))?;
+    let options = Options { root: &root, program: &program, keep: args.keep, say: &|line| screen.text(line) };
+    let told = story::play(options, Arc::new(SystemClock::new())).await.map_err(face)?;
+    screen.document(&serde_json::json!({"v": 1, "checks": told.checks, "failures": told.failures, "bundles": told.bundles}));
+    if let Some(bundle) = told.bundles.first() {
+        screen.text(&format!("\nthe evidence:     {}", bundle.display()));
+        screen.text("check without us: unzip it and paste the commands of meta/VERIFY.txt");
+    }
+    if let Some(kept) = &told.kept {
+        screen.text(&format!("\nemulator and function are running at {}. In another terminal:\n", kept.endpoint));
+        for line in &kept.exports {
+            screen.text(&format!("  {line}"));
+        }
+        screen.text(&format!("\n  freezeframe snapshot payments-export --case {}\n  freezeframe contain payments-export --case {}\n  aws lambda get-function-concurrency --function-name payments-export\n  freezeframe restore {}\n  freezeframe drill --stop", kept.case, kept.case, kept.case));
+    }
+    if told.failures.is_empty() {
+        return Ok(Outcome::Complete);
+    }
+    let mut error = CliError::new(format!("{} of {} claims were not seen to hold", told.failures.len(), told.checks));
+    error.more = told.failures;
+    Err(error)
+}
+
+fn face(error: DrillError) -> CliError {
+    let hints = match &error {
+        DrillError::Emulator(e) => e.hints(),
+        _ => vec![],
+    };
+    let mut face = CliError::new("the drill could not be played to its end").because(error);
+    face.hints.extend(hints);
+    face
+}

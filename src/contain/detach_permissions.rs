@@ -1,0 +1,188 @@
+//! Taking the role's permissions away: managed policies detached, inline policies removed, each a cell of its own (`containment.md` C11).
+//!
+//! Weaker than quarantine (grants by resource policies remain) and harder to undo (many writes), hence off in the shipped playbooks. What it
+//! never touches: the inline policies that `quarantine-role` wrote, the permissions boundary, the managed policies themselves.
+
+use super::role::{self, QUARANTINE_PREFIX};
+use super::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, Reading};
+use crate::model::call::{Call, Scope, Service};
+use crate::model::id::CellId;
+use crate::model::restorable::Restorable;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+pub struct DetachPermissions;
+
+static SPEC: ActionSpec = ActionSpec {
+    id: "detach-permissions",
+    title: "Detach the role's managed policies and remove its inline policies",
+    stops: "what the role may do through its own policies, for every session of it, once IAM has spread it (minutes)",
+    does_not_stop: "access that resource policies grant to the role (buckets, queues, keys), invocations themselves, sessions of other roles already assumed",
+    side_effects: "everybody who uses the role loses its permissions, logging included, so the function's own traces end here; several writes, \
+                   which can stop half-way",
+    restore: "managed policies are attached again and inline policies written back byte for byte, one by one, before any quarantine is lifted",
+    calls: &[
+        role::GET_CONFIGURATION,
+        role::GET_ROLE,
+        LIST_ATTACHED,
+        LIST_INLINE,
+        role::GET_ROLE_POLICY,
+        DETACH,
+        ATTACH,
+        role::PUT_ROLE_POLICY,
+        role::DELETE_ROLE_POLICY,
+    ],
+    params: &[],
+    restore_rank: 1,
+};
+
+const LIST_ATTACHED: Call = Call::read(Service::Iam, "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies", Scope::Role);
+const LIST_INLINE: Call = Call::read(Service::Iam, "ListRolePolicies", "iam:ListRolePolicies", Scope::Role);
+const DETACH: Call = Call::write(Service::Iam, "DetachRolePolicy", "iam:DetachRolePolicy", Scope::Role);
+const ATTACH: Call = Call::write(Service::Iam, "AttachRolePolicy", "iam:AttachRolePolicy", Scope::Role);
+
+/// A role holds at most twenty attached policies and 10,240 characters of inline ones: more pages than this are a bug or an attack.
+const PAGES: u32 = 50;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    Attached(bool),
+    /// The policy's text, decoded; `None` when there is no policy of the name.
+    Inline(Option<String>),
+}
+
+enum Place<'c> {
+    Attached { role: &'c str, arn: &'c str },
+    Inline { role: &'c str, policy: &'c str },
+}
+
+fn place(cell: &CellId) -> Result<Place<'_>, ActError> {
+    let mut parts = cell.key().splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("attached"), Some(role), Some(arn)) if !role.is_empty() && arn.starts_with("arn:") => Ok(Place::Attached { role, arn }),
+        (Some("inline"), Some(role), Some(policy)) if !role.is_empty() && !policy.is_empty() && !policy.starts_with(QUARANTINE_PREFIX) => {
+            Ok(Place::Inline { role, policy })
+        }
+        _ => Err(ActError::Refused(format!("{cell} names no policy that may be detached"))),
+    }
+}
+
+async fn attached_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, ActError> {
+    let mut arns = vec![];
+    let mut marker: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = cx.aws().iam().list_attached_role_policies().role_name(role).set_marker(marker.take()).send();
+        let page = cx.call(&LIST_ATTACHED, &format!("listing the policies attached to the role {role}"), call).await?;
+        arns.extend(page.attached_policies().iter().filter_map(|p| p.policy_arn()).map(str::to_string));
+        marker = page.marker().filter(|_| page.is_truncated()).map(str::to_string);
+        if marker.is_none() {
+            return Ok(arns);
+        }
+    }
+    Err(ActError::Refused(format!("the list of policies attached to the role {role} has no end")))
+}
+
+async fn inline_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, ActError> {
+    let mut names = vec![];
+    let mut marker: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = cx.aws().iam().list_role_policies().role_name(role).set_marker(marker.take()).send();
+        let page = cx.call(&LIST_INLINE, &format!("listing the inline policies of the role {role}"), call).await?;
+        names.extend(page.policy_names().iter().cloned());
+        marker = page.marker().filter(|_| page.is_truncated()).map(str::to_string);
+        if marker.is_none() {
+            return Ok(names);
+        }
+    }
+    Err(ActError::Refused(format!("the list of inline policies of the role {role} has no end")))
+}
+
+#[async_trait]
+impl Action for DetachPermissions {
+    type State = Permission;
+
+    fn spec(&self) -> &'static ActionSpec {
+        &SPEC
+    }
+
+    async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
+        let role = role::of_target(cx).await?.name;
+        let facts = json!({"role": role});
+        let mut cells = vec![];
+        for arn in attached_policies(cx, &role).await? {
+            let id = CellId::new(SPEC.id, &format!("attached/{role}/{arn}"));
+            cells.push(Cell { id, label: format!("{arn} on the role {role}"), facts: facts.clone() });
+        }
+        for policy in inline_policies(cx, &role).await?.into_iter().filter(|p| !p.starts_with(QUARANTINE_PREFIX)) {
+            let id = CellId::new(SPEC.id, &format!("inline/{role}/{policy}"));
+            cells.push(Cell { id, label: format!("inline policy {policy} of the role {role}"), facts: facts.clone() });
+        }
+        Ok(cells)
+    }
+
+    async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Permission>, ActError> {
+        Ok(Reading::Settled(match place(cell)? {
+            Place::Attached { role, arn } => Permission::Attached(attached_policies(cx, role).await?.iter().any(|a| a == arn)),
+            Place::Inline { role, policy } => Permission::Inline(role::inline_policy(cx, role, policy).await?),
+        }))
+    }
+
+    fn contained(&self, _: &Cell, before: &Permission) -> Result<Permission, ActError> {
+        Ok(match before {
+            Permission::Attached(_) => Permission::Attached(false),
+            Permission::Inline(_) => Permission::Inline(None),
+        })
+    }
+
+    fn restorable(&self, _: &Permission) -> Restorable {
+        Restorable::Exactly
+    }
+
+    async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Permission, _: &ContainPermit) -> Result<(), ActError> {
+        match (place(cell)?, to) {
+            (Place::Attached { role, arn }, Permission::Attached(true)) => {
+                let call = cx.aws().iam().attach_role_policy().role_name(role).policy_arn(arn).send();
+                cx.call(&ATTACH, &format!("attaching {arn} to the role {role}"), call).await.map(drop)
+            }
+            (Place::Attached { role, arn }, Permission::Attached(false)) => {
+                let call = cx.aws().iam().detach_role_policy().role_name(role).policy_arn(arn).send();
+                match cx.call(&DETACH, &format!("detaching {arn} from the role {role}"), call).await {
+                    Err(e) if !e.is_absent() => Err(e),
+                    _ => Ok(()),
+                }
+            }
+            (Place::Inline { role, policy }, Permission::Inline(text)) => role::set_inline_policy(cx, role, policy, text.as_deref()).await,
+            _ => Err(ActError::State { cell: cell.to_string(), why: "the state is of another kind than the cell".into() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_found_again_from_their_ids_alone() {
+        let id = |s: &str| CellId(s.to_string());
+        let attached = id("detach-permissions/attached/r/arn:aws:iam::123456789012:policy/team/x");
+        assert!(matches!(place(&attached), Ok(Place::Attached { role: "r", arn: "arn:aws:iam::123456789012:policy/team/x" })));
+        assert!(matches!(place(&id("detach-permissions/inline/r/p")), Ok(Place::Inline { role: "r", policy: "p" })));
+        for bad in ["inline/r/freezeframe-quarantine-f", "inline/r", "inline//p", "attached/r/x", "other/r/p", ""] {
+            assert!(place(&CellId::new(SPEC.id, bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_journal_form_is_a_promise() {
+        for (state, text) in [
+            (Permission::Attached(true), r#"{"attached":true}"#),
+            (Permission::Inline(Some("{ }".into())), r#"{"inline":"{ }"}"#),
+            (Permission::Inline(None), r#"{"inline":null}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&state).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Permission>(text).unwrap(), state);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The execution role as the actions on it need to know it, and its inline policies as text.
+//!
+//! Restoring an inline policy must give back the bytes that were there. IAM keeps the text as it was put and hands it out URL-encoded
+//! (RFC 3986), so what is kept is the decoded text, never a re-serialised document.
+
+use super::{ActCx, ActError};
+use crate::model::call::{Call, Scope, Service};
+
+pub(super) const GET_CONFIGURATION: Call =
+    Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function);
+pub(super) const GET_ROLE: Call = Call::read(Service::Iam, "GetRole", "iam:GetRole", Scope::Role);
+pub(super) const GET_ROLE_POLICY: Call = Call::read(Service::Iam, "GetRolePolicy", "iam:GetRolePolicy", Scope::Role);
+pub(super) const PUT_ROLE_POLICY: Call = Call::write(Service::Iam, "PutRolePolicy", "iam:PutRolePolicy", Scope::Role);
+pub(super) const DELETE_ROLE_POLICY: Call = Call::write(Service::Iam, "DeleteRolePolicy", "iam:DeleteRolePolicy", Scope::Role);
+
+/// Inline policies of this prefix are ours: `quarantine-role` writes no other, `detach-permissions` touches none of them.
+pub(super) const QUARANTINE_PREFIX: &str = "freezeframe-quarantine-";
+
+/// IAM allows 10,240 characters of inline policies; this leaves room for their encoding and refuses an attack on our memory.
+const DOCUMENT_LIMIT: usize = 128 << 10;
+
+pub(super) struct Role {
+    pub arn: String,
+    pub name: String,
+    /// `AROA…`: unlike the name, never used again for another role.
+    pub id: String,
+    /// The group that the function writes to, when its configuration names one.
+    pub log_group: Option<String>,
+}
+
+/// The role of the target. Refuses service-linked roles, which AWS lets nobody change.
+pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
+    let function = &cx.target().function;
+    let call = cx.aws().lambda().get_function_configuration().function_name(function).send();
+    let conf = cx.call(&GET_CONFIGURATION, &format!("reading the configuration of {function}"), call).await?;
+    let arn = conf.role().unwrap_or_default().to_string();
+    let name = arn.split_once(":role/").and_then(|(_, path)| path.rsplit('/').next()).filter(|n| !n.is_empty());
+    let name = name.ok_or_else(|| ActError::Refused(format!("the configuration of {function} names no execution role")))?.to_string();
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    if account != cx.target().account {
+        return Err(ActError::Refused(format!("the execution role of {function} lies in another account than the function")));
+    }
+    let log_group = conf.logging_config().and_then(|l| l.log_group()).map(str::to_string);
+
+    let call = cx.aws().iam().get_role().role_name(&name).send();
+    let answer = cx.call(&GET_ROLE, &format!("reading the role {name}"), call).await?;
+    let role = answer.role().ok_or_else(|| ActError::Refused(format!("AWS said nothing about the role {name}")))?;
+    if role.path().starts_with("/aws-service-role/") {
+        return Err(ActError::Refused(format!("{name} is a service-linked role, which only its service can change; contain the function by its concurrency")));
+    }
+    // It goes into a policy condition, where a wildcard would match other roles.
+    if role.role_id().is_empty() || !role.role_id().bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(ActError::Refused(format!("AWS stated an id for the role {name} that is none")));
+    }
+    let id = role.role_id().to_string();
+    Ok(Role { arn, name, id, log_group })
+}
+
+/// An inline policy's text; `None` when the role has no policy of this name. A role that is gone is an error: its policy would not be
+/// absent in a way that we could restore.
+pub(super) async fn inline_policy(cx: &ActCx<'_>, role: &str, policy: &str) -> Result<Option<String>, ActError> {
+    let call = cx.aws().iam().get_role_policy().role_name(role).policy_name(policy).send();
+    match cx.call(&GET_ROLE_POLICY, &format!("reading the inline policy {policy} of the role {role}"), call).await {
+        Ok(answer) => decode(answer.policy_document())
+            .map(Some)
+            .ok_or_else(|| ActError::Refused(format!("the inline policy {policy} of the role {role} is not the URL-encoded text that IAM documents"))),
+        Err(e) if e.is_absent() => {
+            // `NoSuchEntity` means either; asking for the role tells which.
+            cx.call(&GET_ROLE, &format!("reading the role {role}"), cx.aws().iam().get_role().role_name(role).send()).await?;
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+pub(super) async fn set_inline_policy(cx: &ActCx<'_>, role: &str, policy: &str, to: Option<&str>) -> Result<(), ActError> {
+    match to {
+        Some(text) => {
+            let call = cx.aws().iam().put_role_policy().role_name(role).policy_name(policy).policy_document(text).send();
+            cx.call(&PUT_ROLE_POLICY, &format!("writing the inline policy {policy} of the role {role}"), call).await?;
+        }
+        None => {
+            let call = cx.aws().iam().delete_role_policy().role_name(role).policy_name(policy).send();
+            match cx.call(&DELETE_ROLE_POLICY, &format!("deleting the inline policy {policy} of the role {role}"), call).await {
+                Ok(_) => {}
+                Err(e) if e.is_absent() => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Percent-decoding as RFC 3986 has it: `+` is a plus. A text with a raw brace was never encoded (some emulators), because encoding
+/// leaves none. `None` for what is neither.
+fn decode(text: &str) -> Option<String> {
+    if text.len() > DOCUMENT_LIMIT {
+        return None;
+    }
+    if text.contains('{') {
+        return Some(text.to_string());
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        out.push(match b {
+            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
+            b => b,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+fn hex_digit(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn policies_come_back_byte_for_byte() {
+        assert_eq!(decode("%7B%0A%20%20%22a%22%3A%22%2B%25%C3%A9+%22%7D").as_deref(), Some("{\n  \"a\":\"+%é+\"}"));
+        assert_eq!(decode("{\"a\": \"100%25 + é\"}").as_deref(), Some("{\"a\": \"100%25 + é\"}"), "never encoded, so not decoded");
+        for bad in ["%7", "%zz", "%", "%FF", "%+1"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+        assert_eq!(decode(&"%20".repeat(50_000)), None);
+    }
+}

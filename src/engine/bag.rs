@@ -1,0 +1,107 @@
+//! Opening and handing over the bags of a case: the same for evidence, containment and restore.
+
+use super::progress::{Note, Progress};
+use super::report::BundleReport;
+use super::run::RunError;
+use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
+use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
+use crate::bundle::seal::Sealed;
+use crate::bundle::tool;
+use crate::bundle::verify::Verified;
+use crate::clock::Clock;
+use crate::model::canon;
+use crate::model::id::{CaseId, ItemId, RunId};
+use crate::model::item::{Group, ItemStatus};
+use crate::model::journal_event::JournalEvent;
+use crate::model::path::BundlePath;
+use crate::model::target::Target;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Whose bag it is.
+pub(super) struct Bag<'b> {
+    pub case: &'b CaseId,
+    pub run: &'b RunId,
+    pub playbook: &'b str,
+    pub operator: &'b str,
+    pub target: &'b Target,
+    pub journal: &'b CaseJournal,
+    pub case_dir: &'b Path,
+    pub clock: &'b Arc<dyn Clock>,
+}
+
+impl Bag<'_> {
+    /// A new draft, naming the bag that the case sealed before it.
+    pub fn open(&self, kind: BundleKind) -> Result<Arc<Draft>, DraftError> {
+        let info = DraftInfo {
+            case: self.case.clone(),
+            run: self.run.clone(),
+            kind,
+            target: self.target.clone(),
+            playbook: self.playbook.to_string(),
+            operator: self.operator.to_string(),
+            tool: tool::record(),
+            previous: sealed_bundles(&self.journal.events()).into_iter().next(),
+        };
+        let draft = Draft::open(self.case_dir, info, self.clock.clone())?;
+        draft.set_actor(self.operator);
+        Ok(draft)
+    }
+
+    /// Hand a sealed bag over as a zip, read the zip back as a stranger would, and write its root into the case journal. An unfinished bag
+    /// (interrupted run) is handed over too, but not accepted as evidence for containment.
+    pub async fn hand_over(&self, sealed: &Sealed, finished: bool, progress: &dyn Progress) -> Result<(BundleReport, Option<Verified>), RunError> {
+        let path = sealed.zip()?;
+        let verified = if finished { Some(Verified::read_back(&path)?) } else { None };
+        let event = JournalEvent::Sealed { run: self.run.clone(), bundle: sealed.name().to_string(), root: sealed.root() };
+        self.journal.append(event).await?;
+        sealed.discard_dir()?;
+        let predicate = &sealed.statement().predicate;
+        let report = BundleReport {
+            name: sealed.name().to_string(),
+            kind: predicate.kind,
+            bytes: std::fs::metadata(&path).map(|m| m.len()).unwrap_or_default(),
+            path,
+            root: sealed.root(),
+            items: predicate.items,
+            gaps: predicate.gaps,
+            verified: verified.is_some(),
+        };
+        progress.note(Note::Said(format!("sealed {} ({} items), root {}", report.name, report.items, report.root)));
+        Ok((report, verified))
+    }
+}
+
+/// The bundles that a case has sealed, newest first.
+pub fn sealed_bundles(events: &[JournalEvent]) -> Vec<Previous> {
+    events
+        .iter()
+        .rev()
+        .filter_map(|e| match e {
+            JournalEvent::Sealed { bundle, root, .. } => Some(Previous { bundle: bundle.clone(), root: *root }),
+            _ => None,
+        })
+        .collect()
+}
+
+/// One document of our own in a bag, as an item of `unit`.
+pub(super) fn put(draft: &Draft, group: Group, unit: &str, name: &str, subject: &str, extension: &str, bytes: &[u8]) -> Result<ItemId, DraftError> {
+    let file = draft.put(&BundlePath::below(group.dir(), name, extension), bytes)?;
+    draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
+}
+
+/// What a change of AWS leaves in its bag, as the unit `name`: its report, and the run's events of the case journal.
+pub(super) fn put_changes<R: serde::Serialize>(draft: &Draft, name: &str, question: &str, report: &R, events: &[JournalEvent], run: &RunId) -> Result<PlannedUnit, RunError> {
+    let mut lines = vec![];
+    for event in events.iter().filter(|e| e.run() == Some(run)) {
+        lines.extend(canon::to_vec("a journal event", event)?);
+        lines.push(b'\n');
+    }
+    let report = canon::to_vec("a report", report)?;
+    let items = vec![
+        put(draft, Group::Contain, name, name, "every cell: before, after, and how it stands", "json", &report)?,
+        put(draft, Group::Contain, name, "actions", "this run's events of the case journal", "jsonl", &lines)?,
+    ];
+    Ok(PlannedUnit { unit: name.into(), title: name.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items })
+}

@@ -1,0 +1,104 @@
+//! `put_back(order, doors) → Report`: restore a case from its journal alone, and leave a bag that says what was done.
+
+use super::bag::{Bag, put_changes};
+use super::log::{open_cells, parse_target};
+use super::progress::Note;
+use super::report::{Report, Tally};
+use super::restore::RestoreAsk;
+use super::run::{Doors, RunError, held_elsewhere};
+use super::saga::Saga;
+use crate::aws::record::{HeadRecorder, Recorder};
+use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::documents::BundleKind;
+use crate::contain::ACTIONS;
+use crate::model::digest::Sha256;
+use crate::model::id::{CaseId, CellId, RunId};
+use crate::model::journal_event::JournalEvent;
+use crate::model::target::Target;
+use std::sync::Arc;
+
+/// What is to be put back.
+pub struct RestoreOrder {
+    pub case: CaseId,
+    pub run: RunId,
+    pub operator: String,
+    /// The account of the credentials.
+    pub account: String,
+    /// Only cells of these actions; empty means all.
+    pub only: Vec<String>,
+    /// Drifted cells that are set back all the same.
+    pub overrule: Vec<CellId>,
+    pub dry_run: bool,
+}
+
+/// Stands where a playbook's name stands in other bags.
+pub const RESTORE: &str = "restore";
+
+/// Put back what the case holds. A dry run writes nothing: not to AWS, not to the journal, no bag.
+pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunError> {
+    let journal = CaseJournal::open(doors.store.clone(), doors.clock.clone(), &order.operator).await?;
+    let open = open_cells(&journal.events());
+    let mut report = Report::blank(&order.case, &order.run, RESTORE, &order.operator);
+    let Some(target) = open.last().and_then(|o| o.target()).or_else(|| last_target(&journal.events())).filter(|_| !open.is_empty()) else {
+        report.headline = "nothing to restore: this case holds nothing contained".to_string();
+        return Ok(report);
+    };
+    report.target = target.to_string();
+    let bag = Bag {
+        case: &order.case,
+        run: &order.run,
+        playbook: RESTORE,
+        operator: &order.operator,
+        target: &target,
+        journal: &journal,
+        case_dir: &doors.case_dir,
+        clock: &doors.clock,
+    };
+    let draft = if order.dry_run {
+        None
+    } else {
+        let plan_sha256 = Sha256::ZERO;
+        journal.append(JournalEvent::RunStarted { run: order.run.clone(), playbook: RESTORE.into(), plan_sha256, target: target.to_string() }).await?;
+        Some(bag.open(BundleKind::Restore)?)
+    };
+    let recorder: Arc<dyn Recorder> = match &draft {
+        Some(draft) => draft.clone(),
+        None => Arc::new(HeadRecorder::default()),
+    };
+    let restored = {
+        let saga = Saga {
+            connector: &doors.connector,
+            recorder,
+            account: &order.account,
+            who: &order.operator,
+            run: &order.run,
+            log: &journal,
+            clock: &*doors.clock,
+            stop: &|| *doors.interrupt.borrow(),
+            held_by: &|cell, target| held_elsewhere(&doors.others, cell, target),
+            progress: &|note| doors.progress.note(Note::Cell(note.to_string())),
+        };
+        saga.restore(&RestoreAsk { actions: ACTIONS, only: &order.only, overrule: &order.overrule, dry_run: order.dry_run }).await
+    };
+    report.outcome = restored.outcome();
+    report.exit_code = report.outcome.exit_code();
+    report.headline = restored.headline();
+    if let Some(draft) = draft {
+        let question = "Does every setting that was changed read as it did before?";
+        let unit = put_changes(&draft, RESTORE, question, &restored, &journal.events(), &order.run)?;
+        let sealed = draft.seal(vec![unit], true)?;
+        let (bundle, _) = bag.hand_over(&sealed, true, &*doors.progress).await?;
+        report.tally = Tally::of(sealed.items());
+        report.bundles.push(bundle);
+        journal.append(JournalEvent::RunEnded { run: order.run.clone(), outcome: report.outcome.sentence().to_string() }).await?;
+    }
+    report.restoration = Some(restored);
+    Ok(report)
+}
+
+fn last_target(events: &[JournalEvent]) -> Option<Target> {
+    events.iter().rev().find_map(|e| match e {
+        JournalEvent::RunStarted { target, .. } => parse_target(target),
+        _ => None,
+    })
+}

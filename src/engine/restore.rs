@@ -1,0 +1,267 @@
+//! Restore: set every cell that the case holds to its recorded state again, from the journal alone, at any later time, from any machine.
+//!
+//! For each cell the world is asked first: as before → done already; as we left it → set it back and look; neither → drift, somebody else's
+//! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on. Killed anywhere, it is run again.
+//!
+//! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
+
+use super::log::{OpenCell, open_cells, parse_target};
+use super::saga::{Saga, SagaNote, Trouble, Unread};
+use crate::contain::{ActCx, ContainPermit, DynAction};
+use crate::model::id::CellId;
+use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
+use crate::model::params::Params;
+use crate::model::target::Target;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What to restore and how.
+#[derive(Clone, Copy, Default)]
+pub struct RestoreAsk<'a> {
+    /// The actions known to this build: [`crate::contain::ACTIONS`].
+    pub actions: &'a [&'static dyn DynAction],
+    /// Only cells of these actions; empty means all.
+    pub only: &'a [String],
+    /// Drifted cells that are set back all the same.
+    pub overrule: &'a [CellId],
+    pub dry_run: bool,
+}
+
+/// What became of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "back")]
+pub enum Back {
+    /// It reads as before.
+    Restored { wrote: bool },
+    /// The case had found it contained and never wrote; its hold is over.
+    Released,
+    /// A dry run would set it back.
+    WouldRestore,
+    /// Neither as before nor as we left it; left alone.
+    Drift,
+    /// Another case holds it; left contained. To be restored when that case lets go.
+    HeldElsewhere { case: String },
+    /// Could not be set back; a person is needed.
+    Stuck,
+    /// Interrupted, or the journal refused, before it was its turn.
+    NotBegun,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RestoredCell {
+    pub cell: CellId,
+    /// The function's ARN, as journalled.
+    pub target: String,
+    #[serde(flatten)]
+    pub back: Back,
+    /// The recorded state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What we had left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<Value>,
+    /// What the world showed first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Value>,
+    /// Drift was overruled by name.
+    pub overruled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Trouble>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct RestoreReport {
+    pub dry_run: bool,
+    pub cells: Vec<RestoredCell>,
+    pub interrupted: bool,
+    pub journal: Option<Trouble>,
+}
+
+impl RestoreReport {
+    pub fn outcome(&self) -> Outcome {
+        let any = |f: fn(&Back) -> bool| self.cells.iter().any(|c| f(&c.back));
+        if self.journal.is_some() || any(|b| matches!(b, Back::Drift | Back::Stuck)) {
+            Outcome::Stuck
+        } else if self.interrupted && any(|b| *b == Back::NotBegun) {
+            Outcome::Interrupted
+        } else if any(|b| matches!(b, Back::HeldElsewhere { .. })) {
+            Outcome::PartlyContained
+        } else {
+            Outcome::Complete
+        }
+    }
+}
+
+impl Saga<'_> {
+    /// Restore what the case holds.
+    pub async fn restore(&self, ask: &RestoreAsk<'_>) -> RestoreReport {
+        let mut open = open_cells(&self.log.events());
+        open.retain(|o| ask.only.is_empty() || ask.only.iter().any(|a| a == o.cell.action()));
+        self.put_back(open, ask).await
+    }
+
+    /// Put back what this run did, and nothing that the case held before it.
+    pub(super) async fn unwind(&self, actions: &[&'static dyn DynAction]) -> RestoreReport {
+        let open = open_cells(&self.log.events()).iter().filter_map(|o| o.of_run(self.run)).collect();
+        self.put_back(open, &RestoreAsk { actions, ..RestoreAsk::default() }).await
+    }
+
+    async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
+        let find = |o: &OpenCell| ask.actions.iter().copied().find(|a| a.spec().id == o.cell.action());
+        let mut order: Vec<(Option<&'static dyn DynAction>, OpenCell)> = open.into_iter().map(|o| (find(&o), o)).collect();
+        order.sort_by_key(|(action, o)| (action.map_or(u8::MAX, |a| a.spec().restore_rank), std::cmp::Reverse(o.newest())));
+
+        let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
+        for (action, open) in order {
+            let mut entry = RestoredCell {
+                cell: open.cell.clone(),
+                target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
+                back: Back::NotBegun,
+                before: open.before().cloned(),
+                left: open.left().cloned(),
+                found: None,
+                overruled: false,
+                error: None,
+            };
+            if !(self.stop)() && report.journal.is_none() {
+                (self.progress)(SagaNote::Restoring { cell: &open.cell });
+                report.journal = self.restore_cell(action, &open, ask, &mut entry).await.err();
+            }
+            (self.progress)(SagaNote::Back { report: &entry });
+            report.cells.push(entry);
+        }
+        report.interrupted = (self.stop)();
+        report
+    }
+
+    /// One cell. `Err` is the journal's refusal.
+    async fn restore_cell(
+        &self,
+        action: Option<&'static dyn DynAction>,
+        open: &OpenCell,
+        ask: &RestoreAsk<'_>,
+        entry: &mut RestoredCell,
+    ) -> Result<(), Trouble> {
+        let Some(action) = action else {
+            let why = Trouble::saying(format!("this build knows no action `{}`; use one that does", open.cell.action()));
+            return self.stuck(ask, entry, why).await;
+        };
+        let params = Params::default();
+        let target = match parse_target(&entry.target) {
+            Some(target) => target,
+            None => return self.stuck(ask, entry, Trouble::saying("the journal names no function that this cell belongs to")).await,
+        };
+        let cx = match self.cx(action, &target, &params) {
+            Ok(cx) => cx,
+            Err(why) => return self.stuck(ask, entry, why).await,
+        };
+        let found = match self.settled(action, &cx, &open.cell).await {
+            Ok(state) => state,
+            Err(Unread::Stopped) => return Ok(()),
+            Err(Unread::Failed(why)) => return self.stuck(ask, entry, why).await,
+        };
+        entry.found = Some(found.clone());
+        let Some(before) = open.before() else {
+            // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
+            entry.back = Back::Released;
+            let Some(expected) = open.found().filter(|state| **state != found).cloned() else {
+                return self.end(ask, entry, false).await;
+            };
+            let event = JournalEvent::Drift { run: self.run.clone(), cell: open.cell.clone(), expected, found };
+            return if ask.dry_run { Ok(()) } else { self.journal(event).await };
+        };
+        if found == *before {
+            self.end(ask, entry, false).await?;
+            entry.back = Back::Restored { wrote: false };
+            return Ok(());
+        }
+        if let Some(case) = (self.held_by)(&open.cell, &target) {
+            entry.back = Back::HeldElsewhere { case: case.clone() };
+            let event = JournalEvent::HeldElsewhere { run: self.run.clone(), cell: open.cell.clone(), case };
+            return if ask.dry_run { Ok(()) } else { self.journal(event).await };
+        }
+        if !open.is_ours(&found) && !self.overruled(open, &found, ask, entry).await? {
+            return Ok(());
+        }
+        if ask.dry_run {
+            entry.back = Back::WouldRestore;
+            return Ok(());
+        }
+        if (self.stop)() {
+            return Ok(());
+        }
+        self.set_back(action, &cx, &target, &found, before, entry).await
+    }
+
+    /// Drift: whether to go on all the same.
+    async fn overruled(&self, open: &OpenCell, found: &Value, ask: &RestoreAsk<'_>, entry: &mut RestoredCell) -> Result<bool, Trouble> {
+        let (run, cell) = (self.run.clone(), open.cell.clone());
+        entry.overruled = ask.overrule.contains(&cell);
+        if !entry.overruled {
+            entry.back = Back::Drift;
+        }
+        if !ask.dry_run {
+            let event = if entry.overruled {
+                JournalEvent::DriftOverruled { run, cell, who: self.who.to_string() }
+            } else {
+                JournalEvent::Drift { run, cell, expected: open.left().cloned().unwrap_or_default(), found: found.clone() }
+            };
+            self.journal(event).await?;
+        }
+        Ok(entry.overruled)
+    }
+
+    async fn set_back(
+        &self,
+        action: &'static dyn DynAction,
+        cx: &ActCx<'_>,
+        target: &Target,
+        found: &Value,
+        before: &Value,
+        entry: &mut RestoredCell,
+    ) -> Result<(), Trouble> {
+        let (run, cell) = (self.run.clone(), entry.cell.clone());
+        entry.back = Back::Stuck;
+        let intent = JournalEvent::RestoreIntent { run, cell: cell.clone(), from: found.clone(), to: before.clone() };
+        self.journal(intent).await.inspect_err(|e| entry.error = Some(e.clone()))?;
+
+        let wrote = action.set(cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
+        match (self.confirmed(action, cx, &cell, before).await, wrote) {
+            // Also after a write that was reported as failed: it landed.
+            (Ok(state), _) if state == *before => {
+                entry.back = Back::Restored { wrote: true };
+                self.end_as(entry, true).await
+            }
+            (_, Err(e)) => self.failed(entry, Trouble::of(&e)).await,
+            (Ok(_), Ok(())) => {
+                let why = format!("AWS accepted the write, yet {cell} of {} does not read as before", target.function);
+                self.failed(entry, Trouble::saying(why)).await
+            }
+            (Err(why), Ok(())) => self.failed(entry, why).await,
+        }
+    }
+
+    async fn stuck(&self, ask: &RestoreAsk<'_>, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
+        entry.back = Back::Stuck;
+        if ask.dry_run {
+            entry.error = Some(why);
+            return Ok(());
+        }
+        self.failed(entry, why).await
+    }
+
+    async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
+        entry.error = Some(why.clone());
+        self.journal(JournalEvent::RestoreFailed { run: self.run.clone(), cell: entry.cell.clone(), error: why.what }).await
+    }
+
+    async fn end(&self, ask: &RestoreAsk<'_>, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
+        if ask.dry_run { Ok(()) } else { self.end_as(entry, wrote).await }
+    }
+
+    async fn end_as(&self, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
+        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: entry.cell.clone(), wrote }).await
+    }
+}

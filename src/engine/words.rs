@@ -1,0 +1,92 @@
+//! Reports of containment and restore in words: one line for each cell, one line for the whole.
+
+use super::restore::{Back, RestoreReport};
+use super::saga::{ContainReport, SagaNote, Stand, Trouble};
+use std::fmt;
+
+impl Stand {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Stand::Contained => "contained, read back",
+            Stand::AlreadyContained => "was contained already; nothing written",
+            Stand::WouldContain => "would be contained",
+            Stand::NotHolding => "WRITTEN, BUT DOES NOT HOLD",
+            Stand::Unknown => "WRITTEN, COULD NOT BE READ BACK: it may hold",
+            Stand::Refused => "refused: cannot be restored exactly",
+            Stand::Untouched => "NOT CONTAINED: untouched",
+            Stand::NotBegun => "not begun",
+        }
+    }
+}
+
+fn with(words: String, error: Option<&Trouble>) -> String {
+    match error {
+        None => words,
+        Some(t) => match t.denied {
+            Some(action) => format!("{words} ({}; allow {action})", t.what),
+            None => format!("{words} ({})", t.what),
+        },
+    }
+}
+
+impl ContainReport {
+    /// Cell and how it stands, actions that found no cells included.
+    pub fn rows(&self) -> Vec<(String, String)> {
+        let cells = self.cells.iter().map(|c| (c.label.clone(), with(c.stand.words().to_string(), c.error.as_ref())));
+        let actions = self.actions.iter().map(|a| (a.action.to_string(), with(if a.refused { "refused" } else { "FAILED" }.to_string(), Some(&a.error))));
+        let journal = self.journal.iter().map(|t| ("the case journal".to_string(), format!("REFUSED: nothing was written from then on ({})", t.what)));
+        cells.chain(actions).chain(journal).collect()
+    }
+}
+
+impl Back {
+    pub fn words(&self) -> String {
+        match self {
+            Back::Restored { wrote: true } => "restored, read back".into(),
+            Back::Restored { wrote: false } => "was as before already".into(),
+            Back::Released => "was contained before this case; hold released".into(),
+            Back::WouldRestore => "would be restored".into(),
+            Back::Drift => "DRIFT: somebody else changed it; left alone".into(),
+            Back::HeldElsewhere { case } => format!("left contained: case {case} holds it"),
+            Back::Stuck => "STUCK: a person is needed".into(),
+            Back::NotBegun => "not begun".into(),
+        }
+    }
+}
+
+impl RestoreReport {
+    pub fn rows(&self) -> Vec<(String, String)> {
+        let cells = self.cells.iter().map(|c| (c.cell.to_string(), with(c.back.words(), c.error.as_ref())));
+        let journal = self.journal.iter().map(|t| ("the case journal".to_string(), format!("REFUSED ({})", t.what)));
+        cells.chain(journal).collect()
+    }
+
+    pub fn headline(&self) -> String {
+        let count = |f: fn(&Back) -> bool| self.cells.iter().filter(|c| f(&c.back)).count();
+        let back = count(|b| matches!(b, Back::Restored { .. } | Back::Released));
+        let would = count(|b| matches!(b, Back::WouldRestore));
+        let drift = count(|b| matches!(b, Back::Drift));
+        let stuck = count(|b| matches!(b, Back::Stuck));
+        let held = count(|b| matches!(b, Back::HeldElsewhere { .. }));
+        let mut parts = vec![if self.dry_run { format!("dry run: {would} of {} cells would be restored", self.cells.len()) } else { format!("{back} of {} cells restored", self.cells.len()) }];
+        for (n, word) in [(drift, "drifted"), (stuck, "stuck"), (held, "held by another case")] {
+            if n > 0 {
+                parts.push(format!("{n} {word}"));
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+impl fmt::Display for SagaNote<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SagaNote::Looking { action } => write!(f, "… {action}"),
+            SagaNote::Reading { label, .. } => write!(f, "… reading {label}"),
+            SagaNote::Writing { label, .. } => write!(f, "… changing {label}"),
+            SagaNote::Contained { report } => write!(f, "{}: {}", report.label, with(report.stand.words().to_string(), report.error.as_ref())),
+            SagaNote::Restoring { cell } => write!(f, "… {cell}"),
+            SagaNote::Back { report } => write!(f, "{}: {}", report.cell, with(report.back.words(), report.error.as_ref())),
+        }
+    }
+}

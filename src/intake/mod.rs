@@ -1,0 +1,1 @@
+pub const MAX_EVENT: usize = 1 << 20;

@@ -1,0 +1,160 @@
+//! Floor 4: the language. YAML in, [`Playbook`] out: which units, with which parameters, in which phases.
+//!
+//! ```yaml
+//! playbook: snapshot-and-contain
+//! title: Keep the evidence, then stop the function
+//! description: >
+//!   …
+//! phases:
+//!   - phase: collect            # collect | seal | verify | contain
+//!     steps:
+//!       - use: all              # every collector there is, most volatile first
+//!       - use: recent-invocations
+//!         with: { window: 24h } # a step of its own overrules what `all` would take by default
+//!   - phase: seal
+//!   - phase: verify
+//!   - phase: contain
+//!     on-failure: hold          # or unwind
+//!     steps:
+//!       - use: freeze-concurrency
+//!       - use: detach-permissions
+//!         enabled: false        # said, and off
+//! ```
+//!
+//! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
+//! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
+//!   the journal ahead of the first write.
+//! * A collect phase always holds `configuration`, `aliases` and `versions`, written down or not ([`ALWAYS`] says why).
+//! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
+//!
+//! What it never does: look at a target, decide what may be done to it (`plan`), print. Start at `read.rs`; `lint.rs` holds the rules that
+//! span steps.
+
+mod lint;
+mod node;
+mod problem;
+mod read;
+mod registry;
+mod shipped;
+
+pub use node::MAX_BYTES;
+pub use problem::{Invalid, Pos, Problem};
+pub use registry::{Registry, Unit};
+pub use shipped::{LoadError, Shipped, load, shipped};
+
+use crate::model::digest::Sha256;
+use crate::model::params::Params;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions) is
+/// asked once and recorded as theirs, whoever asks first. Were one missing, its calls would be made and stand in no plan and no IAM policy.
+pub const ALWAYS: [&str; 3] = ["configuration", "aliases", "versions"];
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Playbook {
+    /// `snapshot-and-contain`
+    pub name: String,
+    pub title: String,
+    pub description: String,
+    /// Of the text as it was read, byte for byte.
+    pub sha256: Sha256,
+    /// In the order in which they run.
+    pub phases: Vec<Phase>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Phase {
+    pub phase: PhaseKind,
+    /// What a failing step does to the steps before it; contain phases only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Why containment may begin before the evidence is verified.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    #[serde(skip)]
+    pub at: Pos,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    #[serde(rename = "use")]
+    pub unit: Unit,
+    /// As given; the plan adds the defaults.
+    #[serde(rename = "with")]
+    pub params: Params,
+    /// A step that is off is kept, so that the dry run can say what is not done.
+    pub enabled: bool,
+    #[serde(skip)]
+    pub at: Pos,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseKind {
+    Collect,
+    Seal,
+    Verify,
+    Contain,
+}
+
+impl PhaseKind {
+    pub const ALL: [PhaseKind; 4] = [PhaseKind::Collect, PhaseKind::Seal, PhaseKind::Verify, PhaseKind::Contain];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PhaseKind::Collect => "collect",
+            PhaseKind::Seal => "seal",
+            PhaseKind::Verify => "verify",
+            PhaseKind::Contain => "contain",
+        }
+    }
+}
+
+impl fmt::Display for PhaseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Keep what holds, try the rest, report *partly contained*.
+    #[default]
+    Hold,
+    /// Restore what this run has changed.
+    Unwind,
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OnFailure::Hold => "hold",
+            OnFailure::Unwind => "unwind",
+        })
+    }
+}
+
+impl Playbook {
+    pub fn phase(&self, kind: PhaseKind) -> Option<&Phase> {
+        self.phases.iter().find(|p| p.phase == kind)
+    }
+    /// Whether running it may change anything in AWS.
+    pub fn contains(&self) -> bool {
+        self.phase(PhaseKind::Contain).is_some()
+    }
+}
+
+/// A playbook from its text; `file` is what the user called it, for the problems.
+pub fn parse(file: &str, text: &str) -> Result<Playbook, Invalid> {
+    parse_with(&Registry::built_in(), file, text)
+}
+
+/// [`parse`] against a registry of one's own.
+pub fn parse_with(registry: &Registry, file: &str, text: &str) -> Result<Playbook, Invalid> {
+    read::read(registry, file, text)
+}
