@@ -51,6 +51,11 @@ pub fn tame(text: &str, limit: usize) -> String {
     out
 }
 
+/// The codes with which services ask to be called less often.
+pub(super) fn is_throttling(code: &str) -> bool {
+    class_of(Some(code), None) == FaultClass::Throttled
+}
+
 /// One table from AWS's code (or the status, when there is no code) to a class.
 fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
     let Some(code) = code.map(|c| c.rsplit('#').next().unwrap_or(c)) else {

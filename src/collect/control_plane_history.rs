@@ -72,7 +72,7 @@ async fn of_role(cx: &CollectCx<'_>, fact: Result<Arc<FunctionFact>, Fault>, win
     if region == cx.target().region {
         return search(cx, cx.aws().cloudtrail(), region, LookupAttributeKey::ResourceName, role, window).await;
     }
-    search(cx, &cx.aws().cloudtrail_in(region), region, LookupAttributeKey::ResourceName, role, window).await
+    search(cx, cx.aws().in_region(region).cloudtrail(), region, LookupAttributeKey::ResourceName, role, window).await
 }
 
 /// Where CloudTrail keeps the events of IAM, which is global in its partition. A partition that we do not know is asked in the function's own

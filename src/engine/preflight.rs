@@ -98,7 +98,7 @@ async fn elsewhere(aws: &crate::aws::Aws, target: &Target) -> Vec<String> {
     }
     let asked = stream::iter(REGIONS.into_iter().filter(|r| *r != target.region))
         .map(|region| async move {
-            let found = aws.lambda_in(region).get_function_configuration().function_name(&target.function).send().await.is_ok();
+            let found = aws.in_region(region).lambda().get_function_configuration().function_name(&target.function).send().await.is_ok();
             found.then(|| region.to_string())
         })
         .buffer_unordered(8)
