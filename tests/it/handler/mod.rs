@@ -1,5 +1,7 @@
 //! The handler with a fake in the engine's place: what it does with one delivery, with many, and with what it must not do.
 
+mod live;
+
 use async_trait::async_trait;
 use freezeframe::clock::{Clock, FakeClock};
 use freezeframe::handler::{Act, Acted, ActedBundle, Delivery, Did, Found, Handler, HandlerError, Job, LookError, Mode, PlaybookFacts, Reply, Settings};
