@@ -11,12 +11,13 @@
 //! | 4 language | [`playbook`] | YAML in, playbook out |
 //! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
-//! | 7 faces | [`handler`], [`drill`] | the automatic one; practise |
+//! | 7 faces | [`cli`], [`handler`], [`drill`] | the on-call one, the automatic one; practise |
 //!
-//! Start reading at `engine::run`; to add something, at the module's own words.
+//! Start reading at [`engine::run`]; to add something, at the module's own words.
 
 pub mod aws;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod contain;

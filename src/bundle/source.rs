@@ -2,7 +2,7 @@
 //!
 //! What it never does: follow a symbolic link, open a device, believe a size, hold a whole file in memory unless asked for a small one.
 
-use super::zip_reader::{MAX_ENTRIES, Oddity, ZipError, ZipReader};
+use super::zip_reader::{CASE_TWIN, MAX_ENTRIES, Oddity, ZipError, ZipReader};
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
 use std::collections::{BTreeMap, HashMap};
@@ -187,7 +187,7 @@ impl BagSource {
         let mut files = Vec::new();
         for (raw, bytes) in found.files {
             if folded.insert(raw.to_lowercase(), ()).is_some() {
-                oddities.push(Oddity::of(&raw, "another file has this name but for upper and lower case: on some systems one overwrites the other"));
+                oddities.push(Oddity::of(&raw, CASE_TWIN));
             }
             files.push(named(&raw, bytes, &mut oddities));
         }
@@ -197,8 +197,11 @@ impl BagSource {
 
     fn zip(path: &Path, file: File, name: &str) -> Result<BagSource, OpenError> {
         let reader = ZipReader::open(file).map_err(|source| OpenError::Zip { path: path.to_path_buf(), source })?;
-        let mut oddities = reader.oddities().to_vec();
         let prefix = prefix_of(&reader);
+        // Named as in the bag, like every other finding; what is not in it keeps its whole name.
+        let inside = |n: &String| n.strip_prefix(&prefix).filter(|n| !n.is_empty()).unwrap_or(n).to_string();
+        let mut oddities: Vec<Oddity> =
+            reader.oddities().iter().map(|o| Oddity { name: o.name.as_ref().map(inside), what: o.what.clone() }).collect();
         if !reader.entries().iter().any(|e| e.name.strip_prefix(&prefix).is_some_and(|n| TOPS.contains(&n.split('/').next().unwrap_or_default()))) {
             return Err(OpenError::NotABag { path: path.to_path_buf() });
         }

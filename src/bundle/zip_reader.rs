@@ -31,6 +31,9 @@ pub struct Oddity {
     pub what: String,
 }
 
+/// Said of files in a directory and of entries in a zip alike.
+pub(super) const CASE_TWIN: &str = "another file has this name but for upper and lower case: on some systems one overwrites the other";
+
 impl Oddity {
     pub(super) fn of(name: &str, what: impl Into<String>) -> Self {
         Oddity { name: Some(name.to_string()), what: what.into() }

@@ -11,15 +11,20 @@ use crate::contain::ContainPermit;
 use crate::engine::bag::sealed_bundles;
 use crate::model::outcome::Outcome;
 use crate::model::target::Target;
+use crate::playbook::PhaseKind;
 use crate::store::dir::DirStore;
 use std::path::Path;
 use std::sync::Arc;
 
 pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = super::playbook::load(&args.playbook)?.only_contain().ok_or_else(|| {
-        CliError::new(format!("the playbook `{}` contains nothing", args.playbook)).hint("choose one with a contain phase: --playbook snapshot-and-contain").outcome(Outcome::Usage)
-    })?;
+    let mut playbook = super::playbook::load(&args.playbook)?;
+    playbook.phases.retain(|p| p.phase == PhaseKind::Contain);
+    if playbook.phases.is_empty() {
+        return Err(CliError::new(format!("the playbook `{}` contains nothing", playbook.name))
+            .hint("choose one with a contain phase: --playbook snapshot-and-contain")
+            .outcome(Outcome::Usage));
+    }
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;
@@ -33,7 +38,7 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
                 .outcome(Outcome::Refused));
         }
     };
-    confirm(screen, &make_plan(&playbook, &preflight)?, args.yes)?;
+    confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
     execute(&session, screen, Job { case, dir, playbook, preflight, permit: Some(permit) }).await
 }
 

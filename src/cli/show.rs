@@ -4,7 +4,7 @@ use super::args::{Global, ShowArgs};
 use super::error::CliError;
 use super::session::screen;
 use crate::aws::fault::tame;
-use crate::bundle::source::BagSource;
+use crate::bundle::source::{BagSource, EntryName};
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
 use crate::model::outcome::Outcome;
@@ -64,7 +64,7 @@ fn resolve(bag: &BagSource, items: &[Item], wanted: &str) -> Result<Vec<BundlePa
     }
     if wanted.starts_with('x') && wanted[1..].parse::<u32>().is_ok() {
         for entry in bag.files() {
-            let Some(p) = entry.path() else { continue };
+            let EntryName::Path(p) = &entry.name else { continue };
             if !p.as_str().ends_with(".http.json") {
                 continue;
             }

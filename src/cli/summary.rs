@@ -3,7 +3,7 @@
 use super::render::Screen;
 use crate::aws::fault::tame;
 use crate::engine::report::Report;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use owo_colors::OwoColorize as _;
 
 /// Gaps spelled out; more are in the bundle's coverage.
@@ -14,7 +14,7 @@ fn table(report: &Report) -> Option<String> {
     let contained = report.containment.as_ref().map(|c| c.rows());
     let rows = contained.or_else(|| report.restoration.as_ref().map(|r| r.rows())).filter(|r| !r.is_empty())?;
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["cell", "outcome"]);
+    table.set_header(["cell", "outcome"]);
     for (label, outcome) in rows {
         table.add_row([tame(&label, 120), tame(&outcome, 240)]);
     }

@@ -159,7 +159,6 @@ impl Running {
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
                 PhaseKind::Contain => self.contain(phase).await?,
-                PhaseKind::Archive | PhaseKind::Notify => {}
             }
             if !self.finished {
                 break;

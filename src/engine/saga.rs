@@ -20,6 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::restorable::Restorable;
 use crate::model::target::Target;
+pub use crate::playbook::OnFailure;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,15 +41,6 @@ pub enum Accept {
     ExactOnly,
     Approximate,
     Irreversible,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// Keep what holds, try the rest.
-    Hold,
-    /// Begin nothing more, and put back what this run did.
-    Unwind,
 }
 
 /// One action of the plan's contain phase.
@@ -164,7 +156,8 @@ impl ContainReport {
     }
 
     pub fn outcome(&self) -> Outcome {
-        if let Some(unwound) = &self.unwound {
+        // Where nothing had been begun there was nothing to unwind, and the run merely failed.
+        if let Some(unwound) = self.unwound.as_ref().filter(|u| !u.cells.is_empty()) {
             return match unwound.outcome() {
                 Outcome::Complete => Outcome::Unwound,
                 other => other,

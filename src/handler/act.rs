@@ -14,7 +14,7 @@ use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::target::{Target, TargetSpec};
-use crate::plan::Plan;
+use crate::plan::{Known, Plan};
 use crate::playbook::{self, Playbook};
 use crate::store::within::Within;
 use crate::store::{Store, StoreError};
@@ -41,6 +41,8 @@ pub struct Found {
     pub target: Target,
     /// Our own ARN, for the bundle's *operator*.
     pub operator: String,
+    /// What the look-up told of it, for the plan.
+    pub known: Known,
     /// The calls that it took to find out; they belong into the bundle.
     pub preflight: Vec<Exchange>,
 }
@@ -144,7 +146,7 @@ impl Act for Engine {
 
     async fn look(&self, target: &TargetSpec) -> Result<Found, LookError> {
         match preflight::preflight(&self.connector, target).await {
-            Ok(p) => Ok(Found { target: p.target, operator: p.identity.arn, preflight: p.exchanges }),
+            Ok(p) => Ok(Found { target: p.target, known: p.known, operator: p.identity.arn, preflight: p.exchanges }),
             Err(e @ PreflightError::Connect(_)) => Err(LookError::Failed(e.into())),
             Err(e) => Err(LookError::NotHere(super::serve::chain(&e))),
         }
@@ -152,7 +154,7 @@ impl Act for Engine {
 
     async fn run(&self, job: Job, interrupt: watch::Receiver<bool>) -> Result<Acted, Cause> {
         let playbook = open(&job.playbook).ok_or_else(|| format!("there is no shipped playbook `{}`", job.playbook))?;
-        let plan = Plan::make(&playbook, &job.found.target)?;
+        let plan = Plan::make(&playbook, &job.found.target, &job.found.known);
         // Only what contains can meet what another case holds.
         let (others, notes) = if playbook.contains() { self.other_cases(&job.case).await? } else { Default::default() };
         let order = Order {

@@ -72,8 +72,8 @@ fn steps(phase: &Phase, problems: &mut Problems<'_>) {
         if let Some(first) = seen.insert(id, step.at) {
             problems.help(step.at, format!("`{id}` is used twice"), format!("it stands on line {} already", first.line));
         }
-        if id == super::ALWAYS && !step.enabled {
-            problems.help(step.at, "`configuration` cannot be off", "what other collectors look up about the function is recorded as its");
+        if super::ALWAYS.contains(&id) && !step.enabled {
+            problems.help(step.at, format!("`{id}` cannot be off"), "what other collectors look up about the function is recorded as its");
         }
     }
     if !phase.steps.is_empty() && phase.steps.iter().all(|s| !s.enabled) {

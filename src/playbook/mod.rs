@@ -24,7 +24,7 @@
 //! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
-//! * A collect phase always holds `configuration`, written down or not: other collectors' look-ups are recorded as its.
+//! * A collect phase always holds `configuration`, `aliases` and `versions`, written down or not ([`ALWAYS`] says why).
 //! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
 //!
 //! What it never does: look at a target, decide what may be done to it (`plan`), print. Start at `read.rs`; `lint.rs` holds the rules that
@@ -48,8 +48,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The collector that every collect phase holds.
-pub const ALWAYS: &str = "configuration";
+/// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions) is
+/// asked once and recorded as theirs, whoever asks first. Were one missing, its calls would be made and stand in no plan and no IAM policy.
+pub const ALWAYS: [&str; 3] = ["configuration", "aliases", "versions"];
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Playbook {
@@ -87,9 +88,6 @@ pub struct Step {
     pub params: Params,
     /// A step that is off is kept, so that the dry run can say what is not done.
     pub enabled: bool,
-    /// In the author's words: what may be lost on restore, and that this is accepted. Contain steps only.
-    #[serde(rename = "accept", skip_serializing_if = "Option::is_none")]
-    pub accepts: Option<String>,
     #[serde(skip)]
     pub at: Pos,
 }

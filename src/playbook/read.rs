@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Words that a later version gives a meaning. Known, so that the answer is not "unknown".
 const LATER_PHASES: [&str; 2] = ["archive", "notify"];
-const LATER_FIELDS: [&str; 2] = ["when", "required"];
+const LATER_FIELDS: [&str; 3] = ["when", "required", "accept"];
 
 pub(super) fn read(registry: &Registry, file: &str, text: &str) -> Result<Playbook, Invalid> {
     let mut problems = Problems::new(file, text);
@@ -172,7 +172,7 @@ impl Reader<'_, '_> {
         if let Some(at) = all {
             for spec in &self.registry.collectors {
                 if !steps.iter().any(|s| s.unit.id() == spec.id) {
-                    steps.push(Step { unit: Unit::Collector(spec), params: Params::default(), enabled: true, accepts: None, at });
+                    steps.push(Step { unit: Unit::Collector(spec), params: Params::default(), enabled: true, at });
                 }
             }
         }
@@ -189,12 +189,11 @@ impl Reader<'_, '_> {
         let unit = self.required_text(&mut fields, "use", 64);
         let with = fields.take("with");
         let enabled = fields.take("enabled");
-        let accepts = fields.take("accept");
-        self.nothing_left(fields, &["use", "with", "enabled", "accept"]);
+        self.nothing_left(fields, &["use", "with", "enabled"]);
 
         let (unit_at, id) = unit?;
         if id == "all" && phase == PhaseKind::Collect {
-            for (key, _) in with.iter().chain(&enabled).chain(&accepts) {
+            for (key, _) in with.iter().chain(&enabled) {
                 self.problems.help(key.at, format!("`all` takes no `{}`", key.name), "give the collector a step of its own; it overrules `all`");
             }
             return Some(Said::All);
@@ -208,19 +207,11 @@ impl Reader<'_, '_> {
             }
             None => true,
         };
-        let accepts = match accepts {
-            Some((key, _)) if matches!(unit, Unit::Collector(_)) => {
-                self.problems.say(key.at, "`accept` belongs to an action; a collector changes nothing");
-                return None;
-            }
-            Some((key, node)) => Some(self.reason(&key, node, "what may be lost")?),
-            None => None,
-        };
         let params = match with {
             Some((key, node)) => self.params(unit, &key, node)?,
             None => Params::default(),
         };
-        Some(Said::Step(Step { unit, params, enabled, accepts, at }))
+        Some(Said::Step(Step { unit, params, enabled, at }))
     }
 
     fn unit(&mut self, phase: PhaseKind, at: Pos, id: &str) -> Option<Unit> {

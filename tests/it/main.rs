@@ -1,16 +1,31 @@
-//! The one integration binary (each further one would cost a link of the whole SDK). A file or folder below `tests/it/` is a module here,
-//! with one sentence; the guard at the end fails when one is forgotten.
+//! The one integration binary: each further one would cost a link of the whole SDK. A file or folder below `tests/it/` is a module here, with
+//! one sentence; the guard at the end fails when one is forgotten. `tests/README.md` says which to look at for what you changed.
 
-/// Every collector over the scripted wire.
+/// Bundles: good ones, and one broken for each finding.
+mod bundle;
+/// Every collector against a scripted wire.
 mod collect;
+/// The actions and the saga, against a small AWS in memory and a saga of fakes.
+mod contain;
+/// Documentation that cannot lie: generated tables, and paths that exist.
+mod docs;
+/// A file uses its own module and lower floors.
+mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
 mod handler;
 /// Strangers' events: what is understood, what is left alone, what is kept unread.
 mod intake;
+/// Every dependency's licence is on the list.
+mod licences;
+/// Intention: the dry run, and exactly the permissions that it needs.
+mod plan;
 /// The language: what is accepted, and in which words the rest is refused.
 mod playbook;
-
-/// The scripted wire and other props.
+/// Every unit says what it is for, and declares only calls that exist.
+mod registry;
+/// The committed schemas are what the types say.
+mod schemas;
+/// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
 /// Tape, fence and fetch against real sockets.
 mod wire_live;

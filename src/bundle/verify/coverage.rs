@@ -1,10 +1,10 @@
 //! Coverage against the items: what is claimed was done, and every gap is spelled out.
 
 use super::Check;
-use super::facts::{COVERAGE, Facts, STATEMENT};
-use super::findings::{Findings, remedy};
+use super::facts::{COVERAGE, Facts, ITEMS, STATEMENT};
+use super::findings::{Findings, Level, remedy};
 use crate::bundle::documents::UnitEnd;
-use crate::model::gap::GapKind;
+use crate::model::gap::{Gap, GapKind};
 use crate::model::id::ItemId;
 use crate::model::item::Item;
 use std::collections::BTreeMap;
@@ -19,13 +19,15 @@ impl Check for CoverageCheck {
         "the coverage claims what the items show, and spells out every gap"
     }
     fn run(&self, facts: &Facts, out: &mut Findings) {
-        let Some(items) = &facts.items else { return };
+        // With unreadable lines the items are not all known; schema has reported them.
+        let Some(items) = facts.items.as_ref().filter(|_| !facts.has_trouble(ITEMS)) else { return };
+        let level = facts.absence();
         let gap_count = items.iter().filter(|i| i.status.gap().is_some()).count() as u64;
         if let Some(p) = facts.statement.as_ref().map(|s| &s.predicate)
             && (p.items, p.gaps) != (items.len() as u64, gap_count)
         {
             let what = format!("it states {} items with {} gaps, and there are {} with {gap_count}", p.items, p.gaps, items.len());
-            out.error(Some(STATEMENT), what, remedy::ASK_MAKER);
+            out.add(level, Some(STATEMENT), what, remedy::ASK_MAKER);
         }
         let Some(coverage) = &facts.coverage else { return };
         if let Some(p) = facts.statement.as_ref().map(|s| &s.predicate)
@@ -33,7 +35,7 @@ impl Check for CoverageCheck {
         {
             let word = |f: bool| if f { "finished" } else { "interrupted" };
             let what = format!("it says that the run was {}, and the statement {}", word(coverage.finished), word(p.finished));
-            out.error(Some(COVERAGE), what, remedy::ASK_MAKER);
+            out.add(level, Some(COVERAGE), what, remedy::ASK_MAKER);
         }
 
         let mut counted: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
@@ -47,19 +49,19 @@ impl Check for CoverageCheck {
             };
             let (claimed, real) = (tell(coverage.groups.get(group)), tell(counted.get(group)));
             if claimed != real {
-                out.error(Some(COVERAGE), format!("for `{group}` it claims {claimed}, and the items show {real}"), remedy::ASK_MAKER);
+                out.add(level, Some(COVERAGE), format!("for `{group}` it claims {claimed}, and the items show {real}"), remedy::ASK_MAKER);
             }
         }
-        gaps(items, &coverage.gaps, out);
+        gaps(items, &coverage.gaps, level, out);
 
         let by_id: BTreeMap<ItemId, &Item> = items.iter().map(|i| (i.id, i)).collect();
         for unit in &coverage.planned {
             for id in &unit.items {
                 match by_id.get(id) {
-                    None => out.error(Some(COVERAGE), format!("`{}` claims item {id}, which is not there", unit.unit), remedy::ASK_MAKER),
+                    None => out.add(level, Some(COVERAGE), format!("`{}` claims item {id}, which is not there", unit.unit), remedy::ASK_MAKER),
                     Some(item) if item.collector != unit.unit => {
                         let what = format!("`{}` claims item {id}, which is the work of `{}`", unit.unit, item.collector);
-                        out.error(Some(COVERAGE), what, remedy::ASK_MAKER);
+                        out.add(level, Some(COVERAGE), what, remedy::ASK_MAKER);
                     }
                     Some(_) => {}
                 }
@@ -73,7 +75,7 @@ impl Check for CoverageCheck {
 }
 
 /// Each gap among the items must stand in the list, and each in the list must be an item: as often as it occurs.
-fn gaps(items: &[Item], listed: &[crate::model::gap::Gap], out: &mut Findings) {
+fn gaps(items: &[Item], listed: &[Gap], level: Level, out: &mut Findings) {
     let mut balance: BTreeMap<(GapKind, &str, &str), i64> = BTreeMap::new();
     for item in items {
         if let Some(kind) = item.status.gap() {
@@ -84,7 +86,7 @@ fn gaps(items: &[Item], listed: &[crate::model::gap::Gap], out: &mut Findings) {
         *balance.entry((gap.kind, &gap.collector, &gap.subject)).or_default() -= 1;
         if gap.question.trim().is_empty() || gap.subject.trim().is_empty() {
             let what = format!("a gap of `{}` does not say what was asked and which question stays open", gap.collector);
-            out.error(Some(COVERAGE), what, remedy::ASK_MAKER);
+            out.add(level, Some(COVERAGE), what, remedy::ASK_MAKER);
         }
     }
     for ((kind, collector, subject), n) in balance {
@@ -93,6 +95,6 @@ fn gaps(items: &[Item], listed: &[crate::model::gap::Gap], out: &mut Findings) {
             1.. => format!("it hides a gap: `{collector}` could not learn `{subject}` ({})", kind.as_str()),
             _ => format!("it lists a gap that no item has: `{collector}`, `{subject}` ({})", kind.as_str()),
         };
-        out.error(Some(COVERAGE), what, remedy::ASK_MAKER);
+        out.add(level, Some(COVERAGE), what, remedy::ASK_MAKER);
     }
 }

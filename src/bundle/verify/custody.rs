@@ -34,35 +34,35 @@ impl Check for Custody {
                 _ => None,
             };
             if let Some(id) = twice {
-                out.error(JOURNAL, format!("it tells of {id} twice"), remedy::ASK_MAKER);
+                out.add(facts.absence(), JOURNAL, format!("it tells of {id} twice"), remedy::ASK_MAKER);
             }
         }
         for item in items {
             match stored.remove(&item.id) {
-                None => out.error(JOURNAL, format!("it does not tell of item {} ({})", item.id, item.subject), remedy::ASK_MAKER),
+                None => out.add(facts.absence(), JOURNAL, format!("it does not tell of item {} ({})", item.id, item.subject), remedy::ASK_MAKER),
                 Some(status) if status == item.status => {}
                 Some(status) => {
                     let what = format!("it says `{}` of item {}, and the item says `{}`", status.as_str(), item.id, item.status.as_str());
-                    out.error(JOURNAL, what, remedy::ASK_MAKER);
+                    out.add(facts.absence(), JOURNAL, what, remedy::ASK_MAKER);
                 }
             }
         }
         for id in stored.keys() {
-            out.error(JOURNAL, format!("it tells of item {id}, which is not there: it was taken away"), remedy::ASK_MAKER);
+            out.add(facts.absence(), JOURNAL, format!("it tells of item {id}, which is not there: it was taken away"), remedy::ASK_MAKER);
         }
         for (id, x) in &facts.exchanges {
             match sent.remove(id) {
-                None => out.error(Some(x.path.as_str()), format!("the journal does not tell of exchange {id}"), remedy::ASK_MAKER),
+                None => out.add(facts.absence(), Some(x.path.as_str()), format!("the journal does not tell of exchange {id}"), remedy::ASK_MAKER),
                 Some((status, digest)) if status == x.status && digest.is_none_or(|d| Some(d) == x.body_sha256) => {}
                 Some(_) => {
                     let what = format!("the journal gives another status or digest for exchange {id} than its record");
-                    out.error(Some(x.path.as_str()), what, remedy::ASK_MAKER);
+                    out.add(facts.absence(), Some(x.path.as_str()), what, remedy::ASK_MAKER);
                 }
             }
         }
         let unparsed = facts.troubles.len(); // records that schema has reported cannot be looked up here
         for id in sent.keys().take(if unparsed > 0 { 0 } else { usize::MAX }) {
-            out.error(JOURNAL, format!("it tells of exchange {id}, of which there is no record: it was taken away"), remedy::ASK_MAKER);
+            out.add(facts.absence(), JOURNAL, format!("it tells of exchange {id}, of which there is no record: it was taken away"), remedy::ASK_MAKER);
         }
     }
 }
@@ -74,20 +74,20 @@ fn ends(facts: &Facts, items: usize, out: &mut Findings) {
         Some(JournalEvent::BundleOpen { case, run, bundle, .. }) => {
             if (case.as_str(), run, bundle) != (stated.case.as_str(), &stated.run, &stated.bundle) {
                 let what = format!("it was opened for bundle `{bundle}` of case `{case}`, and the statement is about another");
-                out.error(JOURNAL, what, remedy::ASK_MAKER);
+                out.add(facts.absence(), JOURNAL, what, remedy::ASK_MAKER);
             }
         }
-        _ => out.error(JOURNAL, "its first line does not open a bundle", remedy::ASK_MAKER),
+        _ => out.add(facts.absence(), JOURNAL, "its first line does not open a bundle", remedy::ASK_MAKER),
     }
     match facts.journal.events.last() {
         Some(JournalEvent::Seal { items: sealed, gaps, finished }) => {
             if (*sealed, *gaps, *finished) != (stated.items, stated.gaps, stated.finished) || *sealed != items as u64 {
                 let what = format!("it was sealed with {sealed} items, {gaps} gaps, finished {finished}; that is not what is here and stated");
-                out.error(JOURNAL, what, remedy::ASK_MAKER);
+                out.add(facts.absence(), JOURNAL, what, remedy::ASK_MAKER);
             }
         }
         // A journal cut short is the chain's to report.
         _ if facts.journal.count != stated.journal_count => {}
-        _ => out.error(Some(STATEMENT), "the journal's last line is not the sealing", remedy::ASK_MAKER),
+        _ => out.add(facts.absence(), Some(STATEMENT), "the journal's last line is not the sealing", remedy::ASK_MAKER),
     }
 }

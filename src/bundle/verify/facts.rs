@@ -1,6 +1,7 @@
 //! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
 //! kept here: digests, and documents of bounded size; never a file's bytes.
 
+use super::findings::Level;
 use super::documents::{Manifest, Strict, TagFile, strict};
 use super::journal_reader::{JournalFacts, segment_number};
 use super::lines::{Line, Lines};
@@ -89,7 +90,7 @@ impl Facts {
             // Sorted by path, so that the journal's segments pass in order.
             let read = facts.one(source, path, &mut buf).map_err(|what| {
                 // Where the container already said why, once is enough.
-                if !facts.oddities.iter().any(|o| o.name.as_deref().is_some_and(|n| n == path.as_str() || n.ends_with(&format!("/{}", path.as_str())))) {
+                if !facts.oddities.iter().any(|o| o.name.as_deref() == Some(path.as_str())) {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
@@ -102,6 +103,14 @@ impl Facts {
     /// There is a statement, so the maker says that the bundle is complete; before that, what is missing may just not have been written yet.
     pub fn sealed(&self) -> bool {
         BundlePath::parse(STATEMENT).is_ok_and(|p| self.files.contains_key(&p))
+    }
+    /// How bad it is that something is missing, torn, or not told of elsewhere: a process that was killed leaves such things, a sealed bundle
+    /// has none. What contradicts its own digest is an error either way.
+    pub fn absence(&self) -> Level {
+        if self.sealed() { Level::Error } else { Level::Warn }
+    }
+    pub fn has_trouble(&self, path: &str) -> bool {
+        self.troubles.iter().any(|t| t.path.as_str() == path)
     }
     pub fn has(&self, path: &str) -> bool {
         BundlePath::parse(path).is_ok_and(|p| self.files.contains_key(&p))
@@ -189,8 +198,14 @@ impl Facts {
 
     fn document(&mut self, path: &BundlePath, bytes: &[u8]) {
         let outcome = match path.as_str() {
-            BAGIT => Ok(self.bagit = Some(TagFile::parse(bytes))),
-            BAG_INFO => Ok(self.bag_info = Some(TagFile::parse(bytes))),
+            BAGIT => {
+                self.bagit = Some(TagFile::parse(bytes));
+                Ok(())
+            }
+            BAG_INFO => {
+                self.bag_info = Some(TagFile::parse(bytes));
+                Ok(())
+            }
             COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),

@@ -21,30 +21,28 @@ impl Check for Items {
     fn run(&self, facts: &Facts, out: &mut Findings) {
         let Some(items) = &facts.items else { return };
         let payload = facts.payload();
+        let records_known = !cannot_tell(facts);
         let mut named: BTreeSet<&BundlePath> = BTreeSet::new();
         let mut ids = BTreeSet::new();
         for item in items {
             let id = item.id;
             if !ids.insert(id) {
-                out.error(Some(ITEMS), format!("two items have the number {id}"), remedy::ASK_MAKER);
+                out.add(facts.absence(), Some(ITEMS), format!("two items have the number {id}"), remedy::ASK_MAKER);
             }
             for file in &item.files {
                 named.insert(&file.path);
                 agree(facts, &payload, &format!("item {id}"), &file.path, Some(file.sha256), file.bytes, out);
             }
-            for x in item.exchanges.iter().filter(|x| !facts.exchanges.contains_key(x)) {
-                out.error(Some(ITEMS), format!("item {id} rests on exchange {x}, of which there is no record"), remedy::ASK_MAKER);
+            for x in item.exchanges.iter().filter(|x| records_known && !facts.exchanges.contains_key(x)) {
+                out.add(facts.absence(), Some(ITEMS), format!("item {id} rests on exchange {x}, of which there is no record"), remedy::ASK_MAKER);
             }
             for from in item.derived_from.iter().filter(|from| !items.iter().any(|i| i.id == **from)) {
-                out.error(Some(ITEMS), format!("item {id} was computed from item {from}, which is not listed"), remedy::ASK_MAKER);
-            }
-            if item.status.gap().is_some() && item.question.as_deref().unwrap_or_default().trim().is_empty() {
-                out.error(Some(ITEMS), format!("item {id} is a gap, and does not say which question it leaves open"), remedy::ASK_MAKER);
+                out.add(facts.absence(), Some(ITEMS), format!("item {id} was computed from item {from}, which is not listed"), remedy::ASK_MAKER);
             }
         }
         for (id, path) in &facts.doubled_exchanges {
             named.insert(path);
-            out.error(Some(path.as_str()), format!("another record has the number {id} already"), remedy::ASK_MAKER);
+            out.add(facts.absence(), Some(path.as_str()), format!("another record has the number {id} already"), remedy::ASK_MAKER);
         }
         for (id, x) in &facts.exchanges {
             named.insert(&x.path);
@@ -53,12 +51,12 @@ impl Check for Items {
                 agree(facts, &payload, &format!("exchange {id}"), body, x.body_sha256, x.body_bytes, out);
             }
         }
-        if cannot_tell(facts) {
+        if !records_known {
             return;
         }
         let kind = facts.statement.as_ref().map(|s| s.predicate.kind);
         for path in payload.keys().filter(|p| !named.contains(*p) && !plain_document(p, kind)) {
-            out.error(Some(path.as_str()), "no item and no exchange names it: nothing says where it came from", remedy::ASK_MAKER);
+            out.add(facts.absence(), Some(path.as_str()), "no item and no exchange names it: nothing says where it came from", remedy::ASK_MAKER);
         }
     }
 }
@@ -87,17 +85,17 @@ fn agree(
     let at = Some(path.as_str());
     match payload.get(path) {
         None if facts.files.contains_key(path) && path.top() == "data" => {} // an extra file: the manifest check says so
-        None => out.error(at, format!("{who} names it, and it is neither there nor listed"), remedy::ASK_MAKER),
+        None => out.add(facts.absence(), at, format!("{who} names it, and it is neither there nor listed"), remedy::ASK_MAKER),
         Some(None) => {}
         Some(Some(listed)) => {
             if digest.is_some_and(|d| d != *listed) || digest.is_none() {
                 let stated = digest.map_or("no digest".to_string(), |d| d.to_string());
-                out.error(at, format!("{who} states {stated} for it, and the manifest {listed}"), remedy::ASK_MAKER);
+                out.add(facts.absence(), at, format!("{who} states {stated} for it, and the manifest {listed}"), remedy::ASK_MAKER);
             } else if let Some(Some((real, length))) = facts.files.get(path)
                 && real == listed
                 && *length != bytes
             {
-                out.error(at, format!("{who} states {bytes} bytes for it, and it has {length}"), remedy::ASK_MAKER);
+                out.add(facts.absence(), at, format!("{who} states {bytes} bytes for it, and it has {length}"), remedy::ASK_MAKER);
             }
         }
     }

@@ -21,13 +21,13 @@ impl Check for Layout {
     fn run(&self, facts: &Facts, out: &mut Findings) {
         unfinished(facts, out);
         let missing = REQUIRED.iter().filter(|p| !facts.has(p)).copied();
-        let missing = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl"));
-        for path in missing {
-            if facts.sealed() {
+        let missing: Vec<&str> = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl")).collect();
+        if facts.sealed() {
+            for path in &missing {
                 out.error(Some(path), "it is missing, though the bundle is sealed", remedy::OTHER_COPY);
-            } else {
-                out.warn(Some(path), "it has not been written yet", remedy::UNFINISHED);
             }
+        } else if !missing.is_empty() {
+            out.warn(None, format!("not written yet: {}", missing.join(", ")), remedy::UNFINISHED);
         }
         bagit(facts, out);
         bag_info(facts, out);
@@ -92,7 +92,8 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
 }
 
 fn unknown(facts: &Facts, out: &mut Findings) {
-    for path in facts.files.keys() {
+    // What could not be read is the container check's to report.
+    for path in facts.files.iter().filter(|(_, f)| f.is_some()).map(|(p, _)| p) {
         let p = path.as_str();
         let known = REQUIRED.contains(&p) || PLAIN.contains(&p) || p == STATEMENT || p == "fetch.txt" || segment_number(p).is_some();
         if known || matches!(path.top(), "data" | "tmp") {

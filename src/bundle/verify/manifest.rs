@@ -21,7 +21,7 @@ impl Check for Payload {
             out.error(Some(MANIFEST), format!("it lists `{}`, which is not below data/", path.as_str()), remedy::OTHER_COPY);
         }
         for path in facts.files.keys().filter(|p| p.top() == "data" && !manifest.lines.contains_key(*p)) {
-            out.error(Some(path.as_str()), "it is not listed: somebody added it, or took its line away", remedy::OTHER_COPY);
+            out.add(facts.absence(), Some(path.as_str()), "it is not listed: somebody added it, or took its line away", remedy::OTHER_COPY);
         }
     }
 }
@@ -29,11 +29,11 @@ impl Check for Payload {
 /// What any manifest must hold to: its lines are lines, and each names a file that is there and has that digest.
 pub fn lines(name: &'static str, manifest: &Manifest, facts: &Facts, out: &mut Findings) {
     for (number, what) in &manifest.bad {
-        out.error(Some(name), format!("line {number}: {what}"), remedy::OTHER_COPY);
+        out.add(facts.absence(), Some(name), format!("line {number}: {what}"), remedy::OTHER_COPY);
     }
     for (path, listed) in &manifest.lines {
         match facts.files.get(path) {
-            None => out.error(Some(path.as_str()), format!("{name} lists it, and it is not there: it was removed or renamed"), remedy::OTHER_COPY),
+            None => out.add(facts.absence(), Some(path.as_str()), format!("{name} lists it, and it is not there: it was removed or renamed"), remedy::OTHER_COPY),
             Some(None) => {} // could not be read: the container check says why
             Some(Some((digest, _))) if digest == listed => {}
             Some(Some((digest, bytes))) => out.error(

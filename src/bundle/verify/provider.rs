@@ -34,8 +34,9 @@ impl Check for Provider {
                     let what = format!("what AWS handed out is not what it says it is: {who} is {}, and the bytes are others", digest.value);
                     out.warn(at, what, "Keep both: ask AWS Support why, and do not assume that the code here is the code that ran.");
                 }
+                (_, None) if known_form(&digest.value) && !item.files.is_empty() => {} // its file is missing or unreadable: said elsewhere
                 (_, None) => {
-                    let what = format!("{who} could not be recomputed: it is of no known form, or its file is not there to be read");
+                    let what = format!("{who} could not be recomputed: it is of no known form, or no file goes with it");
                     out.warn(at, what, "Compare it by hand with the file's SHA-256.");
                 }
             }
@@ -43,13 +44,18 @@ impl Check for Provider {
     }
 }
 
+/// Base64 as in `CodeSha256`, or hexadecimal as in OCI (`sha256:…`).
+fn known_form(value: &str) -> bool {
+    let base64 = value.len() == 44 && value.ends_with('=');
+    base64 || Sha256::from_hex(value.strip_prefix("sha256:").unwrap_or(value)).is_some()
+}
+
 /// Whether some file of the item has the digest; `None` where that cannot be said.
 fn recomputed(facts: &Facts, item: &Item, value: &str) -> Option<bool> {
-    let hex = value.strip_prefix("sha256:").unwrap_or(value);
-    let is_base64 = value.len() == 44 && value.ends_with('=');
-    if !is_base64 && Sha256::from_hex(hex).is_none() {
+    if !known_form(value) {
         return None;
     }
+    let hex = value.strip_prefix("sha256:").unwrap_or(value);
     let digests: Vec<Sha256> = item.files.iter().filter_map(|f| facts.digest(f.path.as_str())).collect();
     (!digests.is_empty()).then(|| digests.iter().any(|d| d.to_base64() == value || Sha256::from_hex(hex) == Some(*d)))
 }

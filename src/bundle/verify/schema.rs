@@ -3,7 +3,7 @@
 use super::Check;
 use super::documents::Strict;
 use super::facts::Facts;
-use super::findings::{Findings, Level, remedy};
+use super::findings::{Findings, remedy};
 
 pub struct Schema;
 
@@ -15,12 +15,10 @@ impl Check for Schema {
         "every document is of its form, in a version that this build knows, and holds no credentials"
     }
     fn run(&self, facts: &Facts, out: &mut Findings) {
-        // A process killed while it wrote leaves a torn document; once sealed there can be none.
-        let level = if facts.sealed() { Level::Error } else { Level::Warn };
         for t in &facts.troubles {
             let at = t.line.map(|n| format!("line {n}: ")).unwrap_or_default();
             match &t.what {
-                Strict::Form(what) => out.add(level, Some(t.path.as_str()), format!("{at}{what}"), remedy::ASK_MAKER),
+                Strict::Form(what) => out.add(facts.absence(), Some(t.path.as_str()), format!("{at}{what}"), remedy::ASK_MAKER),
                 Strict::Version(v) => {
                     let what = format!("{at}it is of version {v}, which this build does not know; its content was not checked");
                     out.error(Some(t.path.as_str()), what, remedy::NEWER_BUILD);

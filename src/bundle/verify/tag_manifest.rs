@@ -30,7 +30,7 @@ impl Check for TagManifest {
                 p if p.starts_with("meta/journal/") => "it is not listed: a segment was added, or its line taken away",
                 _ => "it is not listed: somebody added it (a desktop's own .DS_Store or Thumbs.db may be deleted)",
             };
-            out.error(Some(path.as_str()), what, remedy::OTHER_COPY);
+            out.add(facts.absence(), Some(path.as_str()), what, remedy::OTHER_COPY);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the directory claims, held against itself, against the local headers, and against the file's length. Nothing is decompressed here.
 
 use super::records::{End, bytes_at, refuse, u16_at, u32_at, u64_at};
-use super::{MAX_NAME, Oddity, ZipEntry};
+use super::{CASE_TWIN, MAX_NAME, Oddity, ZipEntry};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 
@@ -56,7 +56,7 @@ pub fn names(entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
                 entries[first].unreadable.get_or_insert("two entries have this name");
             }
             Some(_) => {
-                oddities.push(Oddity::of(&entries[i].name, "another entry has this name but for upper and lower case: on some systems one overwrites the other"));
+                oddities.push(Oddity::of(&entries[i].name, CASE_TWIN));
             }
             None => {
                 seen.insert(folded, i);

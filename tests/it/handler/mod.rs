@@ -53,7 +53,7 @@ impl Act for Fake {
             return Err(LookError::NotHere("there is no such function".into()));
         }
         let target = target.resolve("aws", "123456789012", "eu-west-1").map_err(|e| LookError::NotHere(e.to_string()))?;
-        Ok(Found { target, operator: "arn:aws:sts::123456789012:assumed-role/responder/r".into(), preflight: vec![] })
+        Ok(Found { target, operator: "arn:aws:sts::123456789012:assumed-role/responder/r".into(), known: Default::default(), preflight: vec![] })
     }
     async fn run(&self, job: Job, mut interrupt: watch::Receiver<bool>) -> Result<Acted, Cause> {
         self.jobs.lock().unwrap().push(format!("{} {} {}", job.case, job.playbook, job.found.target));

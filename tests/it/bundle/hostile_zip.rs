@@ -1,0 +1,198 @@
+//! Zips that no honest writer makes. Whatever the trick, the container check names it, and nothing is followed, overwritten or inflated.
+
+use super::bag::{Bag, NAME};
+use super::broken::fired;
+use super::raw_zip::{RawEntry, RawZip};
+use freezeframe::bundle::source::OpenError;
+use freezeframe::bundle::verify::{Level, Verdict, Verification, verify};
+use std::path::Path;
+
+fn verify_bytes(bytes: &[u8]) -> Result<Verification, OpenError> {
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join(format!("{NAME}.zip"));
+    std::fs::write(&path, bytes).unwrap();
+    verify(&path)
+}
+
+const CONFIG: &str = super::bag::CONFIG;
+
+type Trick = (&'static str, fn(&mut RawZip), &'static str);
+
+/// The trick, and words of the finding that names it. After all of them only the container check fires.
+const TRICKS: &[Trick] = &[
+    ("traversal", |z| z.entries.push(RawEntry::stored("../../etc/cron.d/x", b"x")), "leads out of the bundle"),
+    ("traversal inside", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data/../../../x"), b"x")), "leads out of the bundle"),
+    ("absolute", |z| z.entries.push(RawEntry::stored("/etc/passwd", b"x")), "absolute path"),
+    ("drive letter", |z| z.entries.push(RawEntry::stored("C:/x", b"x")), "drive letter"),
+    ("backslash", |z| z.entries.push(RawEntry::stored(&format!("{NAME}\\..\\x"), b"x")), "backslash"),
+    ("control characters", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data/\u{1b}[2Jx"), b"x")), "control characters"),
+    ("no UTF-8", |z| z.entries.push(RawEntry { name: [NAME.as_bytes(), b"/data/\xff"].concat(), ..RawEntry::stored("", b"x") }), "no UTF-8"),
+    ("endless name", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data/{}", "x".repeat(5000)), b"x")), "longer than any path"),
+    ("outside the bundle's directory", |z| z.entries.push(RawEntry::stored("elsewhere/x", b"x")), "outside the bundle's own directory"),
+    ("symlink", |z| z.entries.push(RawEntry { mode: 0o120_777, ..RawEntry::stored(&format!("{NAME}/seal/l"), b"/etc/passwd") }), "symbolic link"),
+    ("device", |z| z.entries.push(RawEntry { mode: 0o020_666, ..RawEntry::stored(&format!("{NAME}/seal/d"), b"") }), "device"),
+    ("prepended", |z| z.prepended = b"#!/bin/sh\nrm -rf /\n".to_vec(), "in front of the archive"),
+    ("prepended, offsets adjusted", |z| (z.prepended, z.adjusted) = (b"#!/bin/sh\n".to_vec(), true), "belong to no entry"),
+    ("appended", |z| z.appended = b"hello".to_vec(), "follow the end of the archive"),
+    ("comment", |z| z.comment = b"hello".to_vec(), "archive comment"),
+    ("hidden between entries and directory", |z| z.before_directory = vec![7; 100], "belong to no entry"),
+    ("wrong count", |z| z.declared_entries = Some(3), "declares 3 entries"),
+    ("second name in an extra field", |z| z.entry(CONFIG).extra = b"\x75\x70\x06\0\x01\0\0\0\0x".to_vec(), "second name"),
+    ("malformed extra field", |z| z.entry(CONFIG).extra = b"\x75\x70\xff\0\x01".to_vec(), "malformed"),
+];
+
+/// The same, where an entry of the bag itself is in question and can no longer be read: nothing else is said about it.
+const UNREADABLE: &[Trick] = &[
+    ("duplicate name", |z| { let e = z.entry(CONFIG).clone(); z.entries.push(RawEntry { data: b"{}".to_vec(), ..RawEntry::stored(std::str::from_utf8(&e.name).unwrap(), b"{}") }) }, "two entries have this name"),
+    ("other name in the local header", |z| { let e = z.entry(CONFIG); e.local_name = Some([&e.name[..e.name.len() - 1], b"X"].concat()) }, "another name than the directory"),
+    ("other size in the local header", |z| z.entry(CONFIG).local_size = Some(5), "another size"),
+    ("longer than declared", |z| { let e = z.entry(CONFIG); e.size -= 1 }, "more than the"),
+    ("shorter than declared", |z| { let e = z.entry(CONFIG); e.size += 1 }, "where its header declares"),
+    ("impossible size", |z| { let e = z.entry(CONFIG); e.size = 60 << 20 }, "more bytes than its data can hold"),
+    ("wrong checksum", |z| z.entry(CONFIG).crc ^= 1, "checksum"),
+    ("damaged stream", |z| z.entry(CONFIG).data[0] = 0xff, "damaged"),
+    ("bytes behind the stream", |z| z.entry(CONFIG).data.extend(b"hidden"), "follow its compressed stream"),
+    ("encrypted", |z| z.entry(CONFIG).flags = 1, "encrypted"),
+    ("unknown compression", |z| z.entry(CONFIG).method = 93, "compressed in a way"),
+    ("stored with two sizes", |z| { let e = z.entry(super::bag::FUNCTION_ZIP); e.size += 1 }, "two sizes differ"),
+    ("symlink in the place of evidence", |z| z.entry(CONFIG).mode = 0o120_777, "symbolic link"),
+    ("no header there", |z| z.entry(CONFIG).offset = Some(17), "no header where"),
+    ("offset beyond the file", |z| z.entry(CONFIG).offset = Some(0xfff0_0000), "no header where"),
+];
+
+#[test]
+fn every_trick_is_named_and_nothing_else_is_said() {
+    let mut failures = Vec::new();
+    for (name, play, words) in TRICKS.iter().chain(UNREADABLE) {
+        let mut zip = Bag::good().zip();
+        play(&mut zip);
+        let v = verify_bytes(&zip.bytes()).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        let named = v.findings.iter().any(|f| f.check == "container" && f.message.contains(words));
+        if !named || fired(&v) != [("container", Level::Error)].into() || v.verdict() != Verdict::Broken {
+            failures.push(format!("{name}: {:#?}", v.findings));
+        }
+        assert!(v.findings.iter().all(|f| !format!("{f:?}").contains('\u{1b}')), "{name}: an escape character came through");
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn names_that_differ_in_case_only() {
+    let mut zip = Bag::good().zip();
+    zip.entries.push(RawEntry::stored(&format!("{NAME}/META/README.txt"), b"x"));
+    let v = verify_bytes(&zip.bytes()).unwrap();
+    assert!(v.findings.iter().any(|f| f.check == "container" && f.message.contains("upper and lower case")), "{:#?}", v.findings);
+}
+
+#[test]
+fn a_file_where_a_directory_is() {
+    let mut zip = Bag::good().zip();
+    zip.entries.push(RawEntry::stored(&format!("{NAME}/data"), b"x"));
+    let v = verify_bytes(&zip.bytes()).unwrap();
+    assert!(v.findings.iter().any(|f| f.message.contains("a directory's as well")), "{:#?}", v.findings);
+}
+
+#[test]
+fn overlapping_entries_are_not_read() {
+    // Entries whose directory lines all point at one header: the quine-like bombs are made of these.
+    let mut zip = Bag::good().zip();
+    let first = zip.entries[0].clone();
+    for n in 0..50 {
+        let name = format!("{NAME}/seal/{n}").into_bytes();
+        zip.entries.push(RawEntry { offset: Some(0), local_name: Some(name.clone()), name, ..first.clone() });
+    }
+    let v = verify_bytes(&zip.bytes()).unwrap();
+    assert!(v.findings.iter().any(|f| f.check == "container" && f.message.contains("lies over another entry")), "{:#?}", v.findings);
+    assert_eq!(v.verdict(), Verdict::Broken);
+}
+
+#[test]
+fn a_bomb_is_not_inflated() {
+    let mut zip = Bag::good().zip();
+    let zeros = vec![0; 70 << 20];
+    zip.entries.push(RawEntry::deflated(&format!("{NAME}/seal/zeros"), &zeros));
+    let v = verify_bytes(&zip.bytes()).unwrap();
+    assert_eq!(fired(&v), [("container", Level::Error)].into(), "{:#?}", v.findings);
+    assert!(v.findings.iter().any(|f| f.message.contains("bomb")), "{:#?}", v.findings);
+    assert!(v.counts.bytes < 1 << 20, "it was inflated");
+}
+
+#[test]
+fn two_end_records_are_an_ambiguity() {
+    // The comment of the first archive is a second archive: readers that search forward and backward disagree.
+    let second = Bag::good().zip().bytes();
+    let end = second[second.len() - 22..].to_vec();
+    let zip = RawZip { comment: end, ..Bag::good().zip() };
+    let v = verify_bytes(&zip.bytes());
+    assert!(v.is_err() || v.is_ok_and(|v| v.findings.iter().any(|f| f.message.contains("more than one end record"))));
+}
+
+#[test]
+fn a_bag_zipped_without_its_directory_is_whole_too() {
+    let mut zip = Bag::good().zip();
+    for e in &mut zip.entries {
+        e.name = e.name[NAME.len() + 1..].to_vec();
+    }
+    assert_eq!(verify_bytes(&zip.bytes()).unwrap().verdict(), Verdict::Whole);
+}
+
+#[test]
+fn a_renamed_directory_in_the_zip_is_worth_a_word() {
+    let mut zip = Bag::good().zip();
+    for e in &mut zip.entries {
+        e.name = [b"renamed", &e.name[NAME.len()..]].concat();
+    }
+    let v = verify_bytes(&zip.bytes()).unwrap();
+    assert_eq!((fired(&v), v.verdict()), ([("root", Level::Warn)].into(), Verdict::Whole));
+}
+
+/// What other programs write: directory entries, data descriptors, timestamps in extra fields.
+#[test]
+fn zips_of_other_programs_are_read() {
+    let at = tempfile::tempdir().unwrap();
+    Bag::good().write_to(&at.path().join(NAME));
+    // Streamed, so that sizes follow the data (Python writes descriptors when it cannot seek).
+    let streamed = at.path().join("streamed.zip");
+    let script = "import sys, zipfile, os\n\
+        class Pipe:\n    def __init__(s, f): s.f = f\n    def write(s, b): return s.f.write(b)\n    def flush(s): s.f.flush()\n\
+        z = zipfile.ZipFile(Pipe(open(sys.argv[2], 'wb')), 'w', zipfile.ZIP_DEFLATED)\n\
+        for d, ds, fs in os.walk(sys.argv[1]):\n\
+        \x20   for x in sorted(ds + fs):\n\
+        \x20       p = os.path.join(d, x)\n        z.write(p, os.path.relpath(p, os.path.dirname(sys.argv[1])))\n\
+        z.close()\n";
+    let run = std::process::Command::new("python3").args(["-c", script]).arg(at.path().join(NAME)).arg(&streamed).status().unwrap();
+    assert!(run.success());
+    let v = verify(&streamed).unwrap();
+    assert_eq!((fired(&v), v.verdict()), ([].into(), Verdict::Whole), "{:#?}", v.findings);
+}
+
+#[test]
+fn crate_zips_writer_is_read_with_zip64_too() {
+    use std::io::Write as _;
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join(format!("{NAME}.zip"));
+    let mut out = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    for (name, bytes) in Bag::good().files {
+        out.start_file(format!("{NAME}/{name}"), zip::write::SimpleFileOptions::default().large_file(true)).unwrap();
+        out.write_all(&bytes).unwrap();
+    }
+    out.finish().unwrap();
+    let v = verify(&path).unwrap();
+    assert_eq!((fired(&v), v.verdict()), ([].into(), Verdict::Whole), "{:#?}", v.findings);
+}
+
+#[test]
+fn what_is_no_bundle_is_refused_with_a_hint() {
+    let at = tempfile::tempdir().unwrap();
+    let zip = RawZip { entries: vec![RawEntry::stored("holiday/photo.jpg", b"x")], ..RawZip::default() };
+    for (name, bytes) in [("a.zip", zip.bytes()), ("empty.zip", vec![]), ("text.zip", b"hello".to_vec())] {
+        let path = at.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let e = verify(&path).unwrap_err();
+        assert!(matches!(e, OpenError::NotABag { .. } | OpenError::Zip { .. }) && !e.hint().is_empty(), "{name}: {e:?}");
+    }
+    assert!(matches!(verify(Path::new("/nowhere/at/all")), Err(OpenError::Open { .. })));
+    let case = at.path().join("IR-1");
+    Bag::good().write_to(&case.join(NAME));
+    assert!(matches!(verify(&case), Err(OpenError::NotABag { .. })));
+}

@@ -1,0 +1,271 @@
+//! What every action must keep, whatever goes wrong.
+
+use super::rig::{Rig, clean_run, count, faults, intents, nobody, never, scenarios};
+use crate::support::cells::target;
+use freezeframe::contain::ACTIONS;
+use freezeframe::engine::log::{IntentLog, MemLog, holds};
+use freezeframe::engine::{Back, OnFailure, RestoreAsk, Stand};
+use freezeframe::model::journal_event::JournalEvent;
+use freezeframe::model::outcome::Outcome;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[tokio::test]
+async fn contain_then_restore_is_identity_twice() {
+    for (name, world, actions) in scenarios() {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        for round in 1..=2 {
+            let report = rig.contain(&log, &actions, OnFailure::Hold).await;
+            assert_eq!(report.outcome(), Outcome::Complete, "{name}, round {round}: {report:?}");
+            assert_ne!(rig.aws.world(), world, "{name}: containment does something");
+            assert!(report.cells.iter().all(|c| c.stand == Stand::Contained), "{name}: {report:?}");
+
+            // Contained again, nothing is written; and the first before-state stays the truth.
+            let writes = rig.aws.landed().len();
+            let again = rig.contain(&log, &actions, OnFailure::Hold).await;
+            assert_eq!(again.outcome(), Outcome::Complete, "{name}: {again:?}");
+            assert!(again.cells.iter().all(|c| c.stand == Stand::AlreadyContained), "{name}: {again:?}");
+            assert_eq!(rig.aws.landed().len(), writes, "{name}");
+
+            let report = rig.restore(&log).await;
+            assert_eq!(report.outcome(), Outcome::Complete, "{name}, round {round}: {report:?}");
+            assert!(report.cells.iter().all(|c| c.back == Back::Restored { wrote: true }), "{name}: {report:?}");
+            assert_eq!(rig.aws.world(), world, "{name}, round {round}");
+            assert!(rig.restore(&log).await.cells.is_empty(), "{name}: nothing is left to restore");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_at_every_write_under_hold() {
+    for (name, world, actions) in scenarios() {
+        let (writes, _) = clean_run(&world, &actions).await;
+        assert!(writes > 0);
+        for (n, fault) in (1..=writes).flat_map(|n| faults(&actions).iter().map(move |f| (n, *f))) {
+            let at = format!("{name}, {fault:?} at write {n} of {writes}");
+            let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+            rig.aws.fault(Some((n, fault)));
+            let report = rig.contain(&log, &actions, OnFailure::Hold).await;
+            let expected = match (fault.lands(), writes) {
+                (true, _) => Outcome::Complete,
+                (false, 1) => Outcome::Failed,
+                (false, _) => Outcome::PartlyContained,
+            };
+            assert_eq!(report.outcome(), expected, "{at}: {report:?}");
+            assert_eq!(rig.aws.landed().len(), writes - usize::from(!fault.lands()), "{at}: the rest was tried");
+            assert_eq!(report.cells.iter().filter(|c| c.error.is_some()).count(), 1, "{at}: the failure is told even where the write landed");
+
+            // A second attempt finishes the job and does not lose the truth.
+            if n % 2 == 0 {
+                assert_eq!(rig.contain(&log, &actions, OnFailure::Hold).await.outcome(), Outcome::Complete, "{at}");
+            }
+            let report = rig.restore(&log).await;
+            assert_eq!(report.outcome(), Outcome::Complete, "{at}: {report:?}");
+            assert_eq!(rig.aws.world(), world, "{at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_at_every_write_under_unwind() {
+    for (name, world, actions) in scenarios() {
+        let (writes, _) = clean_run(&world, &actions).await;
+        for (n, fault) in (1..=writes).flat_map(|n| faults(&actions).iter().map(move |f| (n, *f))) {
+            let at = format!("{name}, {fault:?} at write {n} of {writes}");
+            let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+            rig.aws.fault(Some((n, fault)));
+            let report = rig.contain(&log, &actions, OnFailure::Unwind).await;
+            if fault.lands() {
+                assert_eq!(report.outcome(), Outcome::Complete, "{at}: {report:?}");
+            } else {
+                assert_eq!(report.outcome(), Outcome::Unwound, "{at}: {report:?}");
+                assert_eq!(rig.aws.world(), world, "{at}");
+                assert_eq!(intents(&log), n, "{at}: nothing more was begun");
+            }
+            assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete, "{at}");
+            assert_eq!(rig.aws.world(), world, "{at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_at_every_write_of_restore() {
+    for (name, world, actions) in scenarios() {
+        let (writes, _) = clean_run(&world, &actions).await;
+        for (n, fault) in (1..=writes).flat_map(|n| faults(&actions).iter().map(move |f| (n, *f))) {
+            let at = format!("{name}, {fault:?} at restoring write {n} of {writes}");
+            let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+            rig.contain(&log, &actions, OnFailure::Hold).await;
+            rig.aws.fault(Some((n, fault)));
+            let report = rig.restore(&log).await;
+            if fault.lands() {
+                assert_eq!(report.outcome(), Outcome::Complete, "{at}: {report:?}");
+            } else {
+                assert_eq!(report.outcome(), Outcome::Stuck, "{at}: {report:?}");
+                let stuck = report.cells.iter().filter(|c| c.back == Back::Stuck).count();
+                assert_eq!((stuck, report.cells.len()), (1, writes), "{at}: the others went back: {report:?}");
+                assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete, "{at}");
+            }
+            assert_eq!(rig.aws.world(), world, "{at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn drift_is_reported_and_the_rest_still_goes_back() {
+    for (name, world, actions) in scenarios() {
+        let probe = Rig::new(world.clone());
+        let cells = probe.contain(&MemLog::default(), &actions, OnFailure::Hold).await.cells;
+        for cell in cells.into_iter().map(|c| c.cell) {
+            let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+            rig.contain(&log, &actions, OnFailure::Hold).await;
+            if !rig.aws.change(|w| w.drift(&cell)) {
+                continue;
+            }
+            // What restore must bring about: everything as before, but for the drifted cell.
+            let mut expected = world.clone();
+            expected.drift(&cell);
+            let report = rig.restore(&log).await;
+            assert_eq!(report.outcome(), Outcome::Stuck, "{name}, {cell}: {report:?}");
+            assert_eq!(rig.aws.world(), expected, "{name}, {cell}");
+            let drifted: Vec<_> = report.cells.iter().filter(|c| c.back == Back::Drift).map(|c| &c.cell).collect();
+            assert_eq!(drifted, [&cell], "{name}");
+            assert_eq!(count(&log, |e| matches!(e, JournalEvent::Drift { cell: c, .. } if *c == cell)), 1, "{name}");
+
+            // Named, it is set back all the same, and that is on record.
+            let overrule = [cell.clone()];
+            let report = rig.restore_with(&log, &RestoreAsk { actions: ACTIONS, overrule: &overrule, ..RestoreAsk::default() }).await;
+            assert_eq!(report.outcome(), Outcome::Complete, "{name}, {cell}: {report:?}");
+            assert_eq!(rig.aws.world(), world, "{name}, {cell}");
+            assert_eq!(count(&log, |e| matches!(e, JournalEvent::DriftOverruled { who, .. } if who == "tester")), 1, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusing_journal_means_an_untouched_world() {
+    for (name, world, actions) in scenarios() {
+        let (_, length) = clean_run(&world, &actions).await;
+        for (room, on_failure) in (0..length).flat_map(|r| [(r, OnFailure::Hold), (r, OnFailure::Unwind)]) {
+            let at = format!("{name}, journal full after {room} of {length}, {on_failure:?}");
+            let (rig, log) = (Rig::new(world.clone()), MemLog::refusing(vec![], room));
+            let report = rig.contain(&log, &actions, on_failure).await;
+            assert!(report.journal.is_some(), "{at}");
+            assert!(matches!(report.outcome(), Outcome::Failed | Outcome::PartlyContained | Outcome::Stuck), "{at}: {report:?}");
+            assert_eq!(rig.aws.landed().len(), intents(&log), "{at}: no write without its intent, and none after the refusal");
+            if room == 0 {
+                assert_eq!(rig.aws.world(), world, "{at}");
+                assert_eq!(rig.aws.tried().iter().filter(|o| !o.starts_with("Get") && !o.starts_with("List")).count(), 0, "{at}");
+            }
+            let log = MemLog::new(log.events());
+            assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete, "{at}");
+            assert_eq!(rig.aws.world(), world, "{at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusing_journal_stops_restore_as_well() {
+    for (name, world, actions) in scenarios() {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        rig.contain(&log, &actions, OnFailure::Hold).await;
+        let contained = rig.aws.world();
+        let report = rig.restore(&MemLog::refusing(log.events(), 0)).await;
+        assert_eq!(report.outcome(), Outcome::Stuck, "{name}: {report:?}");
+        assert_eq!(rig.aws.world(), contained, "{name}");
+        rig.restore(&log).await;
+        assert_eq!(rig.aws.world(), world, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn two_cases_hold_what_both_hold() {
+    for (name, world, actions) in scenarios() {
+        let rig = Rig::new(world.clone());
+        let (first, second) = (MemLog::default(), MemLog::default());
+        rig.contain(&first, &actions, OnFailure::Hold).await;
+        let (contained, writes) = (rig.aws.world(), rig.aws.landed().len());
+        let report = rig.contain(&second, &actions, OnFailure::Hold).await;
+        assert_eq!((report.outcome(), rig.aws.landed().len()), (Outcome::Complete, writes), "{name}: already contained writes nothing");
+        assert_eq!(intents(&second), 0, "{name}");
+        let held: Vec<_> = report.cells.iter().map(|c| c.cell.clone()).collect();
+
+        // The first case lets go; what the second holds stays as it is.
+        let held_by = |cell: &_, target: &_| holds(&second.events(), cell, target).then(|| "second".to_string());
+        let report = rig.with(&first, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await).await;
+        for entry in &report.cells {
+            let expected = if held.contains(&entry.cell) { Back::HeldElsewhere { case: "second".into() } } else { Back::Restored { wrote: true } };
+            assert_eq!(entry.back, expected, "{name}, {}", entry.cell);
+        }
+        if !held.is_empty() {
+            assert_eq!(report.outcome(), Outcome::PartlyContained, "{name}");
+        }
+        if held.len() == report.cells.len() {
+            assert_eq!(rig.aws.world(), contained, "{name}");
+        }
+
+        // The second lets go: it wrote nothing, so nothing is written; the first can now put everything back.
+        let held_by = |cell: &_, target: &_| holds(&first.events(), cell, target).then(|| "first".to_string());
+        let report = rig.with(&second, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await).await;
+        assert!(report.cells.iter().all(|c| c.back == Back::Released), "{name}: {report:?}");
+        assert!(held.iter().all(|c| !holds(&second.events(), c, &target())), "{name}");
+        let report = rig.restore(&first).await;
+        assert_eq!(report.outcome(), Outcome::Complete, "{name}: {report:?}");
+        assert_eq!(rig.aws.world(), world, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_begins_nothing_more() {
+    for (name, world, actions) in scenarios() {
+        for patience in 0.. {
+            let asked = AtomicUsize::new(0);
+            let stop = || asked.fetch_add(1, Ordering::SeqCst) >= patience;
+            let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+            let on_failure = if patience % 2 == 0 { OnFailure::Hold } else { OnFailure::Unwind };
+            let report = rig.contain_stoppable(&log, &actions, on_failure, &stop).await;
+            assert_eq!(rig.aws.landed().len(), intents(&log), "{name}, {patience}");
+            let read_back = count(&log, |e| matches!(e, JournalEvent::ReadBack { holds: true, .. }));
+            assert_eq!(read_back, intents(&log), "{name}, {patience}: what was begun is looked at");
+            assert_eq!(count(&log, |e| matches!(e, JournalEvent::Restored { .. })), 0, "{name}, {patience}: an interrupt is no failure to unwind for");
+            let done = report.outcome() == Outcome::Complete;
+            if !done {
+                assert_eq!(report.outcome(), Outcome::Interrupted, "{name}, {patience}: {report:?}");
+            }
+            rig.restore(&log).await;
+            assert_eq!(rig.aws.world(), world, "{name}, {patience}");
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing_anywhere() {
+    for (name, world, actions) in scenarios() {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        let params = Default::default();
+        let steps: Vec<_> = actions.iter().map(|a| freezeframe::engine::Step { action: *a, params: &params, accept: freezeframe::engine::Accept::ExactOnly }).collect();
+        let would = rig.with(&log, &never, &nobody, async |s| s.contain(&steps, &target(), &super::rig::permit(), OnFailure::Hold, true).await).await;
+        assert!(would.cells.iter().all(|c| c.stand == Stand::WouldContain && c.after.is_some()), "{name}: {would:?}");
+        assert_eq!((rig.aws.world(), log.events().len()), (world.clone(), 0), "{name}");
+
+        let report = rig.contain(&log, &actions, OnFailure::Hold).await;
+        assert_eq!(report.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(), would.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(), "{name}");
+        let (contained, lines) = (rig.aws.world(), log.events().len());
+        let would = rig.restore_with(&log, &RestoreAsk { actions: ACTIONS, dry_run: true, ..RestoreAsk::default() }).await;
+        assert!(would.cells.iter().all(|c| c.back == Back::WouldRestore), "{name}: {would:?}");
+        assert_eq!((rig.aws.world(), log.events().len()), (contained, lines), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_on_tape() {
+    for (name, world, actions) in scenarios() {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        rig.contain(&log, &actions, OnFailure::Hold).await;
+        rig.restore(&log).await;
+        let taped: Vec<String> = rig.recorder.exchanges.lock().unwrap().iter().map(|x| x.operation.clone()).collect();
+        assert_eq!(taped, rig.aws.tried(), "{name}");
+    }
+}

@@ -1,0 +1,118 @@
+//! One case against one small AWS: run containment and restore with what a test wants to go wrong.
+
+use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, target};
+use freezeframe::aws::Connector;
+use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
+use freezeframe::engine::log::{IntentLog, MemLog};
+use freezeframe::engine::{Accept, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step};
+use freezeframe::model::id::{CellId, RunId};
+use freezeframe::model::journal_event::JournalEvent;
+use freezeframe::model::params::Params;
+use freezeframe::model::target::Target;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub type Actions = Vec<&'static dyn DynAction>;
+
+/// Each action alone on each starting world, then all in order on the one, and all backwards on the other.
+pub fn scenarios() -> Vec<(String, World, Actions)> {
+    assert!(!ACTIONS.is_empty());
+    let worlds = [("shared role", World::shared_role()), ("own role", World::own_role_with_reservation())];
+    let alone = worlds.iter().flat_map(|(w, world)| ACTIONS.iter().map(move |a| (format!("{} on {w}", a.spec().id), world.clone(), vec![*a])));
+    let all = [
+        ("all on shared role".to_string(), World::shared_role(), ACTIONS.to_vec()),
+        ("all backwards on own role".to_string(), World::own_role_with_reservation(), ACTIONS.iter().rev().copied().collect()),
+    ];
+    alone.chain(all).collect()
+}
+
+/// Every way to fail for an action alone; the two that matter to the engine for all together (an SDK call costs two milliseconds here).
+pub fn faults(actions: &Actions) -> &'static [Fault] {
+    if actions.len() == 1 { &Fault::FAILING } else { &[Fault::Error, Fault::ErrorAfterLanding] }
+}
+
+pub fn permit() -> ContainPermit {
+    ContainPermit::by_override("tester", "a test")
+}
+
+pub struct Rig {
+    pub aws: FakeAws,
+    pub connector: Connector,
+    pub recorder: Arc<MemRecorder>,
+    runs: AtomicUsize,
+}
+
+pub fn never() -> bool {
+    false
+}
+pub fn nobody(_: &CellId, _: &Target) -> Option<String> {
+    None
+}
+
+impl Rig {
+    pub fn new(world: World) -> Rig {
+        let aws = FakeAws::new(world);
+        Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
+    }
+
+    /// A fresh run id: no two runs of a test share one.
+    pub fn run(&self) -> RunId {
+        RunId(format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)))
+    }
+
+    pub async fn with<T>(
+        &self,
+        log: &dyn IntentLog,
+        stop: &(dyn Fn() -> bool + Sync),
+        held_by: &(dyn Fn(&CellId, &Target) -> Option<String> + Sync),
+        act: impl AsyncFnOnce(Saga<'_>) -> T,
+    ) -> T {
+        let (run, clock) = (self.run(), clock());
+        let saga = Saga {
+            connector: &self.connector,
+            recorder: self.recorder.clone(),
+            account: ACCOUNT,
+            who: "tester",
+            run: &run,
+            log,
+            clock: clock.as_ref(),
+            stop,
+            held_by,
+            progress: &|_| {},
+        };
+        act(saga).await
+    }
+
+    pub async fn contain_stoppable(&self, log: &dyn IntentLog, actions: &Actions, on_failure: OnFailure, stop: &(dyn Fn() -> bool + Sync)) -> ContainReport {
+        let params = Params::default();
+        let steps: Vec<Step<'_>> = actions.iter().map(|a| Step { action: *a, params: &params, accept: Accept::ExactOnly }).collect();
+        self.with(log, stop, &nobody, async |saga| saga.contain(&steps, &target(), &permit(), on_failure, false).await).await
+    }
+
+    pub async fn contain(&self, log: &dyn IntentLog, actions: &Actions, on_failure: OnFailure) -> ContainReport {
+        self.contain_stoppable(log, actions, on_failure, &never).await
+    }
+
+    pub async fn restore_with(&self, log: &dyn IntentLog, ask: &RestoreAsk<'_>) -> RestoreReport {
+        self.with(log, &never, &nobody, async |saga| saga.restore(ask).await).await
+    }
+
+    pub async fn restore(&self, log: &dyn IntentLog) -> RestoreReport {
+        self.restore_with(log, &RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await
+    }
+}
+
+pub fn count(log: &dyn IntentLog, what: impl Fn(&JournalEvent) -> bool) -> usize {
+    log.events().iter().filter(|e| what(e)).count()
+}
+
+pub fn intents(log: &dyn IntentLog) -> usize {
+    count(log, |e| matches!(e, JournalEvent::Intent { .. }))
+}
+
+/// A clean run's writes and journal length, for a test that goes through all of them.
+pub async fn clean_run(world: &World, actions: &Actions) -> (usize, usize) {
+    let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+    rig.contain(&log, actions, OnFailure::Hold).await;
+    (rig.aws.landed().len(), log.events().len())
+}

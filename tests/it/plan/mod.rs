@@ -1,0 +1,193 @@
+//! Intention. What a plan says is compared word for word with snapshots (`snapshots/`): for the fixed registry, where a change means that the
+//! rendering changed, and for what ships, where it means that a responder will read something else. `INSTA_UPDATE=always` rewrites them.
+
+use crate::playbook::units::registry;
+use freezeframe::model::call::Access;
+use freezeframe::model::target::Target;
+use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
+use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
+use std::collections::BTreeSet;
+
+fn target() -> Target {
+    Target {
+        partition: "aws".into(),
+        account: "123456789012".into(),
+        region: "eu-west-1".into(),
+        function: "payments-export".into(),
+        qualifier: Some("live".into()),
+    }
+}
+
+fn of(text: &str, known: &Known) -> Plan {
+    Plan::make_with(&registry(), &parse_with(&registry(), "x.yaml", text).unwrap(), &target(), known)
+}
+
+fn of_shipped(name: &str) -> Plan {
+    Plan::make(&playbook::load(name).unwrap().0, &target(), &Known::default())
+}
+
+const BOTH: &str = "\
+playbook: both
+title: Evidence, then stop
+phases:
+  - phase: collect
+    steps:
+      - use: execution-role
+      - use: recent-invocations
+        with: { window: 7d }
+      - use: function-code
+  - phase: seal
+  - phase: verify
+  - phase: contain
+    on-failure: unwind
+    steps:
+      - use: quarantine-role
+      - use: freeze-concurrency
+        enabled: false
+";
+
+#[test]
+fn the_dry_run_word_for_word() {
+    insta::assert_snapshot!("dry-run", of(BOTH, &Known::default()).to_string());
+}
+
+#[test]
+fn the_document_word_for_word() {
+    let plan = of(BOTH, &Known::default());
+    insta::assert_snapshot!("document", serde_json::to_string_pretty(&plan).unwrap());
+    assert_eq!(serde_json::from_slice::<Plan>(&plan.canonical().unwrap()).unwrap(), plan, "a plan is read back as it was written");
+}
+
+#[test]
+fn what_ships_word_for_word() {
+    for s in shipped() {
+        insta::assert_snapshot!(format!("shipped-{}", s.name), of_shipped(s.name).to_string());
+    }
+}
+
+#[test]
+fn a_collect_phase_is_sorted_by_volatility_and_always_holds_the_shared_look_ups() {
+    let plan = of(BOTH, &Known::default());
+    let units: Vec<&str> = plan.phase(PhaseKind::Collect).unwrap().steps.iter().map(|s| s.unit.as_str()).collect();
+    assert_eq!(units, ["configuration", "function-code", "recent-invocations", "execution-role"]);
+    let role_only = "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ { use: execution-role } ]\n  - phase: seal\n  - phase: verify\n";
+    let plan = Plan::make(&playbook::parse("x", role_only).unwrap(), &target(), &Known::default());
+    for id in ALWAYS {
+        assert!(plan.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == id), "{id}");
+    }
+}
+
+#[test]
+fn parameters_are_resolved_with_their_defaults() {
+    let plan = of(BOTH, &Known::default());
+    let step = plan.phase(PhaseKind::Collect).unwrap().steps.iter().find(|s| s.unit == "recent-invocations").unwrap();
+    let given: Vec<String> = ["window", "max-bytes", "max-pages"].iter().map(|n| step.params.text(n).unwrap()).collect();
+    assert_eq!(given, ["7d", "64MiB", "1000"]);
+}
+
+#[test]
+fn the_digest_follows_playbook_target_and_nothing_else() {
+    let digest = |text: &str, t: &Target| {
+        let playbook = parse_with(&registry(), "x.yaml", text).unwrap();
+        Plan::make_with(&registry(), &playbook, t, &Known::default()).sha256().unwrap()
+    };
+    let here = digest(BOTH, &target());
+    assert_eq!(here, digest(BOTH, &target()));
+    assert_ne!(here, digest(&BOTH.replace("7d", "8d"), &target()));
+    assert_ne!(here, digest(&(BOTH.to_string() + "# a word\n"), &target()), "the playbook's own digest is in the plan");
+    assert_ne!(here, digest(BOTH, &Target { function: "payments-import".into(), ..target() }));
+}
+
+fn allowed(policy: Option<&Policy>) -> BTreeSet<String> {
+    let statements = policy.iter().flat_map(|p| &p.statement).filter(|s| s.effect == Effect::Allow);
+    statements.flat_map(|s| s.action.clone()).collect()
+}
+
+fn declared(plan: &Plan, kind: PhaseKind) -> BTreeSet<String> {
+    plan.phase(kind).iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone()).collect()
+}
+
+/// Both directions: nothing that is called is missing, nothing that is not called is granted.
+#[test]
+fn permissions_cover_the_declared_calls_exactly() {
+    let mut plans: Vec<Plan> = shipped().iter().map(|s| of_shipped(s.name)).collect();
+    plans.push(of(BOTH, &Known::default()));
+    // And each unit alone, so that no unit is covered by another one's calls.
+    let registry = Registry::built_in();
+    for unit in registry.collectors.iter().map(|c| Unit::Collector(c)).chain(registry.actions.iter().map(|a| Unit::Action(a))) {
+        let text = match unit {
+            Unit::Collector(c) => format!("playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {} }} ]\n  - phase: seal\n  - phase: verify\n", c.id),
+            Unit::Action(a) => format!("playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ {{ use: {} }} ]\n", a.id),
+        };
+        let plan = Plan::make(&playbook::parse("x", &text).unwrap(), &target(), &Known::default());
+        let actions = allowed(plan.permissions.reader.as_ref().or(plan.permissions.container.as_ref()));
+        for call in unit.calls() {
+            assert!(call.action.is_none_or(|a| actions.contains(a)), "{}: {call}", unit.id());
+        }
+        plans.push(plan);
+    }
+    for plan in plans {
+        assert_eq!(allowed(plan.permissions.reader.as_ref()), declared(&plan, PhaseKind::Collect), "{}", plan.playbook);
+        assert_eq!(allowed(plan.permissions.container.as_ref()), declared(&plan, PhaseKind::Contain), "{}", plan.playbook);
+    }
+}
+
+#[test]
+fn the_reader_can_change_nothing_and_the_container_cannot_destroy() {
+    let plan = of_shipped("snapshot-and-contain");
+    let writes: BTreeSet<String> =
+        plan.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter(|c| c.access == Access::Write).filter_map(|c| c.action.clone()).collect();
+    assert!(writes.len() >= 4, "{writes:?}");
+    assert!(allowed(plan.permissions.reader.as_ref()).is_disjoint(&writes));
+    let container = plan.permissions.container.unwrap();
+    let denied = container.statement.iter().find(|s| s.effect == Effect::Deny).unwrap();
+    assert_eq!((denied.action.clone(), denied.resource.clone()), (plan::never_actions(), vec!["*".to_string()]));
+    assert!(allowed(Some(&container)).is_disjoint(&denied.action.iter().cloned().collect()));
+}
+
+#[test]
+fn writes_never_stand_on_everything() {
+    for s in shipped() {
+        let plan = of_shipped(s.name);
+        let writes: BTreeSet<&String> =
+            plan.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter(|c| c.access == Access::Write).filter_map(|c| c.action.as_ref()).collect();
+        for statement in plan.permissions.container.iter().flat_map(|p| &p.statement).filter(|s| s.effect == Effect::Allow) {
+            if statement.action.iter().any(|a| writes.contains(a)) {
+                assert!(!statement.resource.iter().any(|r| r == "*" || r.ends_with(":function:*")), "{statement:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_known_narrows_the_policies_and_what_is_odd_does_not() {
+    let known = Known { role_arn: Some("arn:aws:iam::123456789012:role/service-role/pay".into()), log_group: Some("/custom/pay".into()) };
+    let text = of(BOTH, &known).permission_lines().concat();
+    assert!(text.contains("role/service-role/pay\"") && text.contains("log-group:/custom/pay:*\""), "{text}");
+    assert!(!text.contains("role/*") && !text.contains("/aws/lambda/") && !text.contains("is taken to be"), "{text}");
+    let odd = Known { role_arn: Some("arn:aws:iam::*:role/*".into()), log_group: Some("*".into()) };
+    assert_eq!(of(BOTH, &odd).permission_lines(), of(BOTH, &Known::default()).permission_lines());
+}
+
+#[test]
+fn an_action_says_what_it_stops_and_how_it_is_restored() {
+    for s in shipped() {
+        for step in of_shipped(s.name).phase(PhaseKind::Contain).iter().flat_map(|p| &p.steps) {
+            let What::Action { stops, does_not_stop, side_effects, restore, .. } = &step.what else { panic!("{}", step.unit) };
+            let text = of_shipped(s.name).lines().join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            for words in [stops, does_not_stop, side_effects, restore] {
+                assert!(text.contains(words.as_str()), "{}: {words}", step.unit);
+            }
+        }
+    }
+}
+
+/// A line about a call that nobody makes any more would be a lie.
+#[test]
+fn what_is_particular_belongs_to_a_declared_call() {
+    let registry = Registry::built_in();
+    for (unit, operation, _) in PARTICULAR {
+        let found = registry.find(unit).unwrap_or_else(|| panic!("no unit {unit}"));
+        assert!(found.calls().iter().any(|c| c.operation == *operation), "{unit} does not declare {operation}");
+    }
+}
