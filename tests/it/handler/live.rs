@@ -4,12 +4,16 @@
 use crate::support::responder_zip;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
+use freezeframe::aws::archive_client::STORE_CALLS;
 use freezeframe::bundle::verify::Verified;
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
 use freezeframe::drill::emulator::Emulator;
 use freezeframe::drill::incident::{self, SeedClients, names};
 use freezeframe::model::digest::Sha256;
+use freezeframe::model::target::TargetSpec;
+use freezeframe::plan::{Known, Plan};
+use freezeframe::playbook;
 use freezeframe::store::Store;
 use freezeframe::store::s3::S3Store;
 use serde_json::{Value, json};
@@ -20,19 +24,25 @@ use std::time::{Duration, Instant};
 const RESPONDER: &str = "freezeframe-responder";
 const VAULT: &str = "evidence-vault";
 
-/// What the responder may do: read, and put into its vault. Nothing that changes the suspect.
-fn policy() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Resource": "*", "Action": [
-            "lambda:Get*", "lambda:List*", "iam:Get*", "iam:List*", "logs:Describe*", "logs:Filter*", "logs:Get*", "cloudtrail:LookupEvents", "sts:GetCallerIdentity"]},
-        {"Effect": "Allow", "Resource": format!("arn:aws:s3:::{VAULT}"), "Action": "s3:ListBucket"},
-        {"Effect": "Allow", "Resource": format!("arn:aws:s3:::{VAULT}/*"), "Action": ["s3:PutObject", "s3:GetObject"]}]})
+/// What the responder may do: exactly what the plan of its playbook names, and its vault. Nothing that changes the suspect.
+fn policy(emulator: &Emulator) -> Value {
+    let (playbook, _) = playbook::load("snapshot-only").unwrap();
+    let target = names::FUNCTION.parse::<TargetSpec>().unwrap().resolve("aws", &emulator.account, &emulator.region).unwrap();
+    let plan = Plan::make(&playbook, &target, &Known::default());
+    assert!(plan.permissions.container.is_none());
+    let mut policy = serde_json::to_value(plan.permissions.reader.unwrap()).unwrap();
+    let vault = |action: &str| {
+        let objects = if action == "s3:ListBucket" { "" } else { "/*" };
+        json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
+    };
+    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).map(vault));
+    policy
 }
 
 async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let role = aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
-    aws.iam.put_role_policy().role_name(RESPONDER).policy_name("read-and-keep").policy_document(policy().to_string()).send().await.unwrap();
+    aws.iam.put_role_policy().role_name(RESPONDER).policy_name("read-and-keep").policy_document(policy(emulator).to_string()).send().await.unwrap();
     for bucket in [VAULT, "deployments"] {
         aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
     }
