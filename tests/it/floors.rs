@@ -30,6 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Who may know a neighbour of the same floor, and why.
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("aws", "clock", "pace and retries wait, and every attempt is stamped"),
+    ("store", "aws", "a store in S3 speaks through its client, and asks `fault` what an error means"),
+    ("store", "clock", "a store in S3 waits before it tries again"),
     ("cli", "drill", "`freezeframe drill` is a command"),
     ("cli", "handler", "`freezeframe explain` says what the handler would do"),
 ];

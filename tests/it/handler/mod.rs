@@ -1,5 +1,7 @@
 //! The handler with a fake in the engine's place: what it does with one delivery, with many, and with what it must not do.
 
+mod live;
+
 use async_trait::async_trait;
 use freezeframe::clock::{Clock, FakeClock};
 use freezeframe::handler::{Act, Acted, ActedBundle, Delivery, Did, Found, Handler, HandlerError, Job, LookError, Mode, PlaybookFacts, Reply, Settings};
@@ -55,14 +57,14 @@ impl Act for Fake {
     }
     async fn run(&self, job: Job, mut interrupt: watch::Receiver<bool>) -> Result<Acted, Cause> {
         self.jobs.lock().unwrap().push(format!("{} {} {}", job.case, job.playbook, job.found.target));
-        if std::mem::take(&mut *self.fail_runs.lock().unwrap()) > 0 {
-            return Err("the disk is full".into());
-        }
         let interrupted = self.wait_for_interrupt && interrupt.wait_for(|stop| *stop).await.is_ok();
         std::fs::create_dir_all(&job.case_dir).unwrap();
         let name = format!("ff-payments-export-{}", job.run);
         let zip = job.case_dir.join(format!("{name}.zip"));
         std::fs::write(&zip, format!("zip of {}", job.run)).unwrap();
+        if std::mem::take(&mut *self.fail_runs.lock().unwrap()) > 0 {
+            return Err("the bundle does not verify".into());
+        }
         let bundle = ActedBundle { name, root: Sha256::of(b"root"), zip, verified: !interrupted };
         let outcome = if interrupted { Outcome::Interrupted } else { Outcome::Gaps };
         Ok(Acted { outcome, headline: "1 gap: logs denied (open: What did it do?)".into(), bundles: vec![bundle], gaps: 1, notes: vec![] })
@@ -158,6 +160,8 @@ async fn a_failed_run_is_tried_again_and_leaves_its_draft() {
     let failed = world.deliver("d-1", &finding).await.unwrap_err();
     assert!(matches!(failed, HandlerError::Run { .. }));
     assert!(!world.scratch_is_empty());
+    let kept: Vec<String> = world.keys().await.into_iter().filter(|k| k.ends_with(".zip")).collect();
+    assert!(kept.len() == 1 && kept[0].contains("/failed/ff-payments-export-"), "{kept:?}");
     assert_eq!(world.deliver("d-1", &finding).await.unwrap().did, Did::Acted);
     assert_eq!(world.fake.jobs().len(), 2);
 }
