@@ -124,7 +124,13 @@ pub struct Handler {
 
 impl Handler {
     /// A configuration that could never act as it says is refused here, at the start, where somebody sees it.
-    pub fn new(settings: Settings, scratch: PathBuf, store: Arc<dyn Store>, act: Arc<dyn Act>, clock: Arc<dyn Clock>) -> Result<Self, HandlerError> {
+    pub fn new(
+        settings: Settings,
+        scratch: PathBuf,
+        store: Arc<dyn Store>,
+        act: Arc<dyn Act>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HandlerError> {
         let facts = act.playbook(&settings.playbook).ok_or_else(|| HandlerError::NoSuchPlaybook(settings.playbook.clone()))?;
         if facts.contains && settings.mode == Mode::Snapshot {
             return Err(HandlerError::ModeForbidsPlaybook(facts.id));
@@ -156,7 +162,8 @@ impl Handler {
         let leases = Leases::new(case_store.clone(), self.clock.clone());
         let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
         let run = RunId::new(now, ulid::Ulid::generate().random());
-        let wanted = lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
+        let wanted =
+            lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
         match leases.claim(wanted).await.map_err(HandlerError::Claim)? {
             Claim::Ours(lease) => self.run(*plan, base, found, case_store, &leases, lease, event, delivery).await,
             other => Ok(base.not_ours(&other)),
