@@ -178,7 +178,13 @@ fn step(step: &Step) -> PlannedStep {
     for param in unit.params() {
         params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
     }
-    PlannedStep { unit: unit.id().to_string(), title: unit.title().to_string(), what, params, calls: unit.calls().iter().map(|c| call(unit, c)).collect() }
+    PlannedStep {
+        unit: unit.id().to_string(),
+        title: unit.title().to_string(),
+        what,
+        params,
+        calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
+    }
 }
 
 fn call(unit: Unit, call: &Call) -> PlannedCall {

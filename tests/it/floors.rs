@@ -218,7 +218,11 @@ fn test_files(src: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
             let item = code[at + 12..].split_inclusive([';', '{']).next().unwrap_or("");
             // A child lies below the file, or beside it when a `#[path]` says so.
             if let Some(name) = item.trim().strip_suffix(';').and_then(|i| i.rsplit("mod ").next()) {
-                let dir = if file.ends_with("mod.rs") || file.parent() == Some(src) && file.ends_with("lib.rs") { file.parent().unwrap().to_path_buf() } else { file.with_extension("") };
+                let dir = if file.ends_with("mod.rs") || file.parent() == Some(src) && file.ends_with("lib.rs") {
+                    file.parent().unwrap().to_path_buf()
+                } else {
+                    file.with_extension("")
+                };
                 out.push(dir.join(format!("{}.rs", name.trim())));
                 out.push(file.parent().unwrap().join(format!("{}.rs", name.trim())));
             }
@@ -267,7 +271,10 @@ fn no_exception_has_outlived_its_use() {
 fn a_violation_is_named_with_file_line_and_both_floors() {
     let source = "use crate::model::id::CaseId;\nuse crate::engine::Report;\n";
     assert_eq!(complaints("collect/evil.rs", source), ["src/collect/evil.rs:2: `collect` (floor 3) uses `engine` (floor 6)"]);
-    assert_eq!(complaints("contain/evil.rs", "use crate::collect::find;"), ["src/contain/evil.rs:1: `contain` (floor 3) uses `collect` (floor 3)"]);
+    assert_eq!(
+        complaints("contain/evil.rs", "use crate::collect::find;"),
+        ["src/contain/evil.rs:1: `contain` (floor 3) uses `collect` (floor 3)"]
+    );
     assert!(complaints("attic/mod.rs", "").first().unwrap().contains("has no floor"));
     assert!(complaints("model/evil.rs", "use crate::attic::Thing;").first().unwrap().contains("`attic`, which has no floor"));
 }

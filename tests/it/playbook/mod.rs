@@ -34,7 +34,8 @@ fn every_invalid_playbook_is_refused_in_exactly_these_words() {
     let mut wrong = String::new();
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
-        let (expected, rest): (Vec<&str>, Vec<&str>) = text.split_inclusive('\n').partition(|l| l.starts_with("# expect: ") || l.starts_with("# help: "));
+        let (expected, rest): (Vec<&str>, Vec<&str>) =
+            text.split_inclusive('\n').partition(|l| l.starts_with("# expect: ") || l.starts_with("# help: "));
         let problems = match parse_with(&registry(), "x.yaml", &text) {
             Ok(playbook) => panic!("{} was accepted: {playbook:?}", path.display()),
             Err(invalid) => invalid.problems().to_vec(),
