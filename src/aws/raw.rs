@@ -41,7 +41,14 @@ impl RawCall {
     }
 
     /// restJson: segments and query values are percent-encoded here. `body` for POST.
-    pub fn rest(service: Service, operation: &'static str, method: &'static str, segments: &[&str], query: &[(&str, &str)], body: Option<&serde_json::Value>) -> Self {
+    pub fn rest(
+        service: Service,
+        operation: &'static str,
+        method: &'static str,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Self {
         let mut path: String = segments.iter().flat_map(|s| ["/".to_string(), encode(s)]).collect();
         let pairs: Vec<String> = query.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
         if !pairs.is_empty() {
@@ -124,7 +131,11 @@ impl Aws {
         std::env::var(variable).ok().or_else(|| self.connector.conf.endpoint_url().map(str::to_string)).unwrap_or_else(|| {
             let region = self.region();
             let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            if service.is_global() { format!("https://{}.{suffix}", service.host()) } else { format!("https://{}.{region}.{suffix}", service.host()) }
+            if service.is_global() {
+                format!("https://{}.{suffix}", service.host())
+            } else {
+                format!("https://{}.{region}.{suffix}", service.host())
+            }
         })
     }
 
@@ -167,8 +178,12 @@ impl Aws {
                     .settings(SigningSettings::default())
                     .build()?;
                 let url = format!("{serializer_origin}{}", call.path);
-                let signable =
-                    SignableRequest::new(call.method, &url, headers.iter().map(|(k, v)| (*k, v.as_str())), SignableBody::Bytes(call.body.as_bytes()))?;
+                let signable = SignableRequest::new(
+                    call.method,
+                    &url,
+                    headers.iter().map(|(k, v)| (*k, v.as_str())),
+                    SignableBody::Bytes(call.body.as_bytes()),
+                )?;
                 let (instructions, _) = sign(signable, &params.into())?.into_parts();
                 for (k, v) in headers {
                     request.headers_mut().insert(k, v);

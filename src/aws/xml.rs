@@ -29,7 +29,9 @@ pub fn all_within(bytes: &[u8], within: &str, name: &str) -> Vec<String> {
 
 /// How many elements called `name` have a parent called `within`: the entries of a list.
 pub fn count_within(bytes: &[u8], within: &str, name: &str) -> usize {
-    parse(bytes).map_or(0, |d| d.descendants().filter(|n| n.tag_name().name() == name && n.parent().is_some_and(|p| p.tag_name().name() == within)).count())
+    parse(bytes).map_or(0, |d| {
+        d.descendants().filter(|n| n.tag_name().name() == name && n.parent().is_some_and(|p| p.tag_name().name() == within)).count()
+    })
 }
 
 #[cfg(test)]

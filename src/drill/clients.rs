@@ -4,8 +4,8 @@
 use super::emulator::Emulator;
 use super::incident::{JsonCall, SeedClients};
 use super::keys::Keys;
-use crate::aws::plain::StaticKeys;
 use crate::aws::fault::Fault;
+use crate::aws::plain::StaticKeys;
 use crate::aws::raw::{JsonVersion, RawCall};
 use crate::aws::record::{HeadRecorder, UnitScope};
 use crate::aws::tape::{self, Listening};

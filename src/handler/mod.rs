@@ -104,7 +104,8 @@ pub enum HandlerError {
         run: RunId,
         left: PathBuf,
         #[source]
-        source: keep::KeepError,
+        // Boxed: an error is carried through every `?`, and this one is the largest.
+        source: Box<keep::KeepError>,
     },
     #[error("run {run} ended and its bundles are kept, but that could not be written down")]
     EndLease {
@@ -124,7 +125,13 @@ pub struct Handler {
 
 impl Handler {
     /// A configuration that could never act as it says is refused here, at the start, where somebody sees it.
-    pub fn new(settings: Settings, scratch: PathBuf, store: Arc<dyn Store>, act: Arc<dyn Act>, clock: Arc<dyn Clock>) -> Result<Self, HandlerError> {
+    pub fn new(
+        settings: Settings,
+        scratch: PathBuf,
+        store: Arc<dyn Store>,
+        act: Arc<dyn Act>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HandlerError> {
         let facts = act.playbook(&settings.playbook).ok_or_else(|| HandlerError::NoSuchPlaybook(settings.playbook.clone()))?;
         if facts.contains && settings.mode == Mode::Snapshot {
             return Err(HandlerError::ModeForbidsPlaybook(facts.id));
@@ -156,7 +163,8 @@ impl Handler {
         let leases = Leases::new(case_store.clone(), self.clock.clone());
         let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
         let run = RunId::new(now, ulid::Ulid::generate().random());
-        let wanted = lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
+        let wanted =
+            lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
         match leases.claim(wanted).await.map_err(HandlerError::Claim)? {
             Claim::Ours(lease) => self.run(*plan, base, found, case_store, &leases, lease, event, delivery).await,
             other => Ok(base.not_ours(&other)),
@@ -207,7 +215,7 @@ impl Handler {
             Err(source) => {
                 let left = scratch.keep();
                 let _ = leases.end(&lease, Outcome::Failed).await;
-                return Err(HandlerError::KeepBundles { run, left, source });
+                return Err(HandlerError::KeepBundles { run, left, source: Box::new(source) });
             }
         };
         leases.end(&lease, acted.outcome).await.map_err(|source| HandlerError::EndLease { run: run.clone(), source })?;

@@ -73,7 +73,9 @@ impl Service {
             Service::Elb => names("Elastic Load Balancing v2", "elasticloadbalancing", "elasticloadbalancing", "elasticloadbalancing"),
             Service::Cloudwatch => names("CloudWatch", "cloudwatch", "monitoring", "monitoring"),
             Service::Xray => names("XRay", "xray", "xray", "xray"),
-            Service::Autoscaling => names("Application Auto Scaling", "application-autoscaling", "application-autoscaling", "application-autoscaling"),
+            Service::Autoscaling => {
+                names("Application Auto Scaling", "application-autoscaling", "application-autoscaling", "application-autoscaling")
+            }
             Service::Kms => names("KMS", "kms", "kms", "kms"),
             Service::Ecr => names("ECR", "ecr", "api.ecr", "ecr"),
             Service::Signer => names("signer", "signer", "signer", "signer"),

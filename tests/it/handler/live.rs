@@ -41,8 +41,16 @@ fn policy(emulator: &Emulator) -> Value {
 
 async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
-    let role = aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
-    aws.iam.put_role_policy().role_name(RESPONDER).policy_name("read-and-keep").policy_document(policy(emulator).to_string()).send().await.unwrap();
+    let role =
+        aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
+    aws.iam
+        .put_role_policy()
+        .role_name(RESPONDER)
+        .policy_name("read-and-keep")
+        .policy_document(policy(emulator).to_string())
+        .send()
+        .await
+        .unwrap();
     for bucket in [VAULT, "deployments"] {
         aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
     }
@@ -68,7 +76,8 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
 
 /// A finding as GuardDuty sends it, about the seeded suspect.
 fn finding(emulator: &Emulator) -> Value {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/events/guardduty/good/c2-activity.json")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/events/guardduty/good/c2-activity.json")).unwrap();
     let text = text.replace("123456789012", &emulator.account).replace("eu-west-1", &emulator.region);
     let mut event: Value = serde_json::from_str(&text).unwrap();
     let lambda = &mut event["detail"]["resource"]["lambdaDetails"];
@@ -105,7 +114,10 @@ async fn await_key(aws: &SeedClients, vault: &S3Store, begins_with: &str, ends_w
         }
         let waited = began.elapsed();
         if waited > Duration::from_secs(90) {
-            panic!("no {begins_with}…{ends_with} in the vault after {waited:?}\nthere are: {keys:?}\nthe responder said: {}", said(aws).await);
+            panic!(
+                "no {begins_with}…{ends_with} in the vault after {waited:?}\nthere are: {keys:?}\nthe responder said: {}",
+                said(aws).await
+            );
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -115,7 +127,7 @@ async fn await_key(aws: &SeedClients, vault: &S3Store, begins_with: &str, ends_w
 async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("drill");
-    let installed = Emulator::prepare(&root, &|line| println!("{line}")).unwrap();
+    let installed = Emulator::prepare(&root, &|_| {}).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(&installed, &dir.path().join("emulator")).await.unwrap();
     let connector = connect(&emulator, &emulator.root, clock.clone()).await;
@@ -137,12 +149,13 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let bundle = dir.path().join(zip_key.rsplit('/').next().unwrap());
     std::fs::write(&bundle, &bytes).unwrap();
     let verified = Verified::read_back(&bundle).unwrap();
-    println!("{}: {} bytes, root {}", verified.bundle(), bytes.len(), verified.root());
+    assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
 
     // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,
     // asynchronously.
     let event = finding(&emulator);
-    let asynchronous = aws.lambda.invoke().function_name(RESPONDER).invocation_type(InvocationType::Event).payload(Blob::new(event.to_string()));
+    let asynchronous =
+        aws.lambda.invoke().function_name(RESPONDER).invocation_type(InvocationType::Event).payload(Blob::new(event.to_string()));
     asynchronous.send().await.unwrap();
     await_key(&aws, &vault, "cases/GD-", ".zip.sha256").await;
 
@@ -156,8 +169,9 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     // A request by hand, about the same function, opens a case of its own.
     let reply = invoke(&aws, &json!({"function": names::FUNCTION, "case": "IR-2026-0042"})).await;
     assert_eq!((&reply["did"], &reply["case"]), (&json!("acted"), &json!("IR-2026-0042")), "{reply}");
-    assert!(matches!(reply["outcome"].as_str(), Some("complete" | "gaps")), "{reply}");
-    println!("{}", serde_json::to_string_pretty(&reply).unwrap());
+    // The plan's own policy is enough. MiniStack 1.5.33 wants lambda:PutFunctionConcurrency for GetFunctionConcurrency (its iam_actions.py
+    // maps the path whatever the method), which no snapshot should be given; nothing else may be missing.
+    assert!(reply["gaps"] == 0 || reply["why"].as_str().unwrap().starts_with("1 gap: concurrency denied"), "{reply}");
 
     // What is not known is kept; what contains is refused.
     let unknown = invoke(&aws, &json!({"hello": "world"})).await;
