@@ -5,15 +5,15 @@
 //! | floor | modules | what they are |
 //! |---|---|---|
 //! | 0 words | [`model`] | plain data, and the glossary |
-//! | 1 doors | [`aws`], [`store`], [`clock`] | the only ways to the outside |
+//! | 1 doors | [`aws`], [`store`], [`clock`], [`intake`] | the only ways to the outside |
 //! | 2 format | [`bundle`] | Draft → Sealed → Verified |
 //! | 3 units | [`collect`], [`contain`] | what is read, what is changed: one file each |
 //! | 4 language | [`playbook`] | YAML in, playbook out |
 //! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
-//! | 7 faces | [`drill`] | practise |
+//! | 7 faces | [`cli`], [`handler`], [`drill`] | the on-call one, the automatic one; practise |
 //!
-//! Start reading at `engine::run`; to add something, at the module's own words.
+//! Start reading at [`engine::run`]; to add something, at the module's own words.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make files as they like; clippy.toml is about the program"))]
 

@@ -92,7 +92,7 @@ pub struct Statement {
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE_TYPE: &str = "urn:freezeframe:predicate:acquisition:v1";
 /// Every kind of document in a bundle that we write ourselves, and the version of its schema.
-pub const SCHEMAS: &[(&str, u32)] = &[("coverage", 1), ("exchange", 1), ("item", 1), ("journal-line", 1), ("statement", 1)];
+pub const SCHEMAS: &[(&str, u32)] = &[("coverage", 1), ("exchange", 1), ("item", 1), ("journal", 1), ("statement", 1)];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {

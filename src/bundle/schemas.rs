@@ -37,6 +37,13 @@ pub fn schema<T: JsonSchema>(file: &'static str, what: &str) -> (&'static str, S
     if let Some(root) = value.as_object_mut() {
         root.insert("$id".into(), json!(format!("urn:freezeframe:schema:{}:v1", file.trim_end_matches(".schema.json"))));
         root.insert("title".into(), json!(what));
+        // The type's own rules are in its parser; this is as much of them as a pattern can say.
+        if let Some(path) = root.get_mut("$defs").and_then(|d| d.get_mut("BundlePath")) {
+            *path = json!({
+                "type": "string", "maxLength": 480, "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$",
+                "description": "A relative path of plain segments, which means the same on every file system, in a zip and in a manifest",
+            });
+        }
     }
     let sorted = sorted(value);
     (file, format!("{sorted:#}\n"))
@@ -77,5 +84,38 @@ fn sorted(value: Value) -> Value {
         }
         Value::Array(all) => Value::Array(all.into_iter().map(sorted).collect()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::all;
+    use serde_json::Value;
+
+    /// Counts the objects that name their members and forbid no others, where nothing around them does.
+    fn open_objects(schema: &Value, closed_around: bool) -> usize {
+        match schema {
+            Value::Object(o) => {
+                let named = o.get("properties").is_some_and(Value::is_object);
+                let closed = o.get("additionalProperties").is_some() || o.get("unevaluatedProperties") == Some(&Value::Bool(false));
+                let alternatives = ["oneOf", "anyOf", "allOf"];
+                let inner = o.iter().map(|(k, v)| match (k.as_str(), v) {
+                    ("properties" | "$defs", Value::Object(m)) => m.values().map(|v| open_objects(v, false)).sum(),
+                    (k, v) if alternatives.contains(&k) => open_objects(v, closed && named),
+                    (_, v) => open_objects(v, false),
+                });
+                usize::from(named && !closed && !closed_around) + inner.sum::<usize>()
+            }
+            Value::Array(a) => a.iter().map(|v| open_objects(v, closed_around)).sum(),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn every_schema_is_closed() {
+        for (name, text) in all() {
+            assert_eq!(open_objects(&serde_json::from_str(&text).unwrap(), false), 0, "{name}");
+        }
+        assert_eq!(open_objects(&serde_json::json!({"$defs": {"X": {"properties": {"a": {}}}}}), false), 1);
     }
 }

@@ -38,7 +38,7 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
                 .outcome(Outcome::Refused));
         }
     };
-    confirm(screen, &make_plan(&playbook, &preflight)?, args.yes)?;
+    confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
     execute(&session, screen, Job { case, dir, playbook, preflight, permit: Some(permit) }).await
 }
 

@@ -11,7 +11,7 @@ use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
-use crate::plan::{Known, Plan};
+use crate::plan::Plan;
 use crate::playbook::Playbook;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;
     if playbook.contains() {
-        let plan = make_plan(&playbook, &preflight)?;
+        let plan = make_plan(&playbook, &preflight);
         confirm(screen, &plan, args.yes)?;
     }
     execute(&session, screen, Job { case, dir, playbook, preflight, permit: None }).await
@@ -46,8 +46,8 @@ pub struct Job {
     pub permit: Option<ContainPermit>,
 }
 
-pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Result<Plan, CliError> {
-    Ok(Plan::make(playbook, &preflight.target, &Known::default()))
+pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Plan {
+    Plan::make(playbook, &preflight.target, &preflight.known)
 }
 
 /// Ask before anything is changed in AWS. Without a terminal and without `--yes` the answer is no.
@@ -67,7 +67,7 @@ pub fn confirm(screen: Screen, plan: &Plan, yes: bool) -> Result<(), CliError> {
 }
 
 pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outcome, CliError> {
-    let plan = make_plan(&job.playbook, &job.preflight)?;
+    let plan = make_plan(&job.playbook, &job.preflight);
     let order = Order {
         case: job.case,
         run: session.run.clone(),

@@ -9,6 +9,7 @@ use crate::model::call::{Call, Scope, Service};
 use crate::model::exchange::Exchange;
 use crate::model::item::Group;
 use crate::model::target::{Target, TargetError, TargetSpec};
+use crate::plan::Known;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,8 @@ impl PreflightError {
 pub struct Preflight {
     pub identity: Identity,
     pub target: Target,
+    /// What the look-up already tells of the function: it narrows the permissions that a plan names.
+    pub known: Known,
     /// Every attempt made so far, without bodies.
     pub exchanges: Vec<Exchange>,
 }
@@ -66,13 +69,19 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
     let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
     let future = aws.lambda().get_function_configuration().function_name(&target.function).send();
     let (answer, exchanges) = tape::listen(Listening::default(), future).await;
-    if let Err(e) = answer
-        && Fault::of(&e, &exchanges).class == FaultClass::NotFound
-    {
-        let elsewhere = elsewhere(&aws, &target).await;
-        return Err(PreflightError::NoSuchFunction { function: target.function, region: target.region, account: target.account, elsewhere });
-    }
-    Ok(Preflight { identity, target, exchanges: recorder.taken() })
+    let known = match answer {
+        Ok(conf) => Known {
+            role_arn: conf.role().map(str::to_string),
+            log_group: conf.logging_config().and_then(|l| l.log_group()).map(str::to_string),
+        },
+        Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
+            let elsewhere = elsewhere(&aws, &target).await;
+            return Err(PreflightError::NoSuchFunction { function: target.function, region: target.region, account: target.account, elsewhere });
+        }
+        // Denied or throttled: the run itself will try again and record what it meets.
+        Err(_) => Known::default(),
+    };
+    Ok(Preflight { identity, target, known, exchanges: recorder.taken() })
 }
 
 /// Who we are, for commands that need no function (restore).

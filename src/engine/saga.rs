@@ -156,7 +156,8 @@ impl ContainReport {
     }
 
     pub fn outcome(&self) -> Outcome {
-        if let Some(unwound) = &self.unwound {
+        // Where nothing had been begun there was nothing to unwind, and the run merely failed.
+        if let Some(unwound) = self.unwound.as_ref().filter(|u| !u.cells.is_empty()) {
             return match unwound.outcome() {
                 Outcome::Complete => Outcome::Unwound,
                 other => other,

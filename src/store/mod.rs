@@ -6,6 +6,8 @@
 pub mod dir;
 pub(crate) mod disk;
 pub mod mem;
+pub mod s3;
+pub mod within;
 
 #[cfg(test)]
 pub(crate) mod conformance;

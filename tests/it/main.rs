@@ -13,6 +13,10 @@ mod contain;
 mod docs;
 /// A file uses its own module and lower floors.
 mod floors;
+/// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
+mod handler;
+/// Strangers' events: what is understood, what is left alone, what is kept unread.
+mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
 /// Intention: the dry run, and exactly the permissions that it needs.

@@ -77,7 +77,7 @@ impl TagFile {
 pub fn strict<T: DeserializeOwned + Serialize>(bytes: &[u8], version: Option<u32>) -> Result<T, Strict> {
     let stated: Value = serde_json::from_slice(bytes).map_err(|e| Strict::Form(format!("it is no JSON: {e}")))?;
     if let (Some(known), Some(v)) = (version, stated.get("v"))
-        && *v != Value::from(known)
+        && v.as_u64() != Some(u64::from(known))
     {
         return Err(Strict::Version(v.to_string()));
     }

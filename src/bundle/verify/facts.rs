@@ -198,8 +198,14 @@ impl Facts {
 
     fn document(&mut self, path: &BundlePath, bytes: &[u8]) {
         let outcome = match path.as_str() {
-            BAGIT => Ok(self.bagit = Some(TagFile::parse(bytes))),
-            BAG_INFO => Ok(self.bag_info = Some(TagFile::parse(bytes))),
+            BAGIT => {
+                self.bagit = Some(TagFile::parse(bytes));
+                Ok(())
+            }
+            BAG_INFO => {
+                self.bag_info = Some(TagFile::parse(bytes));
+                Ok(())
+            }
             COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),

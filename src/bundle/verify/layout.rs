@@ -21,13 +21,13 @@ impl Check for Layout {
     fn run(&self, facts: &Facts, out: &mut Findings) {
         unfinished(facts, out);
         let missing = REQUIRED.iter().filter(|p| !facts.has(p)).copied();
-        let missing = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl"));
-        for path in missing {
-            if facts.sealed() {
+        let missing: Vec<&str> = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl")).collect();
+        if facts.sealed() {
+            for path in &missing {
                 out.error(Some(path), "it is missing, though the bundle is sealed", remedy::OTHER_COPY);
-            } else {
-                out.warn(Some(path), "it has not been written yet", remedy::UNFINISHED);
             }
+        } else if !missing.is_empty() {
+            out.warn(None, format!("not written yet: {}", missing.join(", ")), remedy::UNFINISHED);
         }
         bagit(facts, out);
         bag_info(facts, out);

@@ -12,7 +12,7 @@ mod container;
 mod coverage;
 mod custody;
 mod documents;
-pub mod facts;
+mod facts;
 mod findings;
 mod items;
 mod journal_reader;

@@ -18,6 +18,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
+* roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
+                       the role's whole ARN (as AWS wants it) grants nothing.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -33,9 +35,10 @@ import time
 from contextvars import ContextVar
 from urllib.parse import quote
 
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs as logs
+from ministack.services import iam
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
 
@@ -252,7 +255,20 @@ def signed_root(root_key):
     iam_evaluator._is_root_key = lambda key: not key
 
 
+def roles_by_path():
+    """IAM evaluates a role by its whole ARN, path included; MiniStack left the path out, so that a policy that named the ARN was no use."""
+    resource_of = iam_actions.extract_resource_arn
+
+    def resource_arn(*args, **kwargs):
+        arn = resource_of(*args, **kwargs)
+        role = isinstance(arn, str) and ":role/" in arn and iam._roles.get(arn.rsplit("/", 1)[-1])
+        return role["Arn"] if role else arn
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
 def apply(root_key):
+    roles_by_path()
     code_of_versions()
     execution_sessions()
     reserved_everywhere()

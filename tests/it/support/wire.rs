@@ -160,12 +160,10 @@ impl World {
         self.sent.lock().unwrap().clone()
     }
     fn answer(&self, sent: &Sent) -> Answer {
-        for rule in self.rules.iter().filter(|r| r.key == sent.key && (r.when)(sent)) {
-            let mut left = rule.answers.lock().unwrap();
-            let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
-            return next.expect("a rule has an answer");
-        }
-        World::healthy(&sent.key)
+        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy(&sent.key) };
+        let mut left = rule.answers.lock().unwrap();
+        let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
+        next.expect("a rule has an answer")
     }
 }
 

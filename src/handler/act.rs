@@ -1,0 +1,204 @@
+//! The one place where the handler meets the engine: a small trait, so that everything around it can be tried without AWS, and the engine
+//! behind it.
+
+use crate::aws::Connector;
+use crate::bundle::case_journal::CaseJournal;
+use crate::clock::Clock;
+use crate::engine::preflight::{self, PreflightError};
+use crate::engine::progress::{Note, Progress};
+use crate::engine::report::Report;
+use crate::engine::run::{self as engine, Doors, Order};
+use crate::model::digest::Sha256;
+use crate::model::exchange::Exchange;
+use crate::model::id::{CaseId, RunId};
+use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
+use crate::model::target::{Target, TargetSpec};
+use crate::plan::{Known, Plan};
+use crate::playbook::{self, Playbook};
+use crate::store::within::Within;
+use crate::store::{Store, StoreError};
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What must be known of a playbook before one may decide to run it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaybookFacts {
+    pub id: String,
+    pub title: String,
+    /// It has a contain phase: running it can change AWS.
+    pub contains: bool,
+}
+
+/// The target as AWS knows it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub target: Target,
+    /// Our own ARN, for the bundle's *operator*.
+    pub operator: String,
+    /// What the look-up told of it, for the plan.
+    pub known: Known,
+    /// The calls that it took to find out; they belong into the bundle.
+    pub preflight: Vec<Exchange>,
+}
+
+#[derive(Debug)]
+pub enum LookError {
+    /// The function is not there, or is somebody else's. Asking again would not help.
+    NotHere(String),
+    Failed(Cause),
+}
+
+/// What is to be done, decided and claimed.
+#[derive(Debug)]
+pub struct Job {
+    pub case: CaseId,
+    pub run: RunId,
+    pub playbook: String,
+    pub found: Found,
+    /// As it came.
+    pub event: Vec<u8>,
+    pub case_store: Arc<dyn Store>,
+    /// Does not exist yet.
+    pub case_dir: PathBuf,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Acted {
+    pub outcome: Outcome,
+    /// The summary's first line: gaps first.
+    pub headline: String,
+    pub bundles: Vec<ActedBundle>,
+    pub gaps: u64,
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ActedBundle {
+    pub name: String,
+    pub root: Sha256,
+    /// The zip, below the job's `case_dir`.
+    pub zip: PathBuf,
+    /// Read back and checked as a stranger would; false for one that says it is unfinished.
+    pub verified: bool,
+}
+
+/// Its futures need not be `Send`: an invocation is one task, and the engine's borrows are nobody's business here.
+#[async_trait(?Send)]
+pub trait Act: Send + Sync {
+    /// A shipped playbook; `None` when there is none of that name. Never a file: an event must not choose a path.
+    fn playbook(&self, id: &str) -> Option<PlaybookFacts>;
+    async fn look(&self, target: &TargetSpec) -> Result<Found, LookError>;
+    /// Stops collecting when `interrupt` becomes true, and still seals what there is.
+    async fn run(&self, job: Job, interrupt: watch::Receiver<bool>) -> Result<Acted, Cause>;
+}
+
+/// A shipped playbook by its name. Shipped alone: an event, or a variable, must not choose a file.
+pub fn shipped(id: &str) -> Option<PlaybookFacts> {
+    open(id).map(|p| PlaybookFacts { id: p.name.clone(), title: p.title.clone(), contains: p.contains() })
+}
+
+fn open(id: &str) -> Option<Playbook> {
+    playbook::shipped().iter().any(|s| s.name == id).then(|| playbook::load(id).ok())?.map(|(playbook, _text)| playbook)
+}
+
+/// The engine, on AWS.
+pub struct Engine {
+    connector: Connector,
+    clock: Arc<dyn Clock>,
+    /// Where all cases lie: what another case holds is not restored under it.
+    store: Arc<dyn Store>,
+}
+
+impl Engine {
+    pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
+        Engine { connector, clock, store }
+    }
+
+    /// The other cases with what they hold, and a remark for each whose journal cannot be read.
+    async fn other_cases(&self, own: &CaseId) -> Result<(Vec<(String, Vec<JournalEvent>)>, Vec<String>), StoreError> {
+        let keys = self.store.list("cases").await?;
+        let with_journal = keys.iter().filter_map(|k| k.strip_prefix("cases/")?.split_once("/journal/")).map(|(case, _)| case);
+        let names: BTreeSet<&str> = with_journal.filter(|case| *case != own.as_str() && !case.contains('/')).collect();
+        let (mut others, mut notes) = (vec![], vec![]);
+        for name in names {
+            let store = Arc::new(Within::new(self.store.clone(), &format!("cases/{name}"))?);
+            match CaseJournal::open(store, self.clock.clone(), "").await {
+                Ok(journal) => others.push((name.to_string(), journal.events())),
+                Err(e) => notes.push(format!("the journal of case {name} cannot be read, so what it holds is not known: {e}")),
+            }
+        }
+        Ok((others, notes))
+    }
+}
+
+#[async_trait(?Send)]
+impl Act for Engine {
+    fn playbook(&self, id: &str) -> Option<PlaybookFacts> {
+        shipped(id)
+    }
+
+    async fn look(&self, target: &TargetSpec) -> Result<Found, LookError> {
+        match preflight::preflight(&self.connector, target).await {
+            Ok(p) => Ok(Found { target: p.target, known: p.known, operator: p.identity.arn, preflight: p.exchanges }),
+            Err(e @ PreflightError::Connect(_)) => Err(LookError::Failed(e.into())),
+            Err(e) => Err(LookError::NotHere(super::serve::chain(&e))),
+        }
+    }
+
+    async fn run(&self, job: Job, interrupt: watch::Receiver<bool>) -> Result<Acted, Cause> {
+        let playbook = open(&job.playbook).ok_or_else(|| format!("there is no shipped playbook `{}`", job.playbook))?;
+        let plan = Plan::make(&playbook, &job.found.target, &job.found.known);
+        // Only what contains can meet what another case holds.
+        let (others, notes) = if playbook.contains() { self.other_cases(&job.case).await? } else { Default::default() };
+        let order = Order {
+            case: job.case,
+            run: job.run,
+            plan,
+            trigger: Some(job.event),
+            operator: job.found.operator,
+            preflight: job.found.preflight,
+            permit: None,
+        };
+        let doors = Doors {
+            connector: self.connector.clone(),
+            store: job.case_store,
+            case_dir: job.case_dir,
+            clock: self.clock.clone(),
+            progress: Arc::new(Log),
+            interrupt,
+            others,
+        };
+        let mut acted = Acted::from(engine::run(order, doors).await?);
+        acted.notes.extend(notes);
+        Ok(acted)
+    }
+}
+
+impl From<Report> for Acted {
+    fn from(report: Report) -> Acted {
+        let bundles = report.bundles.into_iter().map(|b| ActedBundle { name: b.name, root: b.root, zip: b.path, verified: b.verified });
+        let mismatches = report.mismatches.into_iter().map(|m| format!("mismatch: {m}"));
+        Acted {
+            outcome: report.outcome,
+            headline: report.headline,
+            bundles: bundles.collect(),
+            gaps: report.gaps.len() as u64,
+            notes: report.notes.into_iter().chain(mismatches).collect(),
+        }
+    }
+}
+
+/// The engine's notes as log lines.
+struct Log;
+impl Progress for Log {
+    fn note(&self, note: Note) {
+        tracing::info!(note = %note.to_string().trim(), "run");
+    }
+}

@@ -1,0 +1,167 @@
+//! The handler's configuration, from environment variables. The table is in the parent module's documentation.
+
+use crate::model::path::BundlePath;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// How far the handler may go by itself. Later rungs (observe, approval) will join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    #[default]
+    Snapshot,
+    Contain,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Snapshot => "snapshot",
+            Mode::Contain => "contain",
+        })
+    }
+}
+
+/// What decides about an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub playbook: String,
+    pub mode: Mode,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { playbook: "snapshot-only".into(), mode: Mode::default() }
+    }
+}
+
+/// Where cases are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Dir(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub store: Place,
+    pub store_region: Option<String>,
+    pub settings: Settings,
+    pub scratch: PathBuf,
+    pub log: String,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    #[error("FREEZEFRAME_STORE is not set: s3://bucket/prefix, or a directory's path")]
+    NoStore,
+    #[error("{name}={value} is not understood: {wanted}")]
+    Value { name: &'static str, value: String, wanted: &'static str },
+    #[error("{0} is no variable of freezeframe; it is set in vain, and perhaps another was meant")]
+    Unknown(String),
+}
+
+const PREFIX: &str = "FREEZEFRAME_";
+
+impl Config {
+    pub fn from_env() -> Result<Config, ConfigError> {
+        // What is no Unicode is shown with replacement characters, and then not understood.
+        Config::from_vars(std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())))
+    }
+
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+        let mut store = None;
+        let mut config = Config {
+            store: Place::Dir(PathBuf::new()),
+            store_region: None,
+            settings: Settings::default(),
+            scratch: PathBuf::from("/tmp"),
+            log: "info".into(),
+        };
+        for (name, value) in vars {
+            let Some(which) = name.strip_prefix(PREFIX) else { continue };
+            let bad = |name, wanted| ConfigError::Value { name, value: shown(&value), wanted };
+            match which {
+                "STORE" => store = Some(place(&value).ok_or_else(|| bad("FREEZEFRAME_STORE", "s3://bucket/prefix (letters, digits, `.`, `_`, `-` and `/`), or a directory's path"))?),
+                "STORE_REGION" if word(&value) => config.store_region = Some(value),
+                "STORE_REGION" => return Err(bad("FREEZEFRAME_STORE_REGION", "a Region like eu-west-1")),
+                "PLAYBOOK" if word(&value) => config.settings.playbook = value,
+                "PLAYBOOK" => return Err(bad("FREEZEFRAME_PLAYBOOK", "the name of a shipped playbook")),
+                "MODE" => {
+                    config.settings.mode = match value.as_str() {
+                        "snapshot" => Mode::Snapshot,
+                        "contain" => Mode::Contain,
+                        _ => return Err(bad("FREEZEFRAME_MODE", "snapshot or contain")),
+                    }
+                }
+                "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
+                "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
+                "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
+                "LOG" => return Err(bad("FREEZEFRAME_LOG", "error, warn, info or debug")),
+                _ => return Err(ConfigError::Unknown(shown(&name))),
+            }
+        }
+        config.store = store.ok_or(ConfigError::NoStore)?;
+        Ok(config)
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_default).collect()
+}
+
+fn word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn place(text: &str) -> Option<Place> {
+    let Some(rest) = text.strip_prefix("s3://") else {
+        // `S3://`, `s3:/` and other schemes are slips of the pen, no directories.
+        return (!text.is_empty() && !text.contains(':')).then(|| Place::Dir(text.into()));
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    let ok = (3..=63).contains(&bucket.len()) && bucket.bytes().all(letters) && (prefix.is_empty() || BundlePath::parse(prefix).is_ok());
+    ok.then(|| Place::S3 { bucket: bucket.into(), prefix: prefix.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_vars(vars.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())))
+    }
+
+    #[test]
+    fn defaults_are_the_careful_ones() {
+        let c = of(&[("FREEZEFRAME_STORE", "s3://vault/evidence/"), ("HOME", "/root")]).unwrap();
+        assert_eq!(c.store, Place::S3 { bucket: "vault".into(), prefix: "evidence".into() });
+        assert_eq!(c.settings, Settings { playbook: "snapshot-only".into(), mode: Mode::Snapshot });
+        assert_eq!(c.scratch, PathBuf::from("/tmp"));
+        assert_eq!(of(&[("FREEZEFRAME_STORE", "/cases")]).unwrap().store, Place::Dir("/cases".into()));
+        assert_eq!(of(&[("FREEZEFRAME_STORE", "s3://vault")]).unwrap().store, Place::S3 { bucket: "vault".into(), prefix: String::new() });
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        assert_eq!(of(&[]), Err(ConfigError::NoStore));
+        for (name, value) in [
+            ("FREEZEFRAME_MODE", "Contain"),
+            ("FREEZEFRAME_MODE", ""),
+            ("FREEZEFRAME_MOED", "contain"),
+            ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
+            ("FREEZEFRAME_STORE", "s3://"),
+            ("FREEZEFRAME_STORE", "S3://vault"),
+            ("FREEZEFRAME_STORE", "s3://vault/../x"),
+            ("FREEZEFRAME_STORE", "s3://Vault/x"),
+            ("FREEZEFRAME_STORE", ""),
+            ("FREEZEFRAME_LOG", "trace"),
+        ] {
+            assert!(of(&[("FREEZEFRAME_STORE", "/cases"), (name, value)]).is_err(), "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The Lambda function around the handler: configuration, connection, store, and the loop that Lambda's runtime drives.
+
+use super::act::{Cause, Engine};
+use super::config::{Config, Place};
+use super::{Delivery, Handler, HandlerError};
+use crate::aws::{ConnectOptions, Connector};
+use crate::clock::{Clock, SystemClock};
+use crate::store::Store;
+use crate::store::dir::DirStore;
+use crate::store::s3::S3Store;
+use chrono::DateTime;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The responder: configure, connect, and serve invocations until Lambda ends the process.
+pub async fn run() -> Result<(), Cause> {
+    let begun = async {
+        let config = Config::from_env()?;
+        log_to_stdout(&config.log);
+        handler(config).await
+    };
+    match begun.await {
+        Ok(handler) => serve(handler).await,
+        Err(error) => {
+            log_to_stdout("error");
+            tracing::error!(error = %chain(&*error), "could not start");
+            Err(error)
+        }
+    }
+}
+
+/// Everything that a process needs once: made at the cold start, where a fault is seen.
+pub async fn handler(config: Config) -> Result<Handler, Cause> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let connector = Connector::load(&ConnectOptions::default(), clock.clone()).await?;
+    let store: Arc<dyn Store> = match &config.store {
+        Place::Dir(dir) => Arc::new(DirStore::open(dir)?),
+        Place::S3 { bucket, prefix } => {
+            let there = config.store_region.as_deref().map_or_else(|| connector.clone(), |region| connector.in_region(region));
+            Arc::new(S3Store::new(there.s3_plain(), clock.clone(), bucket, prefix)?)
+        }
+    };
+    tracing::info!(store = %store.describe(), mode = %config.settings.mode, playbook = %config.settings.playbook, "ready");
+    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone()));
+    Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
+}
+
+/// Serve invocations until Lambda ends the process.
+pub async fn serve(handler: Handler) -> Result<(), Cause> {
+    let handler = &handler;
+    let one = async |event: LambdaEvent<Value>| -> Result<Value, Diagnostic> {
+        let delivery = Delivery {
+            id: event.context.request_id.clone(),
+            deadline: i64::try_from(event.context.deadline).ok().filter(|ms| *ms > 0).and_then(DateTime::from_timestamp_millis),
+        };
+        let said = |error: &HandlerError| {
+            tracing::error!(error = %chain(error), "the event could not be dealt with");
+            Diagnostic { error_type: "HandlerError".into(), error_message: chain(error) }
+        };
+        let bytes = serde_json::to_vec(&event.payload).map_err(|e| Diagnostic { error_type: "ReadEvent".into(), error_message: e.to_string() })?;
+        let reply = handler.handle(&bytes, &delivery).await.map_err(|e| said(&e))?;
+        tracing::info!(did = %reply.did, case = reply.case.as_deref(), run = reply.run.as_ref().map(tracing::field::display), gaps = reply.gaps, "answered");
+        serde_json::to_value(&reply).map_err(|e| Diagnostic { error_type: "WriteReply".into(), error_message: e.to_string() })
+    };
+    lambda_runtime::run(service_fn(one)).await
+}
+
+/// Log lines as JSON on stdout, which Lambda sends to CloudWatch Logs. Ours alone: the SDK's would hold bodies, and bodies hold secrets.
+fn log_to_stdout(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(format!("off,freezeframe={level}"));
+    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stdout).try_init();
+}
+
+/// An error and what caused it, on one line.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
