@@ -78,7 +78,13 @@ impl Screen {
                 caused_by.push(tame(&c.to_string(), 2000));
                 cause = c.source();
             }
-            self.document(&ErrorDocument { v: 1, error: error.to_string(), caused_by, hints: &error.hints, exit_code: error.outcome.exit_code() });
+            self.document(&ErrorDocument {
+                v: 1,
+                error: error.to_string(),
+                caused_by,
+                hints: &error.hints,
+                exit_code: error.outcome.exit_code(),
+            });
         }
     }
 

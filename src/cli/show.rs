@@ -25,7 +25,13 @@ pub fn show(global: &Global, args: ShowArgs) -> Result<Outcome, CliError> {
         for item in &items {
             let file = item.files.first().map(|f| f.path.as_str()).unwrap_or("–");
             let more = if item.files.len() > 1 { format!(" (+{} more)", item.files.len() - 1) } else { String::new() };
-            screen.text(&format!("{} {:14} {:22} {}  {file}{more}", item.id, item.status.as_str(), tame(&item.collector, 22), tame(&item.subject, 80)));
+            screen.text(&format!(
+                "{} {:14} {:22} {}  {file}{more}",
+                item.id,
+                item.status.as_str(),
+                tame(&item.collector, 22),
+                tame(&item.subject, 80)
+            ));
         }
         if items.is_empty() {
             screen.remark("no items: the bundle was not sealed, or is not one of ours");
@@ -49,7 +55,11 @@ fn items(bag: &BagSource) -> Result<Vec<Item>, CliError> {
     bytes
         .split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
-        .map(|line| serde_json::from_slice(line).map_err(|e| CliError::new("meta/items.jsonl cannot be read").because(e).hint("freezeframe verify tells what else is wrong")))
+        .map(|line| {
+            serde_json::from_slice(line).map_err(|e| {
+                CliError::new("meta/items.jsonl cannot be read").because(e).hint("freezeframe verify tells what else is wrong")
+            })
+        })
         .collect()
 }
 
@@ -58,7 +68,8 @@ fn resolve(bag: &BagSource, items: &[Item], wanted: &str) -> Result<Vec<BundlePa
     if let Some(item) = items.iter().find(|i| i.id.to_string() == wanted) {
         if item.files.is_empty() {
             let detail = item.detail.as_deref().map(|d| format!(": {}", tame(d, 300))).unwrap_or_default();
-            return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str())).hint("its exchanges are shown with `show <bundle> x…`"));
+            return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str()))
+                .hint("its exchanges are shown with `show <bundle> x…`"));
         }
         return Ok(item.files.iter().map(|f| f.path.clone()).collect());
     }

@@ -30,8 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Who may know a neighbour of the same floor, and why.
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("aws", "clock", "pace and retries wait, and every attempt is stamped"),
-    ("store", "aws", "a bucket is reached through a client, and only `aws` makes clients"),
-    ("store", "clock", "what is put with a time, and waiting between tries"),
+    ("store", "aws", "a store in S3 speaks through its client, and asks `fault` what an error means"),
+    ("store", "clock", "a store in S3 waits before it tries again"),
     ("cli", "drill", "`freezeframe drill` is a command"),
     ("cli", "handler", "`freezeframe explain` says what the handler would do"),
 ];
@@ -222,7 +222,7 @@ fn test_files(src: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
             if let Some(path) = first.strip_prefix("#[path = \"").and_then(|p| p.strip_suffix("\"]")) {
                 assert!(second.ends_with(';'), "{}: a path without a module", file.display());
                 out.push(beside.join(path));
-            } else if let Some(name) = first.strip_prefix("mod ").and_then(|n| n.strip_suffix(';')) {
+            } else if let Some((_, name)) = first.strip_suffix(';').and_then(|item| item.rsplit_once("mod ")) {
                 out.push(below.join(format!("{name}.rs")));
                 out.push(below.join(name).join("mod.rs"));
             }
