@@ -1,7 +1,11 @@
 //! The one integration binary: each further one would cost a link of the whole SDK. A file or folder below `tests/it/` is a module here, with
 //! one sentence; the guard at the end fails when one is forgotten. `tests/README.md` says which to look at for what you changed.
 
-#![expect(clippy::disallowed_methods, reason = "tests make files and print as they like; clippy.toml is about the program")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests make files and print as they like; clippy.toml is about the program"
+)]
 
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
