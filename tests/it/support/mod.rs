@@ -2,5 +2,6 @@
 
 pub mod cells;
 pub mod responder_zip;
+pub mod emulator;
 pub mod tools;
 pub mod wire;
