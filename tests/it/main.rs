@@ -9,6 +9,8 @@ mod collect;
 mod contain;
 /// Documentation that cannot lie: generated tables, and paths that exist.
 mod docs;
+/// The whole program against a local AWS: the story, kills, gaps, interrupts, containment, secrets.
+mod drill;
 /// A file uses its own module and lower floors.
 mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
