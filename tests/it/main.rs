@@ -3,6 +3,8 @@
 
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
+/// What a person or a script sees of the built program: transcripts, `--json`, help.
+mod cli;
 /// Every collector against a scripted wire.
 mod collect;
 /// The actions and the saga, against a small AWS in memory and a saga of fakes.
