@@ -29,7 +29,16 @@ fn nobody_listens() {
     // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let terminal = Terminal::new().with_keys();
-    insta::assert_snapshot!(terminal.transcript(&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &format!("http://{free}")]), @"");
+    insta::assert_snapshot!(terminal.transcript(&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &format!("http://{free}")]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --endpoint-url http://127.0.0.1:[PORT]
+    --- stderr
+    error: could not begin
+      caused by: could not connect to AWS
+      caused by: could not ask AWS STS who we are
+      caused by: no answer: dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error 111)
+      hint: check the network, the proxy and --endpoint-url
+    --- exit 1
+    ");
     assert_eq!(std::fs::read_dir(terminal.path()).unwrap().count(), 0, "a run that did not begin leaves no case");
 }
 
@@ -38,15 +47,38 @@ fn no_keys_at_all() {
     let told = Terminal::new().env("AWS_REGION", "eu-west-1").transcript(&["snapshot", "payments-export", "--case", "IR-1"]);
     // What the SDK tried is its own words; ours are around it.
     let ours: Vec<&str> = told.lines().filter(|l| !l.contains("dispatch failure")).collect();
-    insta::assert_snapshot!(ours.join("\n"), @"");
+    insta::assert_snapshot!(ours.join("\n"), @r"
+    $ freezeframe snapshot payments-export --case IR-1
+    --- stderr
+    error: could not begin
+      caused by: could not connect to AWS
+      caused by: there are no credentials to work with
+      hint: sign in again (`aws sso login --profile …`), choose another --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    --- exit 1
+    ");
 }
 
 #[test]
 fn keys_that_have_expired() {
     let (url, _) = server("403 Forbidden", REFUSED);
     let terminal = Terminal::new().with_keys();
-    insta::assert_snapshot!(terminal.transcript(&["restore", "IR-1", "--endpoint-url", &url]), @"");
-    insta::assert_snapshot!(terminal.transcript(&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &url]), @"");
+    insta::assert_snapshot!(terminal.transcript(&["restore", "IR-1", "--endpoint-url", &url]), @r"
+    $ freezeframe restore IR-1 --endpoint-url http://127.0.0.1:[PORT]
+    --- stderr
+    error: there is no case IR-1 in .
+      hint: a case is a directory made by `freezeframe run … --case`; --cases names where they lie
+    --- exit 2
+    ");
+    insta::assert_snapshot!(terminal.transcript(&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &url]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --endpoint-url http://127.0.0.1:[PORT]
+    --- stderr
+    error: could not begin
+      caused by: could not connect to AWS
+      caused by: the credentials were not accepted by AWS STS
+      caused by: ExpiredToken: The security token included in the request is expired
+      hint: sign in again (`aws sso login --profile …`), choose another --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    --- exit 1
+    ");
 }
 
 #[test]

@@ -4,7 +4,49 @@ use super::Terminal;
 
 #[test]
 fn the_first_thing_that_is_read() {
-    insta::assert_snapshot!(Terminal::new().transcript(&["--help"]), @"");
+    insta::assert_snapshot!(Terminal::new().transcript(&["--help"]), @r"
+    $ freezeframe --help
+    --- stdout
+    Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly
+
+    Usage: freezeframe [OPTIONS] <COMMAND>
+
+    Commands:
+      snapshot  Snapshot one function into a verified evidence bundle; changes nothing in AWS
+      verify    Check a bundle (zip or directory) and say everything that is wrong with it
+      show      List what is in a bundle, or print one item's bytes
+      plan      Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it
+                needs
+      run       Run a playbook; asks before containing
+      contain   Contain a function of which the case already holds verified evidence
+      restore   Put back exactly what a case changed
+      playbook  The playbooks: list, show, check
+      explain   Say what the responder would do with an event; asks nobody
+      drill     Practise: seed a compromised function in a local AWS emulator and run the whole job
+                against it
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Exit codes: 0 complete · 1 failed · 2 usage or playbook invalid · 3 finished with gaps · 4
+    verification failed · 5 partly contained · 6 unwound · 7 stuck or drift · 8 refused · 130
+    interrupted after draining
+
+    Start with:  freezeframe snapshot my-function --case IR-2026-0042
+    --- exit 0
+    ");
 }
 
 #[test]
@@ -16,8 +58,71 @@ fn without_a_command_the_help_goes_to_stderr() {
 
 #[test]
 fn a_commands_help_in_full() {
-    insta::assert_snapshot!(Terminal::new().transcript(&["snapshot", "--help"]), @"");
-    insta::assert_snapshot!(Terminal::new().transcript(&["contain", "--help"]), @"");
+    insta::assert_snapshot!(Terminal::new().transcript(&["snapshot", "--help"]), @r"
+    $ freezeframe snapshot --help
+    --- stdout
+    Snapshot one function into a verified evidence bundle; changes nothing in AWS
+
+    Usage: freezeframe snapshot [OPTIONS] --case <ID> <FUNCTION>
+
+    Arguments:
+      <FUNCTION>  The function: a name, `name:qualifier` or an ARN
+
+    Options:
+          --case <ID>    The case: a directory of this name is made or joined
+          --cases <DIR>  Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
+      -h, --help         Print help
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Example:
+      freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1
+    --- exit 0
+    ");
+    insta::assert_snapshot!(Terminal::new().transcript(&["contain", "--help"]), @r#"
+    $ freezeframe contain --help
+    --- stdout
+    Contain a function of which the case already holds verified evidence
+
+    Usage: freezeframe contain [OPTIONS] --case <ID> <FUNCTION>
+
+    Arguments:
+      <FUNCTION>  The function: a name, `name:qualifier` or an ARN
+
+    Options:
+          --case <ID>               The case: a directory of this name is made or joined
+          --cases <DIR>             Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
+          --playbook <NAME|FILE>    Take the actions from this playbook's contain phase [default:
+                                    snapshot-and-contain]
+          --without-evidence <WHY>  Contain although the case holds no verified bundle of this function;
+                                    the reason goes into the journal
+          --yes                     Do not ask
+      -h, --help                    Print help
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Examples:
+      freezeframe contain payments-export --case IR-2026-0042
+      freezeframe contain payments-export --case IR-2026-0042 --without-evidence "exfiltration is
+      running"
+    --- exit 0
+    "#);
 }
 
 /// The commands that `text` lists, hidden ones not among them.

@@ -91,11 +91,17 @@ fn one_document_of_its_form_and_nothing_else() {
 #[test]
 fn the_schemas_refuse_what_they_do_not_name() {
     let terminal = terminal();
-    for (n, (form, args)) in COMMANDS.iter().enumerate().filter(|(_, (_, args))| !args.is_empty() && args[0] != "snapshot") {
+    let mut seen = vec![];
+    for (form, args) in COMMANDS {
+        if seen.contains(form) {
+            continue;
+        }
+        seen.push(*form);
         let output = terminal.run(&args.iter().copied().chain(["--json"]).collect::<Vec<_>>());
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         document["note"] = "x".into();
-        let path = save(terminal.path(), format!("{n}.json"), document.to_string().as_bytes());
-        assert!(valid(&[(*form, path)]).is_err(), "{form} lets a member pass that it does not name");
+        let path = save(terminal.path(), format!("{form}.json"), document.to_string().as_bytes());
+        let said = valid(&[(form, path)]).expect_err("a member passes that no schema names");
+        assert!(said.contains("note"), "{form}: {said}");
     }
 }
