@@ -7,7 +7,6 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
-
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
 /// What a person or a script sees of the built program: transcripts, `--json`, help.
