@@ -123,8 +123,8 @@ impl FileJournal {
             return Err(JournalError::Poisoned);
         }
         let mut head = state.head;
-        let mut bytes =
-            chain::line(&mut head, &stamp(self.clock.now()), self.clock.monotonic_ns(), &state.actor, event).map_err(JournalError::MakeLine)?;
+        let mut bytes = chain::line(&mut head, &stamp(self.clock.now()), self.clock.monotonic_ns(), &state.actor, event)
+            .map_err(JournalError::MakeLine)?;
         if bytes.len() > chain::MAX_LINE {
             return Err(JournalError::LineTooLong { bytes: bytes.len() });
         }

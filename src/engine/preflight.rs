@@ -22,8 +22,23 @@ pub static PREFLIGHT_CALLS: &[Call] = &[
 /// Regions that are enabled in every account of the commercial partition (AWS General Reference, "Regions"): where a function of the same
 /// name is looked for when there is none in the Region asked.
 const REGIONS: [&str; 17] = [
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1",
-    "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "sa-east-1",
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +91,12 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
         },
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
             let elsewhere = elsewhere(&aws, &target).await;
-            return Err(PreflightError::NoSuchFunction { function: target.function, region: target.region, account: target.account, elsewhere });
+            return Err(PreflightError::NoSuchFunction {
+                function: target.function,
+                region: target.region,
+                account: target.account,
+                elsewhere,
+            });
         }
         // Denied or throttled: the run itself will try again and record what it meets.
         Err(_) => Known::default(),
@@ -98,7 +118,7 @@ async fn elsewhere(aws: &crate::aws::Aws, target: &Target) -> Vec<String> {
     }
     let asked = stream::iter(REGIONS.into_iter().filter(|r| *r != target.region))
         .map(|region| async move {
-            let found = aws.lambda_in(region).get_function_configuration().function_name(&target.function).send().await.is_ok();
+            let found = aws.in_region(region).lambda().get_function_configuration().function_name(&target.function).send().await.is_ok();
             found.then(|| region.to_string())
         })
         .buffer_unordered(8)

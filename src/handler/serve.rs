@@ -60,7 +60,8 @@ pub async fn serve(handler: Handler) -> Result<(), Cause> {
             tracing::error!(error = %chain(error), "the event could not be dealt with");
             Diagnostic { error_type: "HandlerError".into(), error_message: chain(error) }
         };
-        let bytes = serde_json::to_vec(&event.payload).map_err(|e| Diagnostic { error_type: "ReadEvent".into(), error_message: e.to_string() })?;
+        let bytes =
+            serde_json::to_vec(&event.payload).map_err(|e| Diagnostic { error_type: "ReadEvent".into(), error_message: e.to_string() })?;
         let reply = handler.handle(&bytes, &delivery).await.map_err(|e| said(&e))?;
         tracing::info!(did = %reply.did, case = reply.case.as_deref(), run = reply.run.as_ref().map(tracing::field::display), gaps = reply.gaps, "answered");
         serde_json::to_value(&reply).map_err(|e| Diagnostic { error_type: "WriteReply".into(), error_message: e.to_string() })

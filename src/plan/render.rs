@@ -53,16 +53,16 @@ impl Plan {
         }
         for note in &self.permissions.notes {
             out.push(String::new());
-            say(&mut out, "", &format!("Note: {note}"));
+            say_after(&mut out, "Note: ", note);
         }
         out
     }
 }
 
 fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
-    say(out, "", &format!("{number}. {}: {}", phase.phase, about(phase)));
+    say_after(out, &format!("{number}. "), &format!("{}: {}", phase.phase, about(phase)));
     if let Some(why) = &phase.override_reason {
-        say(out, "   ", &format!("before the evidence is verified, because: {why}"));
+        say_after(out, "   ", &format!("before the evidence is verified, because: {why}"));
     }
     for step in &phase.steps {
         out.push(String::new());
@@ -70,13 +70,15 @@ fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
     }
     if !phase.off.is_empty() {
         out.push(String::new());
-        say(out, "   ", &format!("off in this playbook: {} (`enabled: true` turns it on)", phase.off.join(", ")));
+        say_after(out, "   ", &format!("off in this playbook: {} (`enabled: true` turns it on)", phase.off.join(", ")));
     }
 }
 
 fn about(phase: &PlannedPhase) -> String {
     match phase.phase {
-        PhaseKind::Collect => "only reads; what cannot be read becomes a gap, and the run goes on".to_string(),
+        PhaseKind::Collect => {
+            "only reads, several at once, the most volatile first; what cannot be read becomes a gap, and the run goes on".to_string()
+        }
         PhaseKind::Seal => "close the bundle; from here on nothing can be added (no calls)".to_string(),
         PhaseKind::Verify => "read the sealed bundle back and check it as a stranger would (no calls)".to_string(),
         PhaseKind::Contain => {
@@ -91,12 +93,13 @@ fn about(phase: &PlannedPhase) -> String {
 
 fn step_lines(out: &mut Vec<String>, step: &PlannedStep) {
     let given: Vec<String> = step.params.0.keys().filter_map(|name| Some(format!("{name}: {}", step.params.text(name)?))).collect();
-    let given = if given.is_empty() { String::new() } else { format!("  [{}]", given.join(", ")) };
-    say(out, "   ", &format!("{}: {}{given}", step.unit, step.title));
+    let given = if given.is_empty() { String::new() } else { format!("  ({})", given.join(", ")) };
+    say_after(out, "   ", &format!("{}: {}{given}", step.unit, step.title));
     match &step.what {
-        What::Collector { answers, .. } => say(out, "       ", answers),
+        What::Collector { answers, .. } => say_after(out, "       ", answers),
         What::Action { stops, does_not_stop, side_effects, restore } => {
-            for (label, text) in [("stops", stops), ("does not stop", does_not_stop), ("side effects", side_effects), ("restore", restore)] {
+            for (label, text) in [("stops", stops), ("does not stop", does_not_stop), ("side effects", side_effects), ("restore", restore)]
+            {
                 say_after(out, &format!("       {label:<14}"), text);
             }
         }
@@ -119,10 +122,6 @@ fn step_lines(out: &mut Vec<String>, step: &PlannedStep) {
 fn policy_lines(policy: &Policy) -> Vec<String> {
     // Strings and lists of strings: it cannot fail, and if it did the plan would say nothing rather than something wrong.
     serde_json::to_string_pretty(policy).unwrap_or_default().lines().map(|l| format!("  {l}")).collect()
-}
-
-fn say(out: &mut Vec<String>, indent: &str, text: &str) {
-    say_after(out, indent, text);
 }
 
 /// `text` behind `head`, wrapped, further lines indented below its beginning.

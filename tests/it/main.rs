@@ -1,8 +1,17 @@
 //! The one integration binary: each further one would cost a link of the whole SDK. A file or folder below `tests/it/` is a module here, with
 //! one sentence; the guard at the end fails when one is forgotten. `tests/README.md` says which to look at for what you changed.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests make files and print as they like; clippy.toml is about the program"
+)]
+#![expect(clippy::disallowed_macros, reason = "tests print figures and what they had to skip")]
+
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
+/// What a person or a script sees of the built program: transcripts, `--json`, help.
+mod cli;
 /// Every collector against a scripted wire.
 mod collect;
 /// The actions and the saga, against a small AWS in memory and a saga of fakes.

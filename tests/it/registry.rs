@@ -1,1 +1,231 @@
+//! Every unit says what it is for and declares only calls that exist, are what they are said to be, and destroy nothing. A collector or an
+//! action that is added to its slice is held to all of this without a line here.
 
+use crate::licences::metadata;
+use freezeframe::collect::{COLLECTORS, CollectorSpec};
+use freezeframe::contain::ActionSpec;
+use freezeframe::model::call::{Access, Call, Scope, Service};
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::outcome::Outcome;
+use freezeframe::plan;
+use freezeframe::playbook::{self, Registry, Unit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Units that no shipped playbook names, and why.
+const NOT_SHIPPED: &[(&str, &str)] = &[];
+
+/// Calls whose IAM action is not called like the operation, and where that was seen.
+const OTHER_NAMES: &[(&str, &str)] = &[];
+
+/// Calls granted on `*` although IAM could take a resource, and what is done instead.
+const NARROWED_ELSEWHERE: &[(&str, &str)] =
+    &[("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+
+fn units() -> Vec<Unit> {
+    let r = Registry::built_in();
+    r.collectors.iter().map(|c| Unit::Collector(c)).chain(r.actions.iter().map(|a| Unit::Action(a))).collect()
+}
+
+fn kebab(id: &str) -> bool {
+    id.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+struct Known {
+    level: String,
+    /// With `*` for what must be named.
+    types: Vec<String>,
+}
+
+fn iam_actions() -> BTreeMap<String, Known> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/iam-actions.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty());
+    lines
+        .map(|line| {
+            let mut words = line.split(' ');
+            let mut word = || words.next().unwrap().to_string();
+            let (action, level, types) = (word(), word(), word());
+            (action, Known { level, types: types.split(',').filter(|t| *t != "-").map(str::to_string).collect() })
+        })
+        .collect()
+}
+
+#[test]
+fn ids_are_unique_and_kebab_case() {
+    let ids: Vec<&str> = units().iter().map(|u| u.id()).collect();
+    assert!(ids.len() >= 15, "{ids:?}");
+    for id in &ids {
+        assert!(kebab(id) && id.len() <= 40, "{id}");
+        assert_ne!(*id, "all", "a playbook's word for every collector");
+    }
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+}
+
+#[test]
+fn every_unit_says_what_it_is_for() {
+    fn sentence(id: &str, what: &str, text: &str) {
+        assert!(text.split_whitespace().count() >= 3, "{id}: {what} says nothing: {text:?}");
+        assert!(!text.ends_with('.') && text.trim() == text, "{id}: {what} is a phrase, without full stop or margin: {text:?}");
+    }
+    let registry = Registry::built_in();
+    for CollectorSpec { id, title, answers, calls, .. } in registry.collectors {
+        assert!(title.starts_with(char::is_uppercase), "{id}: {title:?}");
+        assert!(answers.ends_with('?'), "{id}: a gap quotes it as the question left open: {answers:?}");
+        assert!(!calls.is_empty(), "{id} declares no call");
+    }
+    for ActionSpec { id, title, stops, does_not_stop, side_effects, restore, calls, .. } in registry.actions {
+        assert!(title.starts_with(char::is_uppercase), "{id}: {title:?}");
+        for (what, text) in [("stops", stops), ("does_not_stop", does_not_stop), ("side_effects", side_effects), ("restore", restore)] {
+            sentence(id, what, text);
+        }
+        assert!(calls.iter().any(|c| c.access == Access::Write), "{id} writes nothing");
+        assert!(calls.iter().any(|c| c.access == Access::Read), "{id} reads nothing, so it cannot know the state before");
+    }
+}
+
+#[test]
+fn every_parameter_has_a_default_that_it_would_accept() {
+    for unit in units() {
+        for p in unit.params() {
+            assert!(kebab(p.name), "{}: {}", unit.id(), p.name);
+            assert_eq!(p.kind.objection(&p.default.into()), None, "{}: {}", unit.id(), p.name);
+            assert!(p.doc.split_whitespace().count() >= 3, "{}: {} says nothing", unit.id(), p.name);
+        }
+    }
+}
+
+#[test]
+fn collectors_read_only() {
+    for collector in COLLECTORS {
+        for call in collector.spec().calls {
+            assert_eq!(call.access, Access::Read, "{} declares the write {call}", collector.spec().id);
+        }
+    }
+}
+
+#[test]
+fn the_most_volatile_evidence_goes_first() {
+    let order: Vec<_> = COLLECTORS.iter().map(|c| (c.spec().volatility, c.spec().id)).collect();
+    for pair in order.windows(2) {
+        assert!(pair[0].0 >= pair[1].0, "{:?} stands before {:?}", pair[0], pair[1]);
+    }
+}
+
+fn every_call() -> Vec<(&'static str, &'static Call)> {
+    units().into_iter().flat_map(|u| u.calls().iter().map(move |c| (u.id(), c))).collect()
+}
+
+#[test]
+fn every_iam_action_exists_and_is_what_it_is_said_to_be() {
+    let known = iam_actions();
+    assert!(known.len() > 600, "the list went missing");
+    for (unit, call) in every_call() {
+        let Some(action) = call.action else { continue };
+        let found = known.get(action).unwrap_or_else(|| panic!("{unit}: no IAM action {action}"));
+        let name = format!("{}:{}", call.service.prefix(), call.operation);
+        assert!(name == action || OTHER_NAMES.iter().any(|(a, _)| *a == action), "{unit}: {name} is granted by {action}?");
+        let reads = ["Read", "List"].contains(&found.level.as_str());
+        assert_eq!(call.access == Access::Read, reads, "{unit}: {action} is of the level {}", found.level);
+    }
+}
+
+/// The narrowest ARN form that the action supports, no narrower (it would be denied) and no wider.
+#[test]
+fn every_scope_is_one_that_iam_knows_for_the_action() {
+    let known = iam_actions();
+    for (unit, call) in every_call() {
+        let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
+        let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
+        let ok = match call.scope {
+            Scope::Function => has("function"),
+            Scope::Role => has("role"),
+            Scope::Policy => has("policy"),
+            Scope::LogGroup => has("log-group"),
+            Scope::Any => found.types.is_empty() || NARROWED_ELSEWHERE.iter().any(|(a, _)| Some(*a) == call.action),
+        };
+        assert!(ok, "{unit}: {call} says {:?}, IAM says {:?}", call.scope, found.types);
+    }
+}
+
+/// No declaration without an action but for what IAM cannot deny.
+#[test]
+fn what_needs_no_permission_is_known_by_name() {
+    for (unit, call) in every_call().into_iter().filter(|(_, c)| c.action.is_none()) {
+        let free = call.service == Service::Https || (call.service, call.operation) == (Service::Sts, "GetCallerIdentity");
+        assert!(free, "{unit}: {call} declares no IAM action");
+    }
+}
+
+#[test]
+fn nothing_that_destroys_evidence_is_declared() {
+    let never = plan::never_actions();
+    let known = iam_actions();
+    for action in &never {
+        assert!(known.contains_key(action), "the fence refuses {action}, which does not exist");
+    }
+    for (unit, call) in every_call() {
+        assert!(!call.action.is_some_and(|a| never.iter().any(|n| n == a)), "{unit} declares {call}");
+        assert!(!never.contains(&format!("{}:{}", call.service.prefix(), call.operation)), "{unit} declares {call}");
+    }
+}
+
+/// An operation that the SDK does not have would be refused by the fence under its real name, on a real incident.
+#[test]
+fn every_operation_exists_in_the_sdk() {
+    let packages = metadata();
+    for (unit, call) in every_call() {
+        let name = match call.service {
+            Service::Lambda => "aws-sdk-lambda",
+            Service::Iam => "aws-sdk-iam",
+            Service::Logs => "aws-sdk-cloudwatchlogs",
+            Service::Cloudtrail => "aws-sdk-cloudtrail",
+            Service::Sts => "aws-sdk-sts",
+            Service::S3 => "aws-sdk-s3",
+            // Signed by hand, or no operation at all.
+            _ => continue,
+        };
+        let package = packages.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("{name} is no dependency"));
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let mut snake = String::new();
+        for c in call.operation.chars() {
+            if c.is_uppercase() && !snake.is_empty() {
+                snake.push('_');
+            }
+            snake.extend(c.to_lowercase());
+        }
+        let file = manifest.with_file_name("src").join("operation").join(format!("{snake}.rs"));
+        assert!(file.exists(), "{unit}: {name} has no operation {}", call.operation);
+    }
+}
+
+#[test]
+fn every_unit_is_named_by_a_shipped_playbook() {
+    let mut named = BTreeSet::new();
+    for s in playbook::shipped() {
+        let (playbook, _) = playbook::load(s.name).unwrap();
+        named.extend(playbook.phases.iter().flat_map(|p| &p.steps).map(|s| s.unit.id()));
+    }
+    for unit in units() {
+        let excused = NOT_SHIPPED.iter().any(|(id, _)| *id == unit.id());
+        assert!(
+            named.contains(unit.id()) != excused,
+            "{}: name it in a shipped playbook, or say in NOT_SHIPPED why not (and only then)",
+            unit.id()
+        );
+    }
+}
+
+#[test]
+fn every_gap_and_every_outcome_has_its_sentence() {
+    let sentences: Vec<&str> = GapKind::ALL.iter().map(|g| g.sentence()).chain(Outcome::ALL.iter().map(|o| o.sentence())).collect();
+    assert!(sentences.iter().all(|s| !s.is_empty() && !s.ends_with('.')), "{sentences:?}");
+    assert_eq!(sentences.iter().collect::<BTreeSet<_>>().len(), sentences.len(), "two mean the same: {sentences:?}");
+    for gap in GapKind::ALL {
+        assert_eq!(serde_json::to_value(gap).unwrap(), gap.as_str(), "one word in code and document");
+    }
+    // `ALL` is written by hand; the schema is made from the type.
+    let schema = serde_json::to_value(schemars::schema_for!(GapKind)).unwrap();
+    let words = |v: &serde_json::Value| v["enum"].as_array().map_or(0, Vec::len) + v["oneOf"].as_array().map_or(0, Vec::len);
+    assert_eq!(words(&schema), GapKind::ALL.len(), "{schema}");
+}

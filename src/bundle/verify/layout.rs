@@ -21,13 +21,13 @@ impl Check for Layout {
     fn run(&self, facts: &Facts, out: &mut Findings) {
         unfinished(facts, out);
         let missing = REQUIRED.iter().filter(|p| !facts.has(p)).copied();
-        let missing = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl"));
-        for path in missing {
-            if facts.sealed() {
+        let missing: Vec<&str> = missing.chain(facts.journal.segments.is_empty().then_some("meta/journal/000001.jsonl")).collect();
+        if facts.sealed() {
+            for path in &missing {
                 out.error(Some(path), "it is missing, though the bundle is sealed", remedy::OTHER_COPY);
-            } else {
-                out.warn(Some(path), "it has not been written yet", remedy::UNFINISHED);
             }
+        } else if !missing.is_empty() {
+            out.warn(None, format!("not written yet: {}", missing.join(", ")), remedy::UNFINISHED);
         }
         bagit(facts, out);
         bag_info(facts, out);
@@ -54,7 +54,12 @@ fn bagit(facts: &Facts, out: &mut Findings) {
         values.next().is_some_and(|v| known.contains(&v)) && values.next().is_none()
     };
     if tag.bad.is_some() || tag.fields.len() != 2 || !one("BagIt-Version", &["1.0"]) || !one("Tag-File-Character-Encoding", &["UTF-8"]) {
-        out.add(facts.absence(), Some(BAGIT), "it does not say `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`, and nothing else", remedy::OTHER_COPY);
+        out.add(
+            facts.absence(),
+            Some(BAGIT),
+            "it does not say `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`, and nothing else",
+            remedy::OTHER_COPY,
+        );
     }
 }
 
@@ -88,7 +93,12 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
     let payload = || facts.files.iter().filter(|(p, _)| p.top() == "data");
     let real = format!("{}.{}", payload().map(|(_, f)| f.map_or(0, |f| f.1)).sum::<u64>(), payload().count());
     if oxum != real {
-        out.add(facts.absence(), Some(BAG_INFO), format!("`Payload-Oxum` is `{oxum}`, yet the payload is `{real}` (bytes, then files)"), remedy::ASK_MAKER);
+        out.add(
+            facts.absence(),
+            Some(BAG_INFO),
+            format!("`Payload-Oxum` is `{oxum}`, yet the payload is `{real}` (bytes, then files)"),
+            remedy::ASK_MAKER,
+        );
     }
 }
 
@@ -103,7 +113,11 @@ fn unknown(facts: &Facts, out: &mut Findings) {
         if path.top() == "seal" {
             out.warn(Some(p), "this build does not know the file, and no digest covers what lies in seal/", remedy::NEWER_BUILD);
         } else if facts.tag_manifest.as_ref().is_some_and(|m| m.lines.contains_key(path)) {
-            out.warn(Some(p), "this build does not know the file; its digest is covered, its content was not looked at", remedy::NEWER_BUILD);
+            out.warn(
+                Some(p),
+                "this build does not know the file; its digest is covered, its content was not looked at",
+                remedy::NEWER_BUILD,
+            );
         } // what no manifest lists is the tag manifest check's to report
     }
 }

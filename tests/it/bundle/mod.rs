@@ -6,5 +6,6 @@ mod broken;
 mod hostile_zip;
 mod hostility;
 mod independent;
+mod kept;
 mod memory;
 mod raw_zip;

@@ -61,7 +61,10 @@ async fn evidence_comes_first_or_somebody_says_why_not() {
     let journal = events(&stage.case(CASE)).await;
     for permit in permits(&journal) {
         let PermitRecord::Evidence { bundle, root } = permit else { panic!("{permit:?}") };
-        assert_eq!((bundle.as_str(), root.to_string().as_str()), (snapshot["bundles"][0]["name"].as_str().unwrap(), snapshot["bundles"][0]["root"].as_str().unwrap()));
+        assert_eq!(
+            (bundle.as_str(), root.to_string().as_str()),
+            (snapshot["bundles"][0]["name"].as_str().unwrap(), snapshot["bundles"][0]["root"].as_str().unwrap())
+        );
     }
     assert_eq!(permits(&journal).len(), 2);
 
@@ -88,7 +91,10 @@ async fn evidence_comes_first_or_somebody_says_why_not() {
     assert_eq!(cells(&contained), [(FREEZE, "contained"), (QUARANTINE, "contained")]);
     let journal = events(&stage.case(other)).await;
     for permit in permits(&journal) {
-        assert!(matches!(permit, PermitRecord::Override { who, why } if why == "exfiltration is running" && who.contains("ir-responder")), "{permit:?}");
+        assert!(
+            matches!(permit, PermitRecord::Override { who, why } if why == "exfiltration is running" && who.contains("ir-responder")),
+            "{permit:?}"
+        );
     }
     ok(shell.run(&["restore", other, "--yes"]).await.unwrap(), 0);
     stage.assert_as_before("restored without evidence").await;
@@ -118,7 +124,12 @@ async fn drift_is_told_and_left_alone_until_it_is_named() {
     assert_eq!(cells(&overruled), [(FREEZE, "restored")]);
     stage.assert_as_before("overruled").await;
     let journal = events(&stage.case(CASE)).await;
-    assert!(journal.iter().any(|e| matches!(e, JournalEvent::DriftOverruled { cell, who, .. } if cell.0 == FREEZE && who.contains("ir-responder"))), "{journal:#?}");
+    assert!(
+        journal
+            .iter()
+            .any(|e| matches!(e, JournalEvent::DriftOverruled { cell, who, .. } if cell.0 == FREEZE && who.contains("ir-responder"))),
+        "{journal:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +171,9 @@ async fn bleed_first_writes_the_override_down_before_it_writes_to_aws() {
 
     let journal = events(&stage.case(CASE)).await;
     let at = |wanted: fn(&JournalEvent) -> bool| journal.iter().position(wanted).unwrap_or_else(|| panic!("{journal:#?}"));
-    let said = at(|e| matches!(e, JournalEvent::Intent { permit: PermitRecord::Override { why, .. }, .. } if why.starts_with("Data is leaving now")));
+    let said = at(
+        |e| matches!(e, JournalEvent::Intent { permit: PermitRecord::Override { why, .. }, .. } if why.starts_with("Data is leaving now")),
+    );
     let sealed = at(|e| matches!(e, JournalEvent::Sealed { bundle, .. } if !bundle.ends_with("-containment")));
     assert!(said < at(|e| matches!(e, JournalEvent::Applied { .. })) && said < sealed, "{journal:#?}");
     assert_eq!(permits(&journal).iter().filter(|p| matches!(p, PermitRecord::Override { .. })).count(), 2);
@@ -186,7 +199,10 @@ async fn one_word_in_the_playbook_detaches_every_permission_and_restore_brings_a
     let iam = &stage.aws.iam;
     let attached = iam.list_attached_role_policies().role_name(names::ROLE).send().await.unwrap();
     let inline = iam.list_role_policies().role_name(names::ROLE).send().await.unwrap();
-    assert_eq!((attached.attached_policies().len(), inline.policy_names()), (0, &["freezeframe-quarantine-payments-export".to_string()][..]));
+    assert_eq!(
+        (attached.attached_policies().len(), inline.policy_names()),
+        (0, &["freezeframe-quarantine-payments-export".to_string()][..])
+    );
 
     let restored = ok(shell.run(&["restore", CASE, "--yes"]).await.unwrap(), 0);
     // Denies are lifted last.

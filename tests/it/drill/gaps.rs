@@ -34,7 +34,10 @@ async fn assert_agreement(shell: &Shell, report: &Value) -> Value {
     assert_eq!(coverage["gaps"], verified["gaps"]);
     assert_eq!(coverage["gaps"], report["gaps"]);
     let count = coverage["gaps"].as_array().unwrap().len() as u64;
-    assert_eq!((verified["counts"]["gaps"].as_u64(), report["tally"]["gaps"].as_u64(), report["bundles"][0]["gaps"].as_u64()), (Some(count), Some(count), Some(count)));
+    assert_eq!(
+        (verified["counts"]["gaps"].as_u64(), report["tally"]["gaps"].as_u64(), report["bundles"][0]["gaps"].as_u64()),
+        (Some(count), Some(count), Some(count))
+    );
     coverage
 }
 
@@ -76,7 +79,8 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     let report = ok(shell.run(&["snapshot", names::FUNCTION, "--case", "IR-2026-0043"]).await.unwrap(), 3);
     let coverage = assert_agreement(&shell, &report).await;
     let planned = coverage["planned"].as_array().unwrap();
-    let units: BTreeSet<&str> = planned.iter().map(|u| u["unit"].as_str().unwrap()).filter(|u| *u != "plan" && *u != "caller-identity").collect();
+    let units: BTreeSet<&str> =
+        planned.iter().map(|u| u["unit"].as_str().unwrap()).filter(|u| *u != "plan" && *u != "caller-identity").collect();
     assert!(units.len() > 8 && units.is_subset(&collectors(&report["gaps"])), "{units:?}\n{:#}", report["gaps"]);
     assert!(report["gaps"].as_array().unwrap().iter().all(|g| g["kind"] == "denied"), "{:#}", report["gaps"]);
 }
@@ -87,7 +91,8 @@ async fn what_cannot_be_begun_is_said_with_a_way_out() {
     let shell = stage.root();
 
     // Another Region has a function of that name.
-    let create = stage.aws.lambda.create_function().function_name("payments-export-eu").runtime(Runtime::Python312).role(&stage.incident.role.arn);
+    let create =
+        stage.aws.lambda.create_function().function_name("payments-export-eu").runtime(Runtime::Python312).role(&stage.incident.role.arn);
     let create = create.handler("app.handler").code(FunctionCode::builder().zip_file(Blob::new(code::neighbour().unwrap())).build());
     let there = aws_sdk_lambda::Config::builder().region(aws_sdk_lambda::config::Region::new("eu-west-1"));
     create.customize().config_override(there).send().await.unwrap();

@@ -52,7 +52,12 @@ async fn during_collection_nothing_is_contained_and_the_bundle_says_unfinished()
 
     let verified = ok(shell.run(&["verify", bundle(&report, 0).to_str().unwrap()]).await.unwrap(), 4);
     assert_eq!((verified["verdict"].as_str(), verified["finished"].as_bool()), (Some("unfinished"), Some(false)));
-    let lost = verified["gaps"].as_array().unwrap().iter().find(|g| g["collector"] == "versions").expect("the answer that was waited for is a gap");
+    let lost = verified["gaps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|g| g["collector"] == "versions")
+        .expect("the answer that was waited for is a gap");
     assert_eq!(lost["kind"], "out_of_time");
     assert_eq!(verified["gaps"], report["gaps"]);
 

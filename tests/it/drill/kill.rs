@@ -117,7 +117,11 @@ async fn survives(first: Option<&[&str]>, args: &[&str], kills: &[Kill]) {
             found.push(told(&shell, path).await);
         }
         found.sort();
-        assert_eq!((found.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), last_event(&case).await.as_str()), (*left, *last), "after {at:?}");
+        assert_eq!(
+            (found.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), last_event(&case).await.as_str()),
+            (*left, *last),
+            "after {at:?}"
+        );
 
         let restored = ok(shell.run(RESTORE).await.unwrap(), 0);
         stage.assert_as_before(&format!("restored after {at:?}")).await;
@@ -213,8 +217,16 @@ async fn half_a_file_is_unfinished_and_not_broken() {
     kill(&stage, &shell, &["snapshot", names::FUNCTION, "--case", CASE], Point("tag-file", 8)).await;
     let bag = bundles(&case).pop_first().unwrap();
     // Newest first: the order in which `seal.rs` writes them, backwards.
-    let written =
-        ["tagmanifest-sha256.txt", "manifest-sha256.txt", "bag-info.txt", "bagit.txt", "meta/VERIFY.txt", "meta/README.txt", "meta/coverage.json", "meta/items.jsonl"];
+    let written = [
+        "tagmanifest-sha256.txt",
+        "manifest-sha256.txt",
+        "bag-info.txt",
+        "bagit.txt",
+        "meta/VERIFY.txt",
+        "meta/README.txt",
+        "meta/coverage.json",
+        "meta/items.jsonl",
+    ];
     for name in written {
         let path = bag.join(name);
         let bytes = fs::read(&path).unwrap();

@@ -2,5 +2,6 @@
 
 pub mod cells;
 pub mod emulator;
+pub mod responder_zip;
 pub mod tools;
 pub mod wire;
