@@ -1,5 +1,6 @@
 //! What several test modules share.
 
 pub mod cells;
+pub mod stage;
 pub mod tools;
 pub mod wire;
