@@ -19,6 +19,8 @@ mod handler;
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A 200 MB code package passes through in 80 MB of memory.
+mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.
 mod plan;
 /// The language: what is accepted, and in which words the rest is refused.
