@@ -57,7 +57,9 @@ impl ConnectError {
     pub fn hint(&self) -> &'static str {
         match self {
             ConnectError::NoRegion => "pass --region, or set AWS_REGION, or `region` in the profile",
-            ConnectError::NoCredentials { .. } | ConnectError::Credentials { .. } => "sign in again (`aws sso login --profile …`), choose another --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ConnectError::NoCredentials { .. } | ConnectError::Credentials { .. } => {
+                "sign in again (`aws sso login --profile …`), choose another --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            }
             ConnectError::Identity { .. } => "check the network, the proxy and --endpoint-url",
         }
     }
@@ -124,7 +126,12 @@ impl Connector {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        let name = format!("freezeframe-{}{}{}", env!("CARGO_PKG_VERSION"), if options.run.is_some() { "-" } else { "" }, options.run.as_deref().unwrap_or(""));
+        let name = format!(
+            "freezeframe-{}{}{}",
+            env!("CARGO_PKG_VERSION"),
+            if options.run.is_some() { "-" } else { "" },
+            options.run.as_deref().unwrap_or("")
+        );
         if let Ok(name) = AppName::new(name) {
             loader = loader.app_name(name);
         }

@@ -43,12 +43,23 @@ pub struct Fault {
 
 /// Strangers' text made fit for a terminal and a report: one line, printable, at most `limit` characters.
 pub fn tame(text: &str, limit: usize) -> String {
-    let mut out: String = text.chars().map(|c| if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }).take(limit + 1).collect();
+    let mut out: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
+        })
+        .take(limit + 1)
+        .collect();
     if out.chars().count() > limit {
         out = out.chars().take(limit.saturating_sub(1)).collect();
         out.push('…');
     }
     out
+}
+
+/// The codes with which services ask to be called less often.
+pub(super) fn is_throttling(code: &str) -> bool {
+    class_of(Some(code), None) == FaultClass::Throttled
 }
 
 /// One table from AWS's code (or the status, when there is no code) to a class.
@@ -65,17 +76,50 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         };
     };
     match code {
-        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => FaultClass::NotFound,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => FaultClass::Denied,
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
-        | "LimitExceededException" | "ProvisionedThroughputExceededException" | "RequestThrottled" | "BandwidthLimitExceeded" => FaultClass::Throttled,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSignatureException" | "AuthFailure" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "TokenRefreshRequired" | "IncompleteSignature" => FaultClass::Credentials,
-        "UnknownOperationException" | "InvalidAction" | "UnknownOperation" | "NotImplemented" | "UnsupportedOperation"
-        | "UnsupportedOperationException" | "OptInRequired" | "OperationNotPermittedException" => FaultClass::Unsupported,
-        "PreconditionFailedException" | "PreconditionFailed" | "ConditionalRequestConflict" | "ResourceConflictException"
-        | "ResourceInUseException" | "ConcurrentModification" | "ConcurrentModificationException" => FaultClass::Conflict,
+        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => {
+            FaultClass::NotFound
+        }
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => {
+            FaultClass::Denied
+        }
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "LimitExceededException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestThrottled"
+        | "BandwidthLimitExceeded" => FaultClass::Throttled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "AuthFailure"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "TokenRefreshRequired"
+        | "IncompleteSignature" => FaultClass::Credentials,
+        "UnknownOperationException"
+        | "InvalidAction"
+        | "UnknownOperation"
+        | "NotImplemented"
+        | "UnsupportedOperation"
+        | "UnsupportedOperationException"
+        | "OptInRequired"
+        | "OperationNotPermittedException" => FaultClass::Unsupported,
+        "PreconditionFailedException"
+        | "PreconditionFailed"
+        | "ConditionalRequestConflict"
+        | "ResourceConflictException"
+        | "ResourceInUseException"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException" => FaultClass::Conflict,
         _ => match status {
             Some(429) => FaultClass::Throttled,
             Some(s) if s >= 500 => FaultClass::Server,
@@ -111,7 +155,13 @@ impl Fault {
                 (class, None, chain(other))
             }
         };
-        Fault { class, code: code.map(|c| tame(&c, 80)), message: tame(&message, 400), status, request_id: request_id.map(|r| tame(&r, 80)) }
+        Fault {
+            class,
+            code: code.map(|c| tame(&c, 80)),
+            message: tame(&message, 400),
+            status,
+            request_id: request_id.map(|r| tame(&r, 80)),
+        }
     }
 
     /// The gap that this fault leaves. `NotFound` is an answer, not a gap, and must be handled before; should one arrive here it is a bug.

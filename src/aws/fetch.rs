@@ -35,7 +35,11 @@ struct BadStatus(u16);
 struct TakeBody;
 
 impl DeserializeResponse for TakeBody {
-    fn deserialize_streaming_with_config(&self, response: &mut HttpResponse, _: &ConfigBag) -> Option<Result<Output, OrchestratorError<Error>>> {
+    fn deserialize_streaming_with_config(
+        &self,
+        response: &mut HttpResponse,
+        _: &ConfigBag,
+    ) -> Option<Result<Output, OrchestratorError<Error>>> {
         if !response.status().is_success() {
             // Let it be loaded (bounded by the tape) so that the server's reason is in evidence.
             return None;
@@ -104,14 +108,22 @@ impl Aws {
         .await;
         let last = exchanges.last();
         let status = last.and_then(|x| x.status);
-        let fault = |class, message: String| Fault { class, code: status.map(|s| format!("HTTP {s}")), message: tame(&message, 300), status, request_id: None };
+        let fault = |class, message: String| Fault {
+            class,
+            code: status.map(|s| format!("HTTP {s}")),
+            message: tame(&message, 300),
+            status,
+            request_id: None,
+        };
         let result = match (result, last.map(|x| x.body_end.clone())) {
             (Ok((_, Ok(()))), Some(BodyEnd::Complete)) => Ok(()),
             (_, Some(BodyEnd::TooLarge(why))) => Err(fault(FaultClass::TooLarge, why)),
             (_, Some(BodyEnd::Unsaved(why))) => Err(fault(FaultClass::Internal, format!("the bytes could not be saved here: {why}"))),
             (Ok((_, Err(why))), _) => Err(fault(FaultClass::Truncated, why)),
             // S3 answers 403 to a presigned address that has expired, whatever the permissions.
-            (Err(_), _) if status == Some(403) => Err(fault(FaultClass::Credentials, "the presigned address was refused: it may have expired".into())),
+            (Err(_), _) if status == Some(403) => {
+                Err(fault(FaultClass::Credentials, "the presigned address was refused: it may have expired".into()))
+            }
             (Err(_), _) if status == Some(404) => Err(fault(FaultClass::Transport, "there is nothing at the presigned address".into())),
             (Err(why), _) => Err(fault(FaultClass::Transport, why)),
             (Ok(_), _) => Err(fault(FaultClass::Truncated, "the download ended early".into())),

@@ -1,11 +1,10 @@
 //! The signed raw path: for operations or services without an SDK crate. Same HTTP client, same tape, same fence, `aws-sigv4` for the
-//! signature.
+//! signature. [`Aws::raw`] gives an SDK-shaped result, so that whoever asks through an SDK client asks through this in the same words.
 
-use super::fault::{Fault, tame};
-use super::tape::{self, Listening};
+use super::fault::tame;
 use super::unit::Aws;
+use super::xml;
 use crate::model::call::Service;
-use crate::model::exchange::Exchange;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -18,21 +17,80 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_types::retry::RetryConfig;
 use std::fmt;
 
-/// A JSON-protocol call (`X-Amz-Target`).
+/// A call as it goes over the wire, in one of AWS's protocols.
 #[derive(Clone, Debug)]
 pub struct RawCall {
     pub service: Service,
     pub operation: &'static str,
-    /// `X-Amz-Target`: `AWSEvents.PutRule`, `AmazonSQS.CreateQueue`.
-    pub target: String,
-    /// `application/x-amz-json-1.0` or `-1.1`.
-    pub content_type: &'static str,
-    pub body: String,
+    method: &'static str,
+    /// Path and query, percent-encoded.
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
 }
 
-/// A service's refusal: code and message as in every AWS JSON protocol.
+impl RawCall {
+    /// awsJson: `target` is the whole `X-Amz-Target` (`AWSEvents.DescribeRule`).
+    pub fn json(service: Service, operation: &'static str, version: JsonVersion, target: &str, body: &serde_json::Value) -> Self {
+        let content_type = match version {
+            JsonVersion::V1_0 => "application/x-amz-json-1.0",
+            JsonVersion::V1_1 => "application/x-amz-json-1.1",
+        };
+        let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string() }
+    }
+
+    /// restJson: segments and query values are percent-encoded here. `body` for POST.
+    pub fn rest(
+        service: Service,
+        operation: &'static str,
+        method: &'static str,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Self {
+        let mut path: String = segments.iter().flat_map(|s| ["/".to_string(), encode(s)]).collect();
+        let pairs: Vec<String> = query.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
+        if !pairs.is_empty() {
+            path = format!("{path}?{}", pairs.join("&"));
+        }
+        let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
+        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default() }
+    }
+
+    /// awsQuery and ec2Query: a form, answered in XML.
+    pub fn query(service: Service, operation: &'static str, version: &str, parameters: &[(&str, &str)]) -> Self {
+        let mut body = format!("Action={}&Version={}", encode(operation), encode(version));
+        for (k, v) in parameters {
+            body.push_str(&format!("&{}={}", encode(k), encode(v)));
+        }
+        let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonVersion {
+    V1_0,
+    V1_1,
+}
+
+/// RFC 3986: everything but the unreserved characters.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// A service's refusal: code and message, whatever the protocol.
 #[derive(Debug)]
-struct Refusal(ErrorMetadata);
+pub struct Refusal(ErrorMetadata);
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the service refused")
@@ -46,43 +104,50 @@ impl ProvideErrorMetadata for Refusal {
 }
 
 fn refusal(response: &HttpResponse) -> Refusal {
-    let body: serde_json::Value = response.body().bytes().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or_default();
-    let text = |keys: &[&str]| keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string);
-    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| text(&["__type", "code"]));
+    let bytes = response.body().bytes().unwrap_or_default();
+    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let member = |keys: &[&str]| match &json {
+        Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
+        None => keys.iter().find_map(|k| xml::first(bytes, k)),
+    };
+    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| member(&["__type", "code", "Code"]));
     let mut meta = ErrorMetadata::builder();
     if let Some(code) = code {
-        meta = meta.code(tame(&code, 80));
+        meta = meta.code(tame(code.split(':').next().unwrap_or_default(), 80));
     }
-    if let Some(message) = text(&["message", "Message"]) {
+    if let Some(message) = member(&["message", "Message"]) {
         meta = meta.message(tame(&message, 400));
     }
     Refusal(meta.build())
 }
 
+/// What a raw call answers: the body's bytes, or an error of the form that SDK clients give.
+pub type RawResult = Result<Vec<u8>, SdkError<Refusal, HttpResponse>>;
+
 impl Aws {
-    /// Where a service without an SDK client is reached: `AWS_ENDPOINT_URL_<SERVICE>`, then the configured endpoint, then AWS's own name.
+    /// Where a service is reached: `AWS_ENDPOINT_URL_<ID>`, then the configured endpoint, then AWS's own name.
     fn raw_endpoint(&self, service: Service) -> String {
-        let conf = &self.connector.conf;
         let variable = format!("AWS_ENDPOINT_URL_{}", service.sdk_id().to_ascii_uppercase().replace(' ', "_"));
-        std::env::var(variable).ok().or_else(|| conf.endpoint_url().map(str::to_string)).unwrap_or_else(|| {
+        std::env::var(variable).ok().or_else(|| self.connector.conf.endpoint_url().map(str::to_string)).unwrap_or_else(|| {
             let region = self.region();
             let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            format!("https://{}.{region}.{suffix}", service.prefix())
+            if service.is_global() {
+                format!("https://{}.{suffix}", service.host())
+            } else {
+                format!("https://{}.{region}.{suffix}", service.host())
+            }
         })
     }
 
-    /// Make the call; the answer's body as bytes, and every exchange.
-    pub async fn raw(&self, call: RawCall) -> (Result<Vec<u8>, Fault>, Vec<Exchange>) {
+    /// Make the call. Goes through tape and fence like every other.
+    pub async fn raw(&self, call: RawCall) -> RawResult {
         let conf = &self.connector.conf;
-        let (Some(http), Some(provider)) = (conf.http_client(), conf.credentials_provider()) else {
-            return (Err(Fault::internal("there is no HTTP client, or there are no credentials")), vec![]);
-        };
-        let identity = match provider.provide_credentials().await {
-            Ok(credentials) => credentials.into(),
-            Err(e) => return (Err(Fault::internal(format!("no credentials: {e}"))), vec![]),
-        };
-        let (region, name, endpoint) = (self.region().to_string(), call.service.prefix(), self.raw_endpoint(call.service));
-        let origin = endpoint.trim_end_matches('/').to_string();
+        let missing = |what: &'static str| SdkError::construction_failure(what);
+        let http = conf.http_client().ok_or_else(|| missing("there is no HTTP client"))?;
+        let provider = conf.credentials_provider().ok_or_else(|| missing("there are no credentials"))?;
+        let identity = provider.provide_credentials().await.map_err(SdkError::construction_failure)?.into();
+        let signing_region = if call.service.is_global() { "us-east-1".to_string() } else { self.region().to_string() };
+        let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
         let now = self.connector.clock.now();
         let serializer_origin = origin.clone();
         let operation = Operation::builder()
@@ -94,25 +159,27 @@ impl Aws {
             .no_auth()
             .standard_retry(conf.retry_config().unwrap_or(&RetryConfig::standard()))
             .retry_classifier(TransientErrorClassifier::<Refusal>::new())
+            .retry_classifier(ThrottleClassifier)
             .retry_classifier(HttpStatusCodeClassifier::default())
             .interceptor(self.fence.clone())
             .interceptor(self.tape.clone())
             .serializer(move |call: RawCall| {
                 let mut request = HttpRequest::new(SdkBody::from(call.body.clone()));
-                request.set_method("POST")?;
-                request.set_uri("/".to_string())?;
+                request.set_method(call.method)?;
+                request.set_uri(call.path.clone())?;
                 let host = serializer_origin.split("://").nth(1).unwrap_or_default().to_string();
-                let headers = [("content-type", call.content_type.to_string()), ("x-amz-target", call.target.clone()), ("host", host)];
+                let mut headers = call.headers.clone();
+                headers.push(("host", host));
                 let params = v4::SigningParams::builder()
                     .identity(&identity)
-                    .region(&region)
-                    .name(name)
+                    .region(&signing_region)
+                    .name(call.service.signing_name())
                     .time(now.into())
                     .settings(SigningSettings::default())
                     .build()?;
-                let url = format!("{serializer_origin}/");
+                let url = format!("{serializer_origin}{}", call.path);
                 let signable = SignableRequest::new(
-                    "POST",
+                    call.method,
                     &url,
                     headers.iter().map(|(k, v)| (*k, v.as_str())),
                     SignableBody::Bytes(call.body.as_bytes()),
@@ -134,8 +201,45 @@ impl Aws {
                 }
             })
             .build();
-        let (result, exchanges) = tape::listen(Listening::default(), operation.invoke(call)).await;
-        let result = result.map_err(|e: SdkError<Refusal, HttpResponse>| Fault::of(&e, &exchanges));
-        (result, exchanges)
+        operation.invoke(call).await
+    }
+}
+
+/// Retries what a service calls throttling: it may come with status 400, which the status alone would not retry.
+#[derive(Debug)]
+struct ThrottleClassifier;
+
+impl aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry for ThrottleClassifier {
+    fn classify_retry(
+        &self,
+        context: &aws_smithy_runtime_api::client::interceptors::context::InterceptorContext,
+    ) -> aws_smithy_runtime_api::client::retries::classifiers::RetryAction {
+        use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
+        let code = context
+            .output_or_error()
+            .and_then(Result::err)
+            .and_then(|e| e.as_operation_error())
+            .and_then(|e| e.downcast_ref::<Refusal>())
+            .and_then(|r| r.code());
+        match code {
+            Some(code) if super::fault::is_throttling(code) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+    fn name(&self) -> &'static str {
+        "freezeframe::Throttle"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_named_cannot_leave_its_place() {
+        let call = RawCall::rest(Service::Scheduler, "GetSchedule", "GET", &["schedules", "a/../b?x#y"], &[("groupName", "a&b=c")], None);
+        assert_eq!(call.path, "/schedules/a%2F..%2Fb%3Fx%23y?groupName=a%26b%3Dc");
+        let call = RawCall::query(Service::Ec2, "DescribeSubnets", "2016-11-15", &[("SubnetId.1", "subnet-1&Action=DeleteSubnet")]);
+        assert_eq!(call.body, "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
     }
 }

@@ -167,11 +167,9 @@ impl Intercept for Tape {
             uri,
             uri_sha256,
             request_headers: headers(request.headers()),
-            request_body: request
-                .body()
-                .bytes()
-                .filter(|b| !b.is_empty())
-                .map(|b| if b.len() > REQUEST_BODY_LIMIT { format!("<{} bytes>", b.len()) } else { String::from_utf8_lossy(b).into_owned() }),
+            request_body: request.body().bytes().filter(|b| !b.is_empty()).map(|b| {
+                if b.len() > REQUEST_BODY_LIMIT { format!("<{} bytes>", b.len()) } else { String::from_utf8_lossy(b).into_owned() }
+            }),
             sent: clock::stamp(self.clock.now()),
             took_ms: 0,
             status: None,

@@ -5,7 +5,6 @@ use super::fence::Fence;
 use super::pace::Pace;
 use super::tape::Tape;
 use aws_types::SdkConfig;
-use aws_types::region::Region;
 use std::sync::OnceLock;
 
 #[derive(Debug)]
@@ -18,6 +17,7 @@ pub struct Aws {
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     cloudtrail: OnceLock<aws_sdk_cloudtrail::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 /// The same three lines for each service; their builders share no trait.
@@ -46,6 +46,7 @@ impl Aws {
             logs: OnceLock::new(),
             cloudtrail: OnceLock::new(),
             sts: OnceLock::new(),
+            s3: OnceLock::new(),
         }
     }
 
@@ -65,21 +66,19 @@ impl Aws {
     client!(cloudtrail, aws_sdk_cloudtrail);
     client!(sts, aws_sdk_sts);
 
-    /// CloudTrail of another Region (events of global services lie in one Region of the partition).
+    /// S3, path-style where an endpoint is set: emulators have no names for buckets.
     #[expect(clippy::disallowed_methods, reason = "the one place where clients are made")]
-    pub fn cloudtrail_in(&self, region: &str) -> aws_sdk_cloudtrail::Client {
-        let mut tape = self.tape.clone();
-        tape.region = region.to_string();
-        let conf = aws_sdk_cloudtrail::config::Builder::from(self.conf()).region(Region::new(region.to_string()));
-        aws_sdk_cloudtrail::Client::from_conf(conf.interceptor(self.fence.clone()).interceptor(tape).build())
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3.get_or_init(|| {
+            let conf = aws_sdk_s3::config::Builder::from(self.conf()).force_path_style(self.conf().endpoint_url().is_some());
+            aws_sdk_s3::Client::from_conf(conf.interceptor(self.fence.clone()).interceptor(self.tape.clone()).build())
+        })
     }
 
-    /// Lambda of another Region: to say where a function of this name does exist.
-    #[expect(clippy::disallowed_methods, reason = "the one place where clients are made")]
-    pub fn lambda_in(&self, region: &str) -> aws_sdk_lambda::Client {
+    /// The same unit in another Region: same tape, same fence, same pace.
+    pub fn in_region(&self, region: &str) -> Aws {
         let mut tape = self.tape.clone();
         tape.region = region.to_string();
-        let conf = aws_sdk_lambda::config::Builder::from(self.conf()).region(Region::new(region.to_string()));
-        aws_sdk_lambda::Client::from_conf(conf.interceptor(self.fence.clone()).interceptor(tape).build())
+        Aws::new(self.connector.in_region(region), tape, self.fence.clone())
     }
 }

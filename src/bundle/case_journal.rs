@@ -7,6 +7,7 @@
 //! What it never does: hand out a line that does not continue the chain, or write behind one.
 
 use super::chain::{self, ChainHead};
+use super::fault_point;
 use super::journal::{JournalError, MAX_SEGMENTS, segment_name};
 use crate::clock::{Clock, stamp};
 use crate::model::journal_event::{JournalEvent, JournalLine};
@@ -103,7 +104,10 @@ impl CaseJournal {
             let (number, bytes) = self.next(&events)?;
             let put = self.store.put_if_absent(&key(number), bytes.clone()).await;
             match put.map_err(|source| JournalError::AppendJournalSegment { number, source })? {
-                Put::Stored => return self.take(number, &bytes),
+                Put::Stored => {
+                    fault_point::reached("case-segment");
+                    return self.take(number, &bytes);
+                }
                 Put::Exists => {
                     let there = self.fetch(number).await?.ok_or(JournalError::MissingSegment { number })?;
                     self.take(number, &there)?;
@@ -239,7 +243,13 @@ mod tests {
 
         assert_eq!(store.list(FOLDER).await.unwrap(), ["journal/000001.jsonl", "journal/000002.jsonl", "journal/notes.txt"]);
         // Spawned, because the handler needs this future to be `Send`.
-        let again = tokio::spawn({ let store = store.clone(); async move { open(&store).await } }).await.unwrap().unwrap();
+        let again = tokio::spawn({
+            let store = store.clone();
+            async move { open(&store).await }
+        })
+        .await
+        .unwrap()
+        .unwrap();
         assert_eq!(again.events(), [event("1"), event("2"), event("3")]);
         assert_eq!((again.lines(), again.head()), (journal.lines(), journal.head()));
     }
@@ -326,8 +336,14 @@ mod tests {
         };
         assert!(with(0, &|_| None).await.is_ok());
         assert!(matches!(with(2, &|_| None).await, Err(JournalError::MissingSegment { number: 2 })));
-        assert!(matches!(with(2, &|t| Some(t.replace("\"by\":\"2\"", "\"by\":\"9\""))).await, Err(JournalError::CheckJournalLine { number: 2, line: 2, .. })));
-        assert!(matches!(with(2, &|t| Some(t.replace("\"by\":\"3\"", "\"by\":\"9\""))).await, Err(JournalError::CheckJournalLine { number: 3, line: 1, .. })));
+        assert!(matches!(
+            with(2, &|t| Some(t.replace("\"by\":\"2\"", "\"by\":\"9\""))).await,
+            Err(JournalError::CheckJournalLine { number: 2, line: 2, .. })
+        ));
+        assert!(matches!(
+            with(2, &|t| Some(t.replace("\"by\":\"3\"", "\"by\":\"9\""))).await,
+            Err(JournalError::CheckJournalLine { number: 3, line: 1, .. })
+        ));
         assert!(matches!(with(3, &|t| Some(t.trim_end().into())).await, Err(JournalError::DamagedSegment { number: 3, what: "cut off" })));
         assert!(matches!(with(3, &|_| Some(String::new())).await, Err(JournalError::DamagedSegment { number: 3, what: "empty" })));
         assert!(matches!(with(3, &|t| Some(format!("{t}\n"))).await, Err(JournalError::CheckJournalLine { number: 3, line: 2, .. })));

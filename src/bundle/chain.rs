@@ -100,7 +100,10 @@ pub(crate) mod tests {
         let bytes = line(&mut head, "2026-11-20T12:00:00.000Z", 7, "me", event("x")).unwrap();
         assert_eq!(
             String::from_utf8(bytes.clone()).unwrap(),
-            format!(r#"{{"actor":"me","by":"x","ev":"interrupted","mono_ns":7,"prev":"{}","seq":1,"t":"2026-11-20T12:00:00.000Z","v":1}}"#, "0".repeat(64))
+            format!(
+                r#"{{"actor":"me","by":"x","ev":"interrupted","mono_ns":7,"prev":"{}","seq":1,"t":"2026-11-20T12:00:00.000Z","v":1}}"#,
+                "0".repeat(64)
+            )
         );
         assert_eq!(head, ChainHead { prev: Sha256::of(&bytes), seq: 1 });
     }
@@ -114,7 +117,8 @@ pub(crate) mod tests {
             target: "t".into(),
             state: json!({"z": 1, "a": [null, "\u{1f600}\n\"", -1.5], "ev": "forged"}),
         };
-        let lines: Vec<Vec<u8>> = [event("1"), intent.clone(), event("3")].into_iter().map(|e| line(&mut head, "t", 0, "me", e).unwrap()).collect();
+        let lines: Vec<Vec<u8>> =
+            [event("1"), intent.clone(), event("3")].into_iter().map(|e| line(&mut head, "t", 0, "me", e).unwrap()).collect();
 
         let mut reading = ChainHead::START;
         let read: Vec<JournalEvent> = lines.iter().map(|l| follow(&mut reading, l).unwrap().event).collect();

@@ -1,7 +1,7 @@
 //! Draft, seal and zip together: what a stranger with `sha2` and a directory walk finds in a bag that we made.
 
 use super::chain::tests::independent;
-use super::documents::{BundleKind, Coverage, PlannedUnit, Previous, Statement, StatedTarget, ToolRecord, UnitEnd};
+use super::documents::{BundleKind, Coverage, PlannedUnit, Previous, StatedTarget, Statement, ToolRecord, UnitEnd};
 use super::draft::{Draft, DraftError, DraftInfo, NewItem};
 use super::journal::JournalError;
 use super::manifest::DiskError;
@@ -107,7 +107,9 @@ fn sample(case: &Path) -> Sealed {
 
     let denied = attempt(&draft, "GetPolicy", 403, "application/json", br#"{"message":"no"}"#, None);
     let item = NewItem::new(Group::Policy, "resource-policy", "resource policy \u{202e}", ItemStatus::Gap(GapKind::Denied));
-    draft.add(NewItem { exchanges: vec![denied.id], detail: Some("é".repeat(900)), action: Some("lambda:GetPolicy".into()), ..item }).unwrap();
+    draft
+        .add(NewItem { exchanges: vec![denied.id], detail: Some("é".repeat(900)), action: Some("lambda:GetPolicy".into()), ..item })
+        .unwrap();
 
     draft.set_clock_skew(-1234);
     draft.set_stated_target(StatedTarget { arn: info().target.arn(), revision_id: Some("r1".into()), code_sha256: None });
@@ -278,7 +280,10 @@ fn a_poisoned_journal_ends_the_draft() {
     let case = tempfile::tempdir().unwrap();
     let draft = draft(case.path());
     draft.inner.journal.fill_disk();
-    assert!(matches!(draft.add(NewItem::new(Group::Code, "c", "s", ItemStatus::Empty)), Err(DraftError::Journal(JournalError::AppendLine { .. }))));
+    assert!(matches!(
+        draft.add(NewItem::new(Group::Code, "c", "s", ItemStatus::Empty)),
+        Err(DraftError::Journal(JournalError::AppendLine { .. }))
+    ));
     assert_eq!(draft.items(), []);
     let kept = attempt(&draft, "GetFunction", 200, "application/json", b"{}", None);
     assert!(matches!(kept.body_end, BodyEnd::Unsaved(_)));
@@ -373,7 +378,10 @@ fn a_bundle_begins_only_where_there_is_none_and_is_private() {
         use std::os::unix::fs::PermissionsExt as _;
         draft.put(&path("data/x"), b"x").unwrap();
         let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(draft.dir()), mode(&draft.dir().join("data/x")), mode(&draft.dir().join("meta/journal/000001.jsonl"))), (0o700, 0o600, 0o600));
+        assert_eq!(
+            (mode(draft.dir()), mode(&draft.dir().join("data/x")), mode(&draft.dir().join("meta/journal/000001.jsonl"))),
+            (0o700, 0o600, 0o600)
+        );
     }
 }
 

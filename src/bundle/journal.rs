@@ -4,6 +4,7 @@
 //! cannot be sealed, and what it holds stays an unfinished bag. What it never does: read itself back, or rewrite a line.
 
 use super::chain::{self, ChainError, ChainHead};
+use super::fault_point;
 use crate::clock::{Clock, stamp};
 use crate::model::canon::CanonError;
 use crate::model::journal_event::JournalEvent;
@@ -122,8 +123,8 @@ impl FileJournal {
             return Err(JournalError::Poisoned);
         }
         let mut head = state.head;
-        let mut bytes =
-            chain::line(&mut head, &stamp(self.clock.now()), self.clock.monotonic_ns(), &state.actor, event).map_err(JournalError::MakeLine)?;
+        let mut bytes = chain::line(&mut head, &stamp(self.clock.now()), self.clock.monotonic_ns(), &state.actor, event)
+            .map_err(JournalError::MakeLine)?;
         if bytes.len() > chain::MAX_LINE {
             return Err(JournalError::LineTooLong { bytes: bytes.len() });
         }
@@ -132,6 +133,7 @@ impl FileJournal {
         match written {
             Ok(()) => {
                 state.head = head;
+                fault_point::reached("bundle-line");
                 Ok(head)
             }
             Err(e) => {

@@ -91,7 +91,13 @@ impl Inner {
 }
 
 /// Gives the body a name, and makes the exchange say what was really kept.
-fn keep_body(state: &mut State, group: Group, exchange: &mut Exchange, whole: Option<Whole>, wanted: Option<BundlePath>) -> Option<FileRef> {
+fn keep_body(
+    state: &mut State,
+    group: Group,
+    exchange: &mut Exchange,
+    whole: Option<Whole>,
+    wanted: Option<BundlePath>,
+) -> Option<FileRef> {
     let Some(whole) = whole.filter(|w| w.bytes > 0) else {
         if exchange.body_bytes > 0 {
             unsaved(exchange, "no byte of the body was kept");

@@ -50,7 +50,9 @@ impl OpenError {
     /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            OpenError::Open { .. } | OpenError::List { .. } => "give the path of a bundle: its zip, or the directory that holds its bagit.txt",
+            OpenError::Open { .. } | OpenError::List { .. } => {
+                "give the path of a bundle: its zip, or the directory that holds its bagit.txt"
+            }
             OpenError::Zip { .. } => "compare its length and SHA-256 with the copy it came from, and fetch it again",
             OpenError::NotABag { .. } => "give the bundle itself, not the case directory that holds it",
         }
@@ -110,7 +112,8 @@ impl BagSource {
         let open_err = |source| OpenError::Open { path: path.to_path_buf(), source };
         // The path itself may be a link: it is the user's own word. Nothing below it may.
         let meta = fs::metadata(path).map_err(open_err)?;
-        let name = path.file_name().or(path.canonicalize().ok().as_deref().and_then(Path::file_name)).map(|n| n.to_string_lossy().into_owned());
+        let name =
+            path.file_name().or(path.canonicalize().ok().as_deref().and_then(Path::file_name)).map(|n| n.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         if meta.is_dir() {
             Self::directory(path, name)
@@ -202,14 +205,21 @@ impl BagSource {
         let inside = |n: &String| n.strip_prefix(&prefix).filter(|n| !n.is_empty()).unwrap_or(n).to_string();
         let mut oddities: Vec<Oddity> =
             reader.oddities().iter().map(|o| Oddity { name: o.name.as_ref().map(inside), what: o.what.clone() }).collect();
-        if !reader.entries().iter().any(|e| e.name.strip_prefix(&prefix).is_some_and(|n| TOPS.contains(&n.split('/').next().unwrap_or_default()))) {
+        if !reader
+            .entries()
+            .iter()
+            .any(|e| e.name.strip_prefix(&prefix).is_some_and(|n| TOPS.contains(&n.split('/').next().unwrap_or_default())))
+        {
             return Err(OpenError::NotABag { path: path.to_path_buf() });
         }
         let (mut index, mut files, mut has_tmp) = (HashMap::new(), Vec::new(), false);
         for (i, entry) in reader.entries().iter().enumerate() {
             let Some(inner) = entry.name.strip_prefix(&prefix) else {
                 if !(entry.is_dir && prefix.starts_with(&entry.name)) && super::zip_reader::name_trick(&entry.name).is_none() {
-                    oddities.push(Oddity::of(&entry.name, format!("it lies outside the bundle's own directory (`{}`)", prefix.trim_end_matches('/'))));
+                    oddities.push(Oddity::of(
+                        &entry.name,
+                        format!("it lies outside the bundle's own directory (`{}`)", prefix.trim_end_matches('/')),
+                    ));
                     files.push(Entry { name: EntryName::Odd(entry.name.clone()), bytes: entry.size });
                 }
                 continue;
@@ -345,7 +355,8 @@ struct Listed {
 impl Read for Listed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buf)?;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it grew while it was read"))?;
+        self.left =
+            self.left.checked_sub(n as u64).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it grew while it was read"))?;
         Ok(n)
     }
 }

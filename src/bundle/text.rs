@@ -34,7 +34,11 @@ pub(super) fn readme(about: &Predicate) -> String {
         Some(p) => format!("It follows the bundle {} of the same case, whose root digest is\n{}.\n", line(&p.bundle), p.root),
         None => "No earlier bundle of this case was known when it was begun.\n".into(),
     };
-    let unfinished = if about.finished { "" } else { "\nTHE RUN WAS INTERRUPTED. Questions may be missing here that were planned: see meta/coverage.json.\n" };
+    let unfinished = if about.finished {
+        ""
+    } else {
+        "\nTHE RUN WAS INTERRUPTED. Questions may be missing here that were planned: see meta/coverage.json.\n"
+    };
     format!(
         "{what}\n  {target}\n\n\
          Case      {case}\n\
@@ -112,8 +116,11 @@ cat meta/journal/*.jsonl | {{
 jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
 "#
     );
-    let code: Vec<_> =
-        items.iter().filter(|i| i.provider_digest.as_ref().is_some_and(|d| d.name == "CodeSha256")).filter_map(|i| Some((i.id, i.files.first()?))).collect();
+    let code: Vec<_> = items
+        .iter()
+        .filter(|i| i.provider_digest.as_ref().is_some_and(|d| d.name == "CodeSha256"))
+        .filter_map(|i| Some((i.id, i.files.first()?)))
+        .collect();
     if !code.is_empty() {
         text.push_str("\n# 6. The code is what AWS says it is: CodeSha256 is the SHA-256 in base64.\n");
     }

@@ -19,11 +19,7 @@ pub fn record() -> ToolRecord {
             name: env!("CARGO_PKG_NAME").to_string(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             commit: COMMIT.map(str::to_string),
-            binary_sha256: std::env::current_exe()
-                .and_then(std::fs::File::open)
-                .and_then(digest::of_reader)
-                .ok()
-                .map(|(sha256, _)| sha256),
+            binary_sha256: std::env::current_exe().and_then(std::fs::File::open).and_then(digest::of_reader).ok().map(|(sha256, _)| sha256),
         })
         .clone()
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
 #[derive(Debug, Parser)]
 #[command(name = "freezeframe", version, about, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 complete · 1 failed · 2 usage or playbook invalid · 3 finished with gaps · 4 verification failed · 5 partly contained · 6 unwound · 7 stuck or drift · 8 refused · 130 interrupted after draining\n\nStart with:  freezeframe snapshot my-function --case IR-2026-0042")]
+#[command(
+    after_help = "Exit codes: 0 complete · 1 failed · 2 usage or playbook invalid · 3 finished with gaps · 4 verification failed · 5 partly contained · 6 unwound · 7 stuck or drift · 8 refused · 130 interrupted after draining\n\nStart with:  freezeframe snapshot my-function --case IR-2026-0042"
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -45,22 +47,31 @@ pub enum Command {
     #[command(after_help = "Example:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip")]
     Verify(VerifyArgs),
     /// List what is in a bundle, or print one item's bytes
-    #[command(after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq .")]
+    #[command(
+        after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
+    )]
     Show(ShowArgs),
     /// Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it needs
     #[command(after_help = "Example:\n  freezeframe plan snapshot-and-contain payments-export")]
     Plan(PlanArgs),
     /// Run a playbook; asks before containing
-    #[command(after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes")]
+    #[command(
+        after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes"
+    )]
     Run(RunArgs),
     /// Contain a function of which the case already holds verified evidence
-    #[command(after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\"")]
+    #[command(
+        after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
+    )]
     Contain(ContainArgs),
     /// Put back exactly what a case changed
     #[command(after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042")]
     Restore(RestoreArgs),
     /// The playbooks: list, show, check
-    #[command(subcommand, after_help = "Examples:\n  freezeframe playbook list\n  freezeframe playbook show snapshot-and-contain > my-playbook.yaml\n  freezeframe playbook check my-playbook.yaml")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  freezeframe playbook list\n  freezeframe playbook show snapshot-and-contain > my-playbook.yaml\n  freezeframe playbook check my-playbook.yaml"
+    )]
     Playbook(PlaybookCommand),
     /// Say what the responder would do with an event; asks nobody
     #[command(after_help = "Example:\n  freezeframe explain event.json")]
@@ -70,7 +81,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  freezeframe drill\n  freezeframe drill --keep     # leaves emulator and function running")]
     Drill(DrillArgs),
     /// Shell completions on stdout
-    #[command(hide = true, after_help = "Example:\n  freezeframe completions bash > ~/.local/share/bash-completion/completions/freezeframe")]
+    #[command(
+        hide = true,
+        after_help = "Example:\n  freezeframe completions bash > ~/.local/share/bash-completion/completions/freezeframe"
+    )]
     Completions { shell: clap_complete::Shell },
 }
 

@@ -24,7 +24,9 @@ pub fn playbook(global: &Global, command: PlaybookCommand) -> Result<Outcome, Cl
         PlaybookCommand::Show { name } => {
             let shipped = playbook::shipped().iter().find(|s| s.name == name).ok_or_else(|| {
                 let names: Vec<&str> = playbook::shipped().iter().map(|s| s.name).collect();
-                CliError::new(format!("no playbook `{}` is shipped", crate::aws::fault::tame(&name, 80))).hint(format!("there are {}", names.join(", "))).outcome(Outcome::Usage)
+                CliError::new(format!("no playbook `{}` is shipped", crate::aws::fault::tame(&name, 80)))
+                    .hint(format!("there are {}", names.join(", ")))
+                    .outcome(Outcome::Usage)
             })?;
             screen.text(shipped.text.trim_end());
             screen.document(&PlaybookText { v: 1, name: shipped.name, text: shipped.text });
@@ -50,6 +52,9 @@ pub fn load(name_or_path: &str) -> Result<Playbook, CliError> {
                 .hint("`freezeframe playbook show snapshot-and-contain` is a starting point")
                 .outcome(Outcome::Usage))
         }
-        Err(e) => Err(CliError::new("the playbook cannot be used").because(e).hint("`freezeframe playbook list` shows what is shipped").outcome(Outcome::Usage)),
+        Err(e) => Err(CliError::new("the playbook cannot be used")
+            .because(e)
+            .hint("`freezeframe playbook list` shows what is shipped")
+            .outcome(Outcome::Usage)),
     }
 }

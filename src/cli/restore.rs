@@ -19,7 +19,9 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
     for action in &args.only {
         if crate::contain::find(action).is_none() {
             let known: Vec<&str> = crate::contain::ACTIONS.iter().map(|a| a.spec().id).collect();
-            return Err(CliError::new(format!("there is no action `{}`", crate::aws::fault::tame(action, 80))).hint(format!("there are {}", known.join(", "))).outcome(Outcome::Usage));
+            return Err(CliError::new(format!("there is no action `{}`", crate::aws::fault::tame(action, 80)))
+                .hint(format!("there are {}", known.join(", ")))
+                .outcome(Outcome::Usage));
         }
     }
     let screen = session::screen(global);
@@ -43,7 +45,9 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
         let foretold = put_back(order(true), session.doors(dir.clone(), screen).await?).await.map_err(failed)?;
         if foretold.restoration.as_ref().is_some_and(|r| !r.cells.is_empty()) {
             summary::cells(screen, &foretold);
-            let refused = |why: &str| CliError::new(why).hint("--yes restores without asking; --dry-run shows what would be done").outcome(Outcome::Refused);
+            let refused = |why: &str| {
+                CliError::new(why).hint("--yes restores without asking; --dry-run shows what would be done").outcome(Outcome::Refused)
+            };
             match screen.ask(&format!("Restore case {case}?")) {
                 Some(true) => {}
                 Some(false) => return Err(refused("not confirmed; nothing was done")),

@@ -58,7 +58,9 @@ pub fn confirm(screen: Screen, plan: &Plan, yes: bool) -> Result<(), CliError> {
     for line in plan.containment_lines() {
         screen.remark(&line);
     }
-    let refused = |why: &str| CliError::new(why).hint("--yes contains without asking; `freezeframe plan …` shows every call").outcome(Outcome::Refused);
+    let refused = |why: &str| {
+        CliError::new(why).hint("--yes contains without asking; `freezeframe plan …` shows every call").outcome(Outcome::Refused)
+    };
     match screen.ask(&format!("Contain {} after the evidence is sealed?", plan.target)) {
         Some(true) => Ok(()),
         Some(false) => Err(refused("not confirmed; nothing was done")),

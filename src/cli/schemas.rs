@@ -6,13 +6,12 @@ use crate::bundle::schemas::schema;
 use crate::engine::report::Report;
 use crate::handler::explain::Explanation;
 use crate::handler::reply::Reply;
-use crate::plan::Plan;
 
 /// File name in `evidence-schema/` and its content.
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
-        schema::<Plan>("plan.schema.json", "What `plan` prints with --json, and data/00-plan/plan.json"),
+        crate::plan::schema(),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

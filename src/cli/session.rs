@@ -4,10 +4,10 @@ use super::args::{CaseArgs, Global};
 use super::error::CliError;
 use super::render::Screen;
 use crate::aws::{ConnectError, ConnectOptions, Connector};
+use crate::bundle::case_journal::CaseJournal;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::preflight::{self, Preflight, PreflightError};
 use crate::engine::run::Doors;
-use crate::bundle::case_journal::CaseJournal;
 use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
@@ -43,14 +43,16 @@ impl Session {
     }
 
     pub async fn preflight(&self, function: &str) -> Result<Preflight, CliError> {
-        let spec: TargetSpec = function.parse().map_err(|e| CliError::new("cannot tell which function is meant").because(e).outcome(Outcome::Usage))?;
+        let spec: TargetSpec =
+            function.parse().map_err(|e| CliError::new("cannot tell which function is meant").because(e).outcome(Outcome::Usage))?;
         preflight::preflight(&self.connector, &spec).await.map_err(connection)
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
     pub async fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
         let others = self.other_cases(&case_dir, screen).await;
-        let store = DirStore::open(&case_dir).map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
+        let store = DirStore::open(&case_dir)
+            .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
         Ok(Doors {
             connector: self.connector.clone(),
             store: Arc::new(store),

@@ -25,7 +25,13 @@ pub fn show(global: &Global, args: ShowArgs) -> Result<Outcome, CliError> {
         for item in &items {
             let file = item.files.first().map(|f| f.path.as_str()).unwrap_or("–");
             let more = if item.files.len() > 1 { format!(" (+{} more)", item.files.len() - 1) } else { String::new() };
-            screen.text(&format!("{} {:14} {:22} {}  {file}{more}", item.id, item.status.as_str(), tame(&item.collector, 22), tame(&item.subject, 80)));
+            screen.text(&format!(
+                "{} {:14} {:22} {}  {file}{more}",
+                item.id,
+                item.status.as_str(),
+                tame(&item.collector, 22),
+                tame(&item.subject, 80)
+            ));
         }
         if items.is_empty() {
             screen.remark("no items: the bundle was not sealed, or is not one of ours");
@@ -40,7 +46,8 @@ pub fn show(global: &Global, args: ShowArgs) -> Result<Outcome, CliError> {
     }
     if let (Some(item), []) = (found.item, found.paths.as_slice()) {
         let detail = item.detail.as_deref().map(|d| format!(": {}", tame(d, 300))).unwrap_or_default();
-        return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str())).hint("its exchanges are shown with `show <bundle> x…`"));
+        return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str()))
+            .hint("its exchanges are shown with `show <bundle> x…`"));
     }
     for path in found.paths {
         let bytes = bag.stream(&path).map_err(|e| CliError::new(format!("cannot read {}", path.as_str())).because(e))?;
@@ -58,7 +65,11 @@ fn items(bag: &BagSource) -> Result<Vec<Item>, CliError> {
     bytes
         .split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
-        .map(|line| serde_json::from_slice(line).map_err(|e| CliError::new("meta/items.jsonl cannot be read").because(e).hint("freezeframe verify tells what else is wrong")))
+        .map(|line| {
+            serde_json::from_slice(line).map_err(|e| {
+                CliError::new("meta/items.jsonl cannot be read").because(e).hint("freezeframe verify tells what else is wrong")
+            })
+        })
         .collect()
 }
 
@@ -76,11 +87,14 @@ fn resolve<'i>(bag: &BagSource, items: &'i [Item], wanted: &str) -> Result<Found
     }
     let number = |letter| wanted.strip_prefix(letter).is_some_and(|n| n.parse::<u32>().is_ok());
     if number('i') {
-        return Err(CliError::new(format!("there is no item {wanted} in this bundle")).hint("`show <bundle>` lists them").outcome(Outcome::Usage));
+        return Err(CliError::new(format!("there is no item {wanted} in this bundle"))
+            .hint("`show <bundle>` lists them")
+            .outcome(Outcome::Usage));
     }
     if number('x') {
         let found = exchanges(bag).into_iter().find(|(_, x)| x.id.to_string() == wanted);
-        let (path, _) = found.ok_or_else(|| CliError::new(format!("there is no exchange {wanted} in this bundle")).outcome(Outcome::Usage))?;
+        let (path, _) =
+            found.ok_or_else(|| CliError::new(format!("there is no exchange {wanted} in this bundle")).outcome(Outcome::Usage))?;
         return Ok(Found { item: None, paths: vec![path] });
     }
     let path = path(wanted)?;

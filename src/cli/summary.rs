@@ -36,7 +36,13 @@ pub fn show(screen: Screen, report: &Report) {
     screen.text(&format!("case {} · run {} · {}", report.case, report.run, tame(&report.target, 300)));
     for gap in report.gaps.iter().take(GAPS_SHOWN) {
         let lift = gap.action.as_ref().map(|a| format!(" — allow {a}")).unwrap_or_default();
-        screen.text(&format!("  gap {} · {} · {}: {}{lift}", gap.kind.as_str(), gap.collector, tame(&gap.subject, 120), tame(&gap.detail, 200)));
+        screen.text(&format!(
+            "  gap {} · {} · {}: {}{lift}",
+            gap.kind.as_str(),
+            gap.collector,
+            tame(&gap.subject, 120),
+            tame(&gap.detail, 200)
+        ));
     }
     if report.gaps.len() > GAPS_SHOWN {
         screen.text(&format!("  … {} more in meta/coverage.json", report.gaps.len() - GAPS_SHOWN));
@@ -52,7 +58,14 @@ pub fn show(screen: Screen, report: &Report) {
     }
     for bundle in &report.bundles {
         let state = if bundle.verified { "sealed and verified".green().to_string() } else { "unfinished".yellow().to_string() };
-        screen.text(&format!("{:?} bundle ({} items, {} bytes) {state}\n  {}\n  root {}", bundle.kind, bundle.items, bundle.bytes, bundle.path.display(), bundle.root));
+        screen.text(&format!(
+            "{:?} bundle ({} items, {} bytes) {state}\n  {}\n  root {}",
+            bundle.kind,
+            bundle.items,
+            bundle.bytes,
+            bundle.path.display(),
+            bundle.root
+        ));
     }
     if let Some(bundle) = report.bundles.first() {
         screen.remark(&format!("\ncheck it:   freezeframe verify {}", bundle.path.display()));

@@ -27,7 +27,12 @@ static SPEC: CollectorSpec = CollectorSpec {
     calls: &[Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any)],
     params: &[
         Param { name: "window", kind: ParamKind::Duration, default: "90d", doc: "How far back to look; CloudTrail keeps 90 days here" },
-        Param { name: "max-pages", kind: ParamKind::Count, default: "200", doc: "Stop each search after so many pages of 50 events; what is older is a gap" },
+        Param {
+            name: "max-pages",
+            kind: ParamKind::Count,
+            default: "200",
+            doc: "Stop each search after so many pages of 50 events; what is older is a gap",
+        },
     ],
 };
 
@@ -72,7 +77,7 @@ async fn of_role(cx: &CollectCx<'_>, fact: Result<Arc<FunctionFact>, Fault>, win
     if region == cx.target().region {
         return search(cx, cx.aws().cloudtrail(), region, LookupAttributeKey::ResourceName, role, window).await;
     }
-    search(cx, &cx.aws().cloudtrail_in(region), region, LookupAttributeKey::ResourceName, role, window).await
+    search(cx, cx.aws().in_region(region).cloudtrail(), region, LookupAttributeKey::ResourceName, role, window).await
 }
 
 /// Where CloudTrail keeps the events of IAM, which is global in its partition. A partition that we do not know is asked in the function's own
@@ -90,13 +95,22 @@ fn global_region<'r>(partition: &str, own: &'r str) -> &'r str {
     }
 }
 
-async fn search(cx: &CollectCx<'_>, client: &Client, region: &str, key: LookupAttributeKey, value: &str, (from, to): Window) -> Result<(), Abort> {
+async fn search(
+    cx: &CollectCx<'_>,
+    client: &Client,
+    region: &str,
+    key: LookupAttributeKey,
+    value: &str,
+    (from, to): Window,
+) -> Result<(), Abort> {
     let instant = |t: DateTime<Utc>| Instant::from_millis(t.timestamp_millis());
-    let subject = format!("CloudTrail events in {region} with {} {value}, from {} to {}", key.as_str(), clock::stamp(from), clock::stamp(to));
+    let subject =
+        format!("CloudTrail events in {region} with {} {value}, from {} to {}", key.as_str(), clock::stamp(from), clock::stamp(to));
     let Ok(attribute) = LookupAttribute::builder().attribute_key(key).attribute_value(value).build() else {
         return cx.gap(GapKind::Internal, &subject, "the search could not be put together").map(drop);
     };
-    let call = || client.lookup_events().lookup_attributes(attribute.clone()).start_time(instant(from)).end_time(instant(to)).max_results(50);
+    let call =
+        || client.lookup_events().lookup_attributes(attribute.clone()).start_time(instant(from)).end_time(instant(to)).max_results(50);
     cx.ask_pages(
         // AssumeRole events hold session tokens; all of them hold people's names and addresses.
         Question::new(&SPEC.calls[0], subject).region(region).sensitivity(Sensitivity::S3),

@@ -156,7 +156,15 @@ impl<'r> CollectCx<'r> {
     }
 
     /// Write something computed from other items (a parsed table, a comparison).
-    pub fn derive(&self, subject: &str, name: &str, extension: &str, bytes: &[u8], from: Vec<ItemId>, sensitivity: Sensitivity) -> Result<ItemId, Abort> {
+    pub fn derive(
+        &self,
+        subject: &str,
+        name: &str,
+        extension: &str,
+        bytes: &[u8],
+        from: Vec<ItemId>,
+        sensitivity: Sensitivity,
+    ) -> Result<ItemId, Abort> {
         let path = BundlePath::below(self.spec.group.dir(), name, extension);
         let file = self.draft().put(&path, bytes)?;
         Ok(self.draft().add(NewItem {
@@ -243,10 +251,17 @@ impl<'r> CollectCx<'r> {
 }
 
 /// An answer that we understood but could not write down is no evidence: what would have been collected is then a gap.
-pub(super) fn unless_unsaved<'x>(status: ItemStatus, detail: Option<String>, of: impl IntoIterator<Item = &'x Exchange>) -> (ItemStatus, Option<String>) {
+pub(super) fn unless_unsaved<'x>(
+    status: ItemStatus,
+    detail: Option<String>,
+    of: impl IntoIterator<Item = &'x Exchange>,
+) -> (ItemStatus, Option<String>) {
     for exchange in of {
         if let BodyEnd::Unsaved(why) = &exchange.body_end {
-            return (ItemStatus::Gap(GapKind::Internal), Some(format!("the answer ({}) came and could not be saved: {}", exchange.id, tame(why, 200))));
+            return (
+                ItemStatus::Gap(GapKind::Internal),
+                Some(format!("the answer ({}) came and could not be saved: {}", exchange.id, tame(why, 200))),
+            );
         }
     }
     (status, detail)

@@ -39,7 +39,11 @@ impl Collector for EventSourceMappings {
         // A mapping may be listed under more than one name; it is read once.
         let found = Mutex::new(BTreeSet::new());
         let arn = cx.target().arn();
-        tokio::try_join!(list(cx, &found, "the function".into(), cx.target().function.clone()), of_aliases(cx, &found, &arn), of_versions(cx, &found, &arn))?;
+        tokio::try_join!(
+            list(cx, &found, "the function".into(), cx.target().function.clone()),
+            of_aliases(cx, &found, &arn),
+            of_versions(cx, &found, &arn)
+        )?;
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         at_once(found.into_iter().map(|uuid| read(cx, uuid).boxed())).await
     }
@@ -48,7 +52,8 @@ impl Collector for EventSourceMappings {
 async fn of_aliases(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<String>>, arn: &str) -> Result<(), Abort> {
     match cx.aliases().await? {
         Ok(aliases) => {
-            at_once(aliases.entries.iter().map(|a| list(cx, found, format!("alias {}", a.name), format!("{arn}:{}", a.name)).boxed())).await?;
+            at_once(aliases.entries.iter().map(|a| list(cx, found, format!("alias {}", a.name), format!("{arn}:{}", a.name)).boxed()))
+                .await?;
             cx.gap_of_rest(&aliases, "event source mappings of further aliases")
         }
         Err(fault) => cx.gap_from_lookup(&ALIASES, &fault, "event source mappings of the aliases").map(drop),
@@ -58,7 +63,10 @@ async fn of_aliases(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<String>>, arn: &s
 async fn of_versions(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<String>>, arn: &str) -> Result<(), Abort> {
     match cx.versions().await? {
         Ok(versions) => {
-            at_once(versions.published().map(|v| list(cx, found, format!("version {}", v.version), format!("{arn}:{}", v.version)).boxed())).await?;
+            at_once(
+                versions.published().map(|v| list(cx, found, format!("version {}", v.version), format!("{arn}:{}", v.version)).boxed()),
+            )
+            .await?;
             cx.gap_of_rest(&versions, "event source mappings of further versions")
         }
         Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, "event source mappings of the published versions").map(drop),

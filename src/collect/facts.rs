@@ -56,7 +56,11 @@ impl FunctionFact {
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
     pub fn role_name(&self) -> Option<&str> {
-        self.role_arn.as_deref().and_then(|arn| arn.split_once(":role/")).and_then(|(_, path)| path.rsplit('/').next()).filter(|n| !n.is_empty())
+        self.role_arn
+            .as_deref()
+            .and_then(|arn| arn.split_once(":role/"))
+            .and_then(|(_, path)| path.rsplit('/').next())
+            .filter(|n| !n.is_empty())
     }
 }
 
@@ -117,7 +121,8 @@ impl Facts {
     pub(super) async fn function(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
         self.function
             .get_or_try_init(|| async {
-                let question = Question::new(&CONFIGURATION.calls[0], "configuration and code location of $LATEST").sensitivity(Sensitivity::S3);
+                let question =
+                    Question::new(&CONFIGURATION.calls[0], "configuration and code location of $LATEST").sensitivity(Sensitivity::S3);
                 let future = cx.aws().lambda().get_function().function_name(&cx.target().function).send();
                 Ok(match cx.ask(question, future).await? {
                     Reply::Got(answer) => {

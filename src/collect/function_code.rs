@@ -27,7 +27,12 @@ static SPEC: CollectorSpec = CollectorSpec {
     group: Group::Code,
     volatility: Volatility::V5,
     calls: &[DOWNLOAD, ADDRESS_AGAIN],
-    params: &[Param { name: "max-bytes", kind: ParamKind::Bytes, default: "2GiB", doc: "Largest package to download; a larger one leaves a gap" }],
+    params: &[Param {
+        name: "max-bytes",
+        kind: ParamKind::Bytes,
+        default: "2GiB",
+        doc: "Largest package to download; a larger one leaves a gap",
+    }],
 };
 
 #[async_trait]
@@ -49,7 +54,11 @@ impl Collector for FunctionCode {
             return Ok(());
         }
         let Some(url) = fact.code_url.clone() else {
-            cx.gap(GapKind::Unsupported, SUBJECT, "GetFunction answered without an address for the code; Code.Error in its answer may say why")?;
+            cx.gap(
+                GapKind::Unsupported,
+                SUBJECT,
+                "GetFunction answered without an address for the code; Code.Error in its answer may say why",
+            )?;
             return Ok(());
         };
         let question = Question::new(&DOWNLOAD, SUBJECT).sensitivity(Sensitivity::S3);
@@ -89,7 +98,8 @@ async fn fetch(cx: &CollectCx<'_>, question: &Question<'_>, fact: &FunctionFact,
 
 /// The address has expired (ten minutes, or less when the caller's session ended): ask for another, once.
 async fn again(cx: &CollectCx<'_>) -> Result<Option<Arc<FunctionFact>>, Abort> {
-    let question = Question::new(&ADDRESS_AGAIN, "configuration and code location of $LATEST, asked again for a fresh address").sensitivity(Sensitivity::S3);
+    let question = Question::new(&ADDRESS_AGAIN, "configuration and code location of $LATEST, asked again for a fresh address")
+        .sensitivity(Sensitivity::S3);
     let reply = cx.ask(question, cx.aws().lambda().get_function().function_name(&cx.target().function).send()).await?;
     Ok(match reply {
         Reply::Got(answer) => Some(Arc::new(FunctionFact::from_output(answer.item, &answer.output))),

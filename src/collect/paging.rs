@@ -57,7 +57,8 @@ impl CollectCx<'_> {
                     let mut fault = Fault::of(&e, &exchanges);
                     all.extend(exchanges);
                     if read > 0 {
-                        fault.message = format!("page {} failed; {entries} entries of the pages before it are kept. {}", read + 1, fault.message);
+                        fault.message =
+                            format!("page {} failed; {entries} entries of the pages before it are kept. {}", read + 1, fault.message);
                         if fault.class == FaultClass::NotFound {
                             // It existed a page ago: this is no answer about absence.
                             fault.class = FaultClass::Server;
@@ -73,13 +74,17 @@ impl CollectCx<'_> {
             entries += each(output);
             let end = match following {
                 None => PagesEnd::Complete,
-                Some(t) if Some(&t) == token.as_ref() => PagesEnd::Stopped(GapKind::Truncated, "AWS repeated the same page token".to_string()),
-                Some(_) if read >= bound.pages => {
-                    PagesEnd::Stopped(GapKind::TooLarge, format!("stopped after {read} pages ({entries} entries, {bytes} bytes), as bounded; there are more"))
+                Some(t) if Some(&t) == token.as_ref() => {
+                    PagesEnd::Stopped(GapKind::Truncated, "AWS repeated the same page token".to_string())
                 }
-                Some(_) if bytes >= bound.bytes => {
-                    PagesEnd::Stopped(GapKind::TooLarge, format!("stopped after {bytes} bytes ({entries} entries, {read} pages), as bounded; there are more"))
-                }
+                Some(_) if read >= bound.pages => PagesEnd::Stopped(
+                    GapKind::TooLarge,
+                    format!("stopped after {read} pages ({entries} entries, {bytes} bytes), as bounded; there are more"),
+                ),
+                Some(_) if bytes >= bound.bytes => PagesEnd::Stopped(
+                    GapKind::TooLarge,
+                    format!("stopped after {bytes} bytes ({entries} entries, {read} pages), as bounded; there are more"),
+                ),
                 Some(t) => {
                     token = Some(t);
                     continue;

@@ -29,8 +29,18 @@ static SPEC: CollectorSpec = CollectorSpec {
     calls: &[GROUPS, STREAMS, EVENTS],
     params: &[
         Param { name: "window", kind: ParamKind::Duration, default: "24h", doc: "How far back to read" },
-        Param { name: "max-bytes", kind: ParamKind::Bytes, default: "64MiB", doc: "Stop after so many bytes of events; what is older is a gap" },
-        Param { name: "max-pages", kind: ParamKind::Count, default: "500", doc: "Stop after so many pages of events; what is older is a gap" },
+        Param {
+            name: "max-bytes",
+            kind: ParamKind::Bytes,
+            default: "64MiB",
+            doc: "Stop after so many bytes of events; what is older is a gap",
+        },
+        Param {
+            name: "max-pages",
+            kind: ParamKind::Count,
+            default: "500",
+            doc: "Stop after so many pages of events; what is older is a gap",
+        },
     ],
 };
 
@@ -68,7 +78,9 @@ async fn about(cx: &CollectCx<'_>, group: &str) -> Result<(), Abort> {
         Bound { pages: 20, ..Bound::default() },
         |token| call().set_next_token(token).send(),
         // Groups come in the order of their names, so the group itself is on the first page, and there is no need for the neighbours.
-        |out: &DescribeLogGroupsOutput| out.next_token().filter(|_| !out.log_groups().iter().any(|g| g.log_group_name() == Some(group))).map(str::to_string),
+        |out: &DescribeLogGroupsOutput| {
+            out.next_token().filter(|_| !out.log_groups().iter().any(|g| g.log_group_name() == Some(group))).map(str::to_string)
+        },
         |out| out.log_groups().len(),
     )
     .await?;
@@ -99,7 +111,8 @@ async fn events(cx: &CollectCx<'_>, group: &str, from: DateTime<Utc>, to: DateTi
         call.start_time(from.timestamp_millis()).end_time(to.timestamp_millis()).set_start_from_head(newest_first)
     };
     cx.ask_pages(
-        Question::new(&EVENTS, format!("log events of {group} from {} to {}", clock::stamp(from), clock::stamp(to))).sensitivity(Sensitivity::S3),
+        Question::new(&EVENTS, format!("log events of {group} from {} to {}", clock::stamp(from), clock::stamp(to)))
+            .sensitivity(Sensitivity::S3),
         Bound { pages: pages(cx), bytes: cx.bytes("max-bytes") },
         |token| call().set_next_token(token).send(),
         |out: &FilterLogEventsOutput| out.next_token().map(str::to_string),

@@ -21,7 +21,13 @@ pub struct ActCx<'r> {
 }
 
 impl<'r> ActCx<'r> {
-    pub fn new(spec: &'static ActionSpec, target: &'r Target, params: &'r Params, connector: &Connector, recorder: Arc<dyn Recorder>) -> Self {
+    pub fn new(
+        spec: &'static ActionSpec,
+        target: &'r Target,
+        params: &'r Params,
+        connector: &Connector,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
         let aws = connector.unit(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder);
         ActCx { target, params, aws }
     }

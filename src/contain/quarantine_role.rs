@@ -70,7 +70,9 @@ async fn other_users(cx: &ActCx<'_>, role: &Role) -> Result<Vec<String>, ActErro
         users.extend(using.filter_map(|f| f.function_name()).filter(|n| *n != cx.target().function).map(str::to_string));
         match page.next_marker().filter(|m| !m.is_empty()) {
             None => return Ok(users),
-            Some(next) if Some(next) == marker.as_deref() => return Err(ActError::Refused("AWS repeated a page of the list of functions".into())),
+            Some(next) if Some(next) == marker.as_deref() => {
+                return Err(ActError::Refused("AWS repeated a page of the list of functions".into()));
+            }
             Some(next) => marker = Some(next.to_string()),
         }
     }
@@ -135,7 +137,9 @@ impl Action for QuarantineRole {
                 // Not knowing who else would be hit, hit nobody else; it must not keep us from stopping this function.
                 Err(e) => (DenyScope::Function, json!({"unknown": e.to_string()})),
             },
-            Some(other) => return Err(ActError::Refused(format!("`{}` is no scope: use auto, function or role", crate::aws::fault::tame(other, 40)))),
+            Some(other) => {
+                return Err(ActError::Refused(format!("`{}` is no scope: use auto, function or role", crate::aws::fault::tame(other, 40))));
+            }
         };
         let target = cx.target();
         let scope_word = if scope == DenyScope::Function { "function" } else { "role" };
@@ -176,7 +180,13 @@ mod tests {
     use super::*;
 
     fn target() -> Target {
-        Target { partition: "aws".into(), account: "123456789012".into(), region: "eu-west-1".into(), function: "payments".into(), qualifier: None }
+        Target {
+            partition: "aws".into(),
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            function: "payments".into(),
+            qualifier: None,
+        }
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
     let answer = cx.call(&GET_ROLE, &format!("reading the role {name}"), call).await?;
     let role = answer.role().ok_or_else(|| ActError::Refused(format!("AWS said nothing about the role {name}")))?;
     if role.path().starts_with("/aws-service-role/") {
-        return Err(ActError::Refused(format!("{name} is a service-linked role, which only its service can change; contain the function by its concurrency")));
+        return Err(ActError::Refused(format!(
+            "{name} is a service-linked role, which only its service can change; contain the function by its concurrency"
+        )));
     }
     // It goes into a policy condition, where a wildcard would match other roles.
     if role.role_id().is_empty() || !role.role_id().bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -61,9 +63,9 @@ pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
 pub(super) async fn inline_policy(cx: &ActCx<'_>, role: &str, policy: &str) -> Result<Option<String>, ActError> {
     let call = cx.aws().iam().get_role_policy().role_name(role).policy_name(policy).send();
     match cx.call(&GET_ROLE_POLICY, &format!("reading the inline policy {policy} of the role {role}"), call).await {
-        Ok(answer) => decode(answer.policy_document())
-            .map(Some)
-            .ok_or_else(|| ActError::Refused(format!("the inline policy {policy} of the role {role} is not the URL-encoded text that IAM documents"))),
+        Ok(answer) => decode(answer.policy_document()).map(Some).ok_or_else(|| {
+            ActError::Refused(format!("the inline policy {policy} of the role {role} is not the URL-encoded text that IAM documents"))
+        }),
         Err(e) if e.is_absent() => {
             // `NoSuchEntity` means either; asking for the role tells which.
             cx.call(&GET_ROLE, &format!("reading the role {role}"), cx.aws().iam().get_role().role_name(role).send()).await?;

@@ -4,9 +4,11 @@
 use super::emulator::Emulator;
 use super::incident::{JsonCall, SeedClients};
 use super::keys::Keys;
+use crate::aws::fault::Fault;
 use crate::aws::plain::StaticKeys;
-use crate::aws::raw::RawCall;
+use crate::aws::raw::{JsonVersion, RawCall};
 use crate::aws::record::{HeadRecorder, UnitScope};
+use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
 use crate::clock::Clock;
 use crate::model::call::{Access, Call, Scope, Service};
@@ -40,10 +42,10 @@ impl JsonCall for RawJson {
             .iter()
             .find(|c| c.operation == operation && c.service.prefix() == service)
             .ok_or_else(|| format!("the drill does not call {service}:{operation}"))?;
-        let content_type = if call.service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
-        let raw = RawCall { service: call.service, operation: call.operation, target: target.to_string(), content_type, body: body.to_string() };
-        let (answer, _) = self.0.raw(raw).await;
-        let bytes = answer.map_err(|fault| fault.to_string())?;
+        let version = if call.service == Service::Sqs { JsonVersion::V1_0 } else { JsonVersion::V1_1 };
+        let raw = RawCall::json(call.service, call.operation, version, target, &body);
+        let (answer, exchanges) = tape::listen(Listening::default(), self.0.raw(raw)).await;
+        let bytes = answer.map_err(|e| Fault::of(&e, &exchanges).to_string())?;
         if bytes.is_empty() {
             return Ok(serde_json::Value::Null);
         }

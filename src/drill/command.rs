@@ -40,7 +40,11 @@ impl Shell {
 
     /// The lines that put a terminal into the same place.
     pub fn exports(&self) -> Vec<String> {
-        self.env.iter().map(|(k, v)| format!("export {k}={v}")).chain([format!("export FREEZEFRAME_CASES={}", self.cases.display())]).collect()
+        self.env
+            .iter()
+            .map(|(k, v)| format!("export {k}={v}"))
+            .chain([format!("export FREEZEFRAME_CASES={}", self.cases.display())])
+            .collect()
     }
 
     /// A process with this environment and nothing of the user's own AWS settings.

@@ -99,9 +99,7 @@ impl EmulatorError {
                 hints.push("the first drill downloads about 25 MB from the Python package index; later ones nothing".into());
                 hints
             }
-            Self::EndedAtStart { last_lines, .. } | Self::AwaitHealth { last_lines, .. } => {
-                last_lines.lines().map(str::to_owned).collect()
-            }
+            Self::EndedAtStart { last_lines, .. } | Self::AwaitHealth { last_lines, .. } => last_lines.lines().map(str::to_owned).collect(),
             _ => Vec::new(),
         }
     }
@@ -154,8 +152,7 @@ impl Emulator {
         let out = OpenOptions::new().create(true).append(true).open(&log);
         let out = out.map_err(|source| EmulatorError::WriteFile { path: log.clone(), source })?;
         let err = out.try_clone().map_err(|source| EmulatorError::WriteFile { path: log.clone(), source })?;
-        let root =
-            Keys { access_key_id: ROOT_KEY_ID.into(), secret_access_key: random_hex()?, session_token: None };
+        let root = Keys { access_key_id: ROOT_KEY_ID.into(), secret_access_key: random_hex()?, session_token: None };
         let token = random_hex()?;
 
         let mut command = Command::new(&installed.python);
@@ -176,10 +173,7 @@ impl Emulator {
             .env("DRILL_TOKEN", &token);
         // A process group of its own: a Ctrl-C at the terminal is ours to handle, and the emulator can end its functions.
         let child = command.stdin(Stdio::piped()).stdout(out).stderr(err).process_group(0).spawn();
-        let child = child.map_err(|source| EmulatorError::RunProgram {
-            program: installed.python.display().to_string(),
-            source,
-        })?;
+        let child = child.map_err(|source| EmulatorError::RunProgram { program: installed.python.display().to_string(), source })?;
         let mut started = Self {
             endpoint: String::new(),
             cloudtrail_endpoint: String::new(),
@@ -249,9 +243,8 @@ impl Emulator {
     /// what is needed to talk to it and to end it. `about` is the caller's own, handed back by [`kept::load`].
     pub fn keep(mut self, root: &Path, about: serde_json::Value) -> Result<PathBuf, EmulatorError> {
         let mut child = self.child.take();
-        let asked = child.as_mut().and_then(|c| c.stdin.as_mut()).map_or(Ok(()), |stdin| {
-            stdin.write_all(b"keep\n").and_then(|()| stdin.flush())
-        });
+        let asked =
+            child.as_mut().and_then(|c| c.stdin.as_mut()).map_or(Ok(()), |stdin| stdin.write_all(b"keep\n").and_then(|()| stdin.flush()));
         if let Err(source) = asked {
             self.child = child;
             return Err(EmulatorError::Keep { source });
@@ -313,8 +306,7 @@ fn absolute(path: &Path) -> Result<PathBuf, EmulatorError> {
 
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EmulatorError> {
     let file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(bytes))
-        .map_err(|source| EmulatorError::WriteFile { path: path.to_owned(), source })
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|source| EmulatorError::WriteFile { path: path.to_owned(), source })
 }
 
 /// The last lines of a log, for a person to read: few, short, and without control characters.

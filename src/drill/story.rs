@@ -98,11 +98,26 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     let root = connect(&emulator, &emulator.root, clock.clone()).await;
     let aws = seed_clients(&root);
     let incident = incident::seed(&aws, &emulator, clock.now()).await?;
-    story.tell(&format!("{}: version {} is not what it should be, and gets {:.0} % of the alias `{}`", names::FUNCTION, names::BAD_VERSION, names::BAD_WEIGHT * 100.0, names::ALIAS));
-    story.tell(&format!("{} log events, {} control-plane events, {} policies on a role that {} shares", incident.logs.events, incident.history_events, incident.role.managed.len() + 1, names::NEIGHBOUR));
+    story.tell(&format!(
+        "{}: version {} is not what it should be, and gets {:.0} % of the alias `{}`",
+        names::FUNCTION,
+        names::BAD_VERSION,
+        names::BAD_WEIGHT * 100.0,
+        names::ALIAS
+    ));
+    story.tell(&format!(
+        "{} log events, {} control-plane events, {} policies on a role that {} shares",
+        incident.logs.events,
+        incident.history_events,
+        incident.role.managed.len() + 1,
+        names::NEIGHBOUR
+    ));
     let thief = steal(&aws).await?;
     let loot = connect(&emulator, &thief, clock.clone()).await.plain_s3();
-    story.check(can_read(&loot, &incident).await.is_ok(), "the thief reads the payments bucket from outside with the function's credentials");
+    story.check(
+        can_read(&loot, &incident).await.is_ok(),
+        "the thief reads the payments bucket from outside with the function's credentials",
+    );
     let before = World::read(&aws).await;
 
     story.chapter("The plan, and a responder with exactly the permissions that it names");
@@ -110,7 +125,10 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     let plan = expect(as_root.run(&["plan", "snapshot-and-contain", names::FUNCTION]).await?, "plan", &[0])?;
     let policy = merged_permissions(&plan.document);
     let operator = operator::create(&aws, "ir-responder", &policy).await?;
-    story.check(policy["Statement"].as_array().is_some_and(|s| !s.is_empty()), &format!("the plan names its IAM policy: {} statements", policy["Statement"].as_array().map_or(0, Vec::len)));
+    story.check(
+        policy["Statement"].as_array().is_some_and(|s| !s.is_empty()),
+        &format!("the plan names its IAM policy: {} statements", policy["Statement"].as_array().map_or(0, Vec::len)),
+    );
     let shell = Shell::new(options.program, &emulator, &operator.keys, &cases);
 
     story.chapter("freezeframe run snapshot-and-contain payments-export");
@@ -123,18 +141,37 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     for bundle in &bundles {
         let verified = shell.run(&["verify", &bundle.to_string_lossy()]).await?;
         let counts = &verified.document["counts"];
-        story.check(verified.code == 0, &format!("verify {}: {} — {} files, {} items, {} exchanges", bundle.file_name().unwrap_or_default().to_string_lossy(), verified.document["verdict"].as_str().unwrap_or("?"), counts["files"], counts["items"], counts["exchanges"]));
+        story.check(
+            verified.code == 0,
+            &format!(
+                "verify {}: {} — {} files, {} items, {} exchanges",
+                bundle.file_name().unwrap_or_default().to_string_lossy(),
+                verified.document["verdict"].as_str().unwrap_or("?"),
+                counts["files"],
+                counts["items"],
+                counts["exchanges"]
+            ),
+        );
     }
 
     story.chapter("Contained: does it bite?");
     let refused = aws.lambda.invoke().function_name(names::FUNCTION).payload(Blob::new("{}")).send().await;
-    story.check(refused.as_ref().is_err_and(|e| e.code() == Some("TooManyRequestsException")), "an invocation is refused (TooManyRequestsException)");
-    story.check(matches!(can_read(&loot, &incident).await, Err(code) if code == "AccessDenied"), "the stolen credentials no longer work (AccessDenied)");
+    story.check(
+        refused.as_ref().is_err_and(|e| e.code() == Some("TooManyRequestsException")),
+        "an invocation is refused (TooManyRequestsException)",
+    );
+    story.check(
+        matches!(can_read(&loot, &incident).await, Err(code) if code == "AccessDenied"),
+        "the stolen credentials no longer work (AccessDenied)",
+    );
     incident.triggers.send_message(&aws, &json!({"id": "p-2001", "amount": 1, "currency": "EUR"})).await?;
     tokio::time::sleep(Duration::from_millis(2500)).await;
     story.check(incident.triggers.messages_waiting(&aws).await? == 1, "a payment sent now waits in its queue: nothing is lost");
     let neighbour = aws.lambda.invoke().function_name(names::NEIGHBOUR).payload(Blob::new("{}")).send().await;
-    story.check(neighbour.is_ok_and(|n| n.function_error.is_none()), &format!("{} on the same role still works: the deny is scoped", names::NEIGHBOUR));
+    story.check(
+        neighbour.is_ok_and(|n| n.function_error.is_none()),
+        &format!("{} on the same role still works: the deny is scoped", names::NEIGHBOUR),
+    );
     let contained = World::read(&aws).await;
     let changed = before.differences(&contained);
     story.check(!changed.is_empty(), &format!("a stranger sees {} of {} answers changed", changed.len(), before.len()));
@@ -170,7 +207,9 @@ async fn steal(aws: &SeedClients) -> Result<Keys, SeedError> {
     let answer = incident::function::invoke(aws, Some(names::BAD_VERSION), &json!({"drill": "whoami"})).await?;
     let text = |name: &str| answer[name].as_str().map(str::to_string);
     match (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")) {
-        (Some(access_key_id), Some(secret_access_key)) => Ok(Keys { access_key_id, secret_access_key, session_token: text("AWS_SESSION_TOKEN") }),
+        (Some(access_key_id), Some(secret_access_key)) => {
+            Ok(Keys { access_key_id, secret_access_key, session_token: text("AWS_SESSION_TOKEN") })
+        }
         _ => Err(SeedError::IncompleteAnswer { doing: "steal the suspect's credentials", missing: "key" }),
     }
 }

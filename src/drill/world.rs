@@ -61,7 +61,8 @@ impl World {
         all.insert("inline policies".into(), answer(inline));
         let attached = iam.list_attached_role_policies().role_name(names::ROLE).send().await;
         // IAM promises no order; the set is what is compared.
-        let mut arns: Vec<String> = attached.map(|l| l.attached_policies().iter().filter_map(|p| p.policy_arn().map(str::to_string)).collect()).unwrap_or_default();
+        let mut arns: Vec<String> =
+            attached.map(|l| l.attached_policies().iter().filter_map(|p| p.policy_arn().map(str::to_string)).collect()).unwrap_or_default();
         arns.sort();
         all.insert("attached policies".into(), arns.join("\n"));
         World(all)
@@ -80,7 +81,13 @@ impl World {
         let keys: std::collections::BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         keys.into_iter()
             .filter(|k| self.0.get(*k) != other.0.get(*k))
-            .map(|k| format!("{k}:\n  before: {}\n  after:  {}", self.0.get(k).map_or("–", |s| s.trim()), other.0.get(k).map_or("–", |s| s.trim())))
+            .map(|k| {
+                format!(
+                    "{k}:\n  before: {}\n  after:  {}",
+                    self.0.get(k).map_or("–", |s| s.trim()),
+                    other.0.get(k).map_or("–", |s| s.trim())
+                )
+            })
             .collect()
     }
 }

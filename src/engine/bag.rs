@@ -51,7 +51,12 @@ impl Bag<'_> {
 
     /// Hand a sealed bag over as a zip, read the zip back as a stranger would, and write its root into the case journal. An unfinished bag
     /// (interrupted run) is handed over too, but not accepted as evidence for containment.
-    pub async fn hand_over(&self, sealed: &Sealed, finished: bool, progress: &dyn Progress) -> Result<(BundleReport, Option<Verified>), RunError> {
+    pub async fn hand_over(
+        &self,
+        sealed: &Sealed,
+        finished: bool,
+        progress: &dyn Progress,
+    ) -> Result<(BundleReport, Option<Verified>), RunError> {
         let path = sealed.zip()?;
         let verified = if finished { Some(Verified::read_back(&path)?) } else { None };
         let event = JournalEvent::Sealed { run: self.run.clone(), bundle: sealed.name().to_string(), root: sealed.root() };
@@ -86,13 +91,28 @@ pub fn sealed_bundles(events: &[JournalEvent]) -> Vec<Previous> {
 }
 
 /// One document of our own in a bag, as an item of `unit`.
-pub(super) fn put(draft: &Draft, group: Group, unit: &str, name: &str, subject: &str, extension: &str, bytes: &[u8]) -> Result<ItemId, DraftError> {
+pub(super) fn put(
+    draft: &Draft,
+    group: Group,
+    unit: &str,
+    name: &str,
+    subject: &str,
+    extension: &str,
+    bytes: &[u8],
+) -> Result<ItemId, DraftError> {
     let file = draft.put(&BundlePath::below(group.dir(), name, extension), bytes)?;
     draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
 }
 
 /// What a change of AWS leaves in its bag, as the unit `name`: its report, and the run's events of the case journal.
-pub(super) fn put_changes<R: serde::Serialize>(draft: &Draft, name: &str, question: &str, report: &R, events: &[JournalEvent], run: &RunId) -> Result<PlannedUnit, RunError> {
+pub(super) fn put_changes<R: serde::Serialize>(
+    draft: &Draft,
+    name: &str,
+    question: &str,
+    report: &R,
+    events: &[JournalEvent],
+    run: &RunId,
+) -> Result<PlannedUnit, RunError> {
     let mut lines = vec![];
     for event in events.iter().filter(|e| e.run() == Some(run)) {
         lines.extend(canon::to_vec("a journal event", event)?);

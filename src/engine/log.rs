@@ -200,7 +200,8 @@ pub fn holds(events: &[JournalEvent], cell: &CellId, target: &Target) -> bool {
 /// know) it counts as the same place: a hold in doubt is a hold.
 pub(super) fn same_place(cell: &CellId, arn: &str, target: &Target) -> bool {
     let regional = contain::find(cell.action()).is_some_and(|a| !a.spec().is_global());
-    parse_target(arn).is_none_or(|t| t.partition == target.partition && t.account == target.account && !(regional && t.region != target.region))
+    parse_target(arn)
+        .is_none_or(|t| t.partition == target.partition && t.account == target.account && !(regional && t.region != target.region))
 }
 
 #[cfg(test)]

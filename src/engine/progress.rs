@@ -6,8 +6,15 @@ use std::fmt;
 pub enum Note {
     /// A phase of the plan begins.
     Phase(&'static str),
-    UnitStarted { unit: &'static str, title: &'static str },
-    UnitEnded { unit: &'static str, items: usize, gaps: usize },
+    UnitStarted {
+        unit: &'static str,
+        title: &'static str,
+    },
+    UnitEnded {
+        unit: &'static str,
+        items: usize,
+        gaps: usize,
+    },
     /// A cell changed, or could not be changed: one line in words.
     Cell(String),
     /// Anything else worth a line.

@@ -58,7 +58,9 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         None
     } else {
         let plan_sha256 = Sha256::ZERO;
-        journal.append(JournalEvent::RunStarted { run: order.run.clone(), playbook: RESTORE.into(), plan_sha256, target: target.to_string() }).await?;
+        journal
+            .append(JournalEvent::RunStarted { run: order.run.clone(), playbook: RESTORE.into(), plan_sha256, target: target.to_string() })
+            .await?;
         Some(bag.open(BundleKind::Restore)?)
     };
     let recorder: Arc<dyn Recorder> = match &draft {

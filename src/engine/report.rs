@@ -106,7 +106,10 @@ impl Tally {
 /// Gaps first, by collector, with the question that each leaves open: `3 gaps: recent-invocations denied (open: What did it do?)`.
 pub fn headline(tally: &Tally, gaps: &[Gap]) -> String {
     if gaps.is_empty() {
-        return format!("no gaps: {} questions asked, {} answered, {} answered with absence", tally.questions, tally.answered, tally.absent);
+        return format!(
+            "no gaps: {} questions asked, {} answered, {} answered with absence",
+            tally.questions, tally.answered, tally.absent
+        );
     }
     let mut by_unit: BTreeMap<&str, (BTreeMap<&str, usize>, &str)> = BTreeMap::new();
     for gap in gaps {
@@ -130,8 +133,17 @@ mod tests {
 
     #[test]
     fn the_headline_names_gaps_and_open_questions() {
-        let gap = |unit: &str, kind| Gap { kind, collector: unit.into(), subject: "s".into(), question: "What did it do?".into(), detail: String::new(), action: None, exchanges: vec![] };
-        let line = headline(&Tally::default(), &[gap("logs", GapKind::Denied), gap("logs", GapKind::Denied), gap("role", GapKind::Throttled)]);
+        let gap = |unit: &str, kind| Gap {
+            kind,
+            collector: unit.into(),
+            subject: "s".into(),
+            question: "What did it do?".into(),
+            detail: String::new(),
+            action: None,
+            exchanges: vec![],
+        };
+        let line =
+            headline(&Tally::default(), &[gap("logs", GapKind::Denied), gap("logs", GapKind::Denied), gap("role", GapKind::Throttled)]);
         assert_eq!(line, "3 gaps: logs denied ×2 (open: What did it do?); role throttled (open: What did it do?)");
     }
 }

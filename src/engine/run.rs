@@ -117,10 +117,8 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         target: order.plan.target.to_string(),
     });
     journal.append_all(opening).await?;
-    let report = Report {
-        target: order.plan.target.to_string(),
-        ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator)
-    };
+    let report =
+        Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
     let result = running.walk().await;
@@ -222,7 +220,12 @@ impl Running {
         let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
         self.planned = vec![plan_unit];
         self.draft = Some(draft.clone());
-        let shared = Shared { target: self.order.plan.target.clone(), connector: self.doors.connector.clone(), draft: draft.clone(), facts: Facts::default() };
+        let shared = Shared {
+            target: self.order.plan.target.clone(),
+            connector: self.doors.connector.clone(),
+            draft: draft.clone(),
+            facts: Facts::default(),
+        };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {
             draft.journal(JournalEvent::Interrupted { by: "the operator, or the deadline".to_string() })?;
@@ -240,7 +243,12 @@ impl Running {
         let mismatches: Vec<String> = draft
             .items()
             .iter()
-            .filter_map(|i| i.provider_digest.as_ref().filter(|d| !d.matches).map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value)))
+            .filter_map(|i| {
+                i.provider_digest
+                    .as_ref()
+                    .filter(|d| !d.matches)
+                    .map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value))
+            })
             .collect();
         let (bundle, verified) = self.bag().hand_over(&sealed, finished, &*self.doors.progress).await?;
         let report = &mut self.report;

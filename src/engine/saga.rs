@@ -231,7 +231,10 @@ impl Saga<'_> {
                 Err(e) => return Err(Unread::Failed(Trouble::of(&e))),
             }
         }
-        Err(Unread::Failed(Trouble::saying(format!("{cell} is still changing by itself after {} seconds", SETTLE_EVERY.as_secs() * u64::from(SETTLE_READS)))))
+        Err(Unread::Failed(Trouble::saying(format!(
+            "{cell} is still changing by itself after {} seconds",
+            SETTLE_EVERY.as_secs() * u64::from(SETTLE_READS)
+        ))))
     }
 
     /// What a cell reads as after a write that should have made it `wanted`. Not interruptible: a write is not left without a look.
@@ -259,7 +262,14 @@ impl Saga<'_> {
     }
 
     /// Contain the target. With `dry_run` nothing is written, neither to AWS nor to the journal.
-    pub async fn contain(&self, steps: &[Step<'_>], target: &Target, permit: &ContainPermit, on_failure: OnFailure, dry_run: bool) -> ContainReport {
+    pub async fn contain(
+        &self,
+        steps: &[Step<'_>],
+        target: &Target,
+        permit: &ContainPermit,
+        on_failure: OnFailure,
+        dry_run: bool,
+    ) -> ContainReport {
         let mut report = ContainReport { dry_run, cells: vec![], actions: vec![], interrupted: false, journal: None, unwound: None };
         for step in steps {
             if (self.stop)() {
@@ -327,7 +337,8 @@ impl Saga<'_> {
         (self.progress)(SagaNote::Reading { cell: id, label: &entry.label });
         entry.stand = Stand::Untouched;
         if open_cells(&self.log.events()).iter().any(|o| o.cell == *id && o.grasps.iter().any(|g| !same_place(id, &g.target, target))) {
-            entry.error = Some(Trouble::saying(format!("this case already holds {id} in another account or Region; use another case for {target}")));
+            entry.error =
+                Some(Trouble::saying(format!("this case already holds {id} in another account or Region; use another case for {target}")));
             return Ok(());
         }
         let before = match self.settled(action, cx, id).await {
@@ -379,9 +390,17 @@ impl Saga<'_> {
 
         let (run, cell_id) = (self.run.clone(), id.clone());
         let permit_record = permit.record().clone();
-        self.journal(JournalEvent::Intent { run, cell: cell_id, target: target.arn(), before, after: after.clone(), restorable, permit: permit_record })
-            .await
-            .inspect_err(|e| entry.error = Some(e.clone()))?;
+        self.journal(JournalEvent::Intent {
+            run,
+            cell: cell_id,
+            target: target.arn(),
+            before,
+            after: after.clone(),
+            restorable,
+            permit: permit_record,
+        })
+        .await
+        .inspect_err(|e| entry.error = Some(e.clone()))?;
 
         (self.progress)(SagaNote::Writing { cell: id, label: &entry.label });
         let wrote = action.set(cx, id, &after, permit).await;

@@ -33,8 +33,14 @@ impl ContainReport {
     /// Cell and how it stands, actions that found no cells included.
     pub fn rows(&self) -> Vec<(String, String)> {
         let cells = self.cells.iter().map(|c| (c.label.clone(), with(c.stand.words().to_string(), c.error.as_ref())));
-        let actions = self.actions.iter().map(|a| (a.action.to_string(), with(if a.refused { "refused" } else { "FAILED" }.to_string(), Some(&a.error))));
-        let journal = self.journal.iter().map(|t| ("the case journal".to_string(), format!("REFUSED: nothing was written from then on ({})", t.what)));
+        let actions = self
+            .actions
+            .iter()
+            .map(|a| (a.action.to_string(), with(if a.refused { "refused" } else { "FAILED" }.to_string(), Some(&a.error))));
+        let journal = self
+            .journal
+            .iter()
+            .map(|t| ("the case journal".to_string(), format!("REFUSED: nothing was written from then on ({})", t.what)));
         cells.chain(actions).chain(journal).collect()
     }
 }
@@ -68,7 +74,11 @@ impl RestoreReport {
         let drift = count(|b| matches!(b, Back::Drift));
         let stuck = count(|b| matches!(b, Back::Stuck));
         let held = count(|b| matches!(b, Back::HeldElsewhere { .. }));
-        let mut parts = vec![if self.dry_run { format!("dry run: {would} of {} cells would be restored", self.cells.len()) } else { format!("{back} of {} cells restored", self.cells.len()) }];
+        let mut parts = vec![if self.dry_run {
+            format!("dry run: {would} of {} cells would be restored", self.cells.len())
+        } else {
+            format!("{back} of {} cells restored", self.cells.len())
+        }];
         for (n, word) in [(drift, "drifted"), (stuck, "stuck"), (held, "held by another case")] {
             if n > 0 {
                 parts.push(format!("{n} {word}"));
@@ -84,7 +94,9 @@ impl fmt::Display for SagaNote<'_> {
             SagaNote::Looking { action } => write!(f, "… {action}"),
             SagaNote::Reading { label, .. } => write!(f, "… reading {label}"),
             SagaNote::Writing { label, .. } => write!(f, "… changing {label}"),
-            SagaNote::Contained { report } => write!(f, "{}: {}", report.label, with(report.stand.words().to_string(), report.error.as_ref())),
+            SagaNote::Contained { report } => {
+                write!(f, "{}: {}", report.label, with(report.stand.words().to_string(), report.error.as_ref()))
+            }
             SagaNote::Restoring { cell } => write!(f, "… {cell}"),
             SagaNote::Back { report } => write!(f, "{}: {}", report.cell, with(report.back.words(), report.error.as_ref())),
         }

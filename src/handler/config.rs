@@ -84,7 +84,11 @@ impl Config {
             let Some(which) = name.strip_prefix(PREFIX) else { continue };
             let bad = |name, wanted| ConfigError::Value { name, value: shown(&value), wanted };
             match which {
-                "STORE" => store = Some(place(&value).ok_or_else(|| bad("FREEZEFRAME_STORE", "s3://bucket/prefix (letters, digits, `.`, `_`, `-` and `/`), or a directory's path"))?),
+                "STORE" => {
+                    store = Some(place(&value).ok_or_else(|| {
+                        bad("FREEZEFRAME_STORE", "s3://bucket/prefix (letters, digits, `.`, `_`, `-` and `/`), or a directory's path")
+                    })?)
+                }
                 "STORE_REGION" if word(&value) => config.store_region = Some(value),
                 "STORE_REGION" => return Err(bad("FREEZEFRAME_STORE_REGION", "a Region like eu-west-1")),
                 "PLAYBOOK" if word(&value) => config.settings.playbook = value,

@@ -13,7 +13,11 @@ use crate::model::trigger::Trigger;
 pub enum Decision {
     Act(Box<Plan>),
     /// One of [`Did::Ignored`], [`Did::Unknown`], [`Did::Refused`].
-    Nothing { did: Did, why: String, about: Option<Box<Understood>> },
+    Nothing {
+        did: Did,
+        why: String,
+        about: Option<Box<Understood>>,
+    },
 }
 
 /// Everything that is known before AWS has been asked.
@@ -37,7 +41,8 @@ pub fn decide(event: &[u8], delivery: &str, settings: &Settings, look_up: &dyn F
     }
     let nothing = |did, why: String, about: Box<Understood>| Decision::Nothing { did, why, about: Some(about) };
     if understood.sample {
-        let why = "a sample finding, made so that somebody can try his alerting: it arrived and was understood, and there is nothing to look at";
+        let why =
+            "a sample finding, made so that somebody can try his alerting: it arrived and was understood, and there is nothing to look at";
         return nothing(Did::Ignored, why.into(), understood);
     }
     // Intake has parsed both already; should it ever let one through that does not parse, it is refused here rather than believed.

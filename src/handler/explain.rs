@@ -72,7 +72,11 @@ pub fn explain_with(event: &[u8], settings: &Settings, look_up: &dyn Fn(&str) ->
     };
     match decide(event, SOME_DELIVERY, settings, look_up) {
         Decision::Act(plan) => {
-            let does = if plan.playbook.contains { "evidence is taken and the function is contained" } else { "evidence is taken; nothing in AWS is changed" };
+            let does = if plan.playbook.contains {
+                "evidence is taken and the function is contained"
+            } else {
+                "evidence is taken; nothing in AWS is changed"
+            };
             let why = format!("the playbook `{}` is run in case {}: {does}", plan.playbook.id, plan.case);
             let mut told = blank.about(&plan.trigger);
             told.target = Some(Named::of(&plan.target));
@@ -88,7 +92,12 @@ pub fn explain_with(event: &[u8], settings: &Settings, look_up: &dyn Fn(&str) ->
 
 impl Named {
     fn of(spec: &TargetSpec) -> Named {
-        Named { function: spec.function.clone(), qualifier: spec.qualifier.clone(), region: spec.region.clone(), account: spec.account.clone() }
+        Named {
+            function: spec.function.clone(),
+            qualifier: spec.qualifier.clone(),
+            region: spec.region.clone(),
+            account: spec.account.clone(),
+        }
     }
 }
 
@@ -116,7 +125,10 @@ impl Explanation {
         row("source", self.finding.as_ref().map(|f| f.source.clone()));
         row("finding", self.finding.as_ref().map(|f| format!("{} ({}), severity {} of 100", f.kind, f.id, f.severity)));
         row("time", self.time.clone());
-        row("function", self.target.as_ref().map(|t| t.qualifier.as_ref().map_or(t.function.clone(), |q| format!("{}, qualifier {q}", t.function))));
+        row(
+            "function",
+            self.target.as_ref().map(|t| t.qualifier.as_ref().map_or(t.function.clone(), |q| format!("{}, qualifier {q}", t.function))),
+        );
         row("Region", self.target.as_ref().map(|t| t.region.clone().unwrap_or_else(|| "the handler's own".into())));
         row("account", self.target.as_ref().map(|t| t.account.clone().unwrap_or_else(|| "the handler's own".into())));
         row("case", self.case.clone());

@@ -6,7 +6,7 @@ use crate::store::{Put, Store, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A bundle as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -47,6 +47,22 @@ pub(super) async fn keep(case_store: &dyn Store, bundles: &[ActedBundle]) -> Res
         kept.push(keep_one(case_store, bundle).await?);
     }
     Ok(kept)
+}
+
+/// What a failed run had handed over before it failed, kept under `failed/`: a zip that does not verify is still evidence, and a function's
+/// disk is out of everybody's reach. Tries all of them; what could not be kept is said in the log.
+pub(super) async fn keep_failed(case_store: &dyn Store, case_dir: &Path) -> Vec<String> {
+    let mut kept = vec![];
+    for entry in std::fs::read_dir(case_dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|n| n.ends_with(".zip")) else { continue };
+        let key = format!("failed/{name}");
+        match case_store.put_file_if_absent(&key, &entry.path()).await {
+            Ok(_) => kept.push(key),
+            Err(e) => tracing::error!(key, error = %super::serve::chain(&e), "what the failed run left could not be kept"),
+        }
+    }
+    kept
 }
 
 async fn keep_one(store: &dyn Store, bundle: &ActedBundle) -> Result<Kept, KeepError> {

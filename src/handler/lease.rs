@@ -105,7 +105,8 @@ impl Leases {
 
     pub async fn claim(&self, wanted: Wanted<'_>) -> Result<Claim, LeaseError> {
         // Canonical JSON of a list: no two lists of texts have the same bytes, whatever the texts hold.
-        let named = canon::to_vec("a lease's name", &[wanted.finding, &wanted.target.arn(), wanted.playbook]).map_err(LeaseError::NameLease)?;
+        let named =
+            canon::to_vec("a lease's name", &[wanted.finding, &wanted.target.arn(), wanted.playbook]).map_err(LeaseError::NameLease)?;
         let key = Sha256::of(&named).to_string();
         let now = self.clock.now();
         let ours = LeaseDoc {
@@ -177,7 +178,11 @@ mod tests {
 
     impl Case {
         fn new() -> Self {
-            Case { clock: Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap()), store: Arc::new(MemStore::new()), runs: Default::default() }
+            Case {
+                clock: Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap()),
+                store: Arc::new(MemStore::new()),
+                runs: Default::default(),
+            }
         }
         fn leases(&self) -> Leases {
             Leases::new(self.store.clone(), self.clock.clone())
@@ -205,7 +210,9 @@ mod tests {
         assert!(matches!(case.claim("d-2", "snapshot-only").await.unwrap(), Claim::Running { run, .. } if run == lease.run));
         assert!(matches!(case.claim("d-2", "contain-first").await.unwrap(), Claim::Ours(_)), "another playbook is another thing to do");
         case.leases().end(&lease, Outcome::Gaps).await.unwrap();
-        assert!(matches!(case.claim("d-3", "snapshot-only").await.unwrap(), Claim::Handled { run, outcome: Outcome::Gaps, .. } if run == lease.run));
+        assert!(
+            matches!(case.claim("d-3", "snapshot-only").await.unwrap(), Claim::Handled { run, outcome: Outcome::Gaps, .. } if run == lease.run)
+        );
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@
 //! ```text
 //! cases/<case>/journal/…            the case journal; cases/<case>/ copied to a disk is a case directory of the command line
 //! cases/<case>/<bundle>.zip         and <bundle>.zip.sha256, which is put last: a bundle without it was not brought to its end
+//! cases/<case>/failed/<bundle>.zip  what a run that failed had handed over
 //! cases/<case>/leases/<key>-1.json  who works on a finding; …-1.ended.json how that went
 //! unknown/<sha256>.json             events of a form that is not known, as they came
 //! refused/<sha256>.json             events that were understood and could not be acted on
@@ -103,7 +104,8 @@ pub enum HandlerError {
         run: RunId,
         left: PathBuf,
         #[source]
-        source: keep::KeepError,
+        // Boxed: an error is carried through every `?`, and this one is the largest.
+        source: Box<keep::KeepError>,
     },
     #[error("run {run} ended and its bundles are kept, but that could not be written down")]
     EndLease {
@@ -123,7 +125,13 @@ pub struct Handler {
 
 impl Handler {
     /// A configuration that could never act as it says is refused here, at the start, where somebody sees it.
-    pub fn new(settings: Settings, scratch: PathBuf, store: Arc<dyn Store>, act: Arc<dyn Act>, clock: Arc<dyn Clock>) -> Result<Self, HandlerError> {
+    pub fn new(
+        settings: Settings,
+        scratch: PathBuf,
+        store: Arc<dyn Store>,
+        act: Arc<dyn Act>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HandlerError> {
         let facts = act.playbook(&settings.playbook).ok_or_else(|| HandlerError::NoSuchPlaybook(settings.playbook.clone()))?;
         if facts.contains && settings.mode == Mode::Snapshot {
             return Err(HandlerError::ModeForbidsPlaybook(facts.id));
@@ -155,7 +163,8 @@ impl Handler {
         let leases = Leases::new(case_store.clone(), self.clock.clone());
         let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
         let run = RunId::new(now, ulid::Ulid::generate().random());
-        let wanted = lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
+        let wanted =
+            lease::Wanted { finding: &plan.trigger.finding_id, target: &found.target, playbook: &plan.playbook.id, run: &run, delivery };
         match leases.claim(wanted).await.map_err(HandlerError::Claim)? {
             Claim::Ours(lease) => self.run(*plan, base, found, case_store, &leases, lease, event, delivery).await,
             other => Ok(base.not_ours(&other)),
@@ -179,6 +188,7 @@ impl Handler {
             .prefix("freezeframe-")
             .tempdir_in(&self.scratch)
             .map_err(|source| HandlerError::MakeScratch { dir: self.scratch.clone(), source })?;
+        let case_dir = scratch.path().join(plan.case.as_str());
         let job = Job {
             case: plan.case.clone(),
             run: run.clone(),
@@ -186,15 +196,16 @@ impl Handler {
             found,
             event: event.to_vec(),
             case_store: case_store.clone(),
-            case_dir: scratch.path().join(plan.case.as_str()),
+            case_dir: case_dir.clone(),
         };
         tracing::info!(case = %plan.case, run = %run, finding = %plan.trigger.finding_id, "acting");
         let acted = match self.until_deadline(job, delivery).await {
             Ok(acted) => acted,
             Err(source) => {
-                // What was drafted is unsealed and stays behind for whoever can still reach this disk.
+                let kept = keep::keep_failed(&*case_store, &case_dir).await;
+                // What was drafted and never zipped stays behind for whoever can still reach this disk.
                 let left = scratch.keep();
-                tracing::error!(run = %run, left = %left.display(), "the run failed");
+                tracing::error!(run = %run, left = %left.display(), kept = ?kept, "the run failed");
                 let _ = leases.end(&lease, Outcome::Failed).await;
                 return Err(HandlerError::Run { run, source });
             }
@@ -204,7 +215,7 @@ impl Handler {
             Err(source) => {
                 let left = scratch.keep();
                 let _ = leases.end(&lease, Outcome::Failed).await;
-                return Err(HandlerError::KeepBundles { run, left, source });
+                return Err(HandlerError::KeepBundles { run, left, source: Box::new(source) });
             }
         };
         leases.end(&lease, acted.outcome).await.map_err(|source| HandlerError::EndLease { run: run.clone(), source })?;

@@ -137,17 +137,25 @@ impl Reply {
     /// Somebody else has, or had, the finding.
     pub(super) fn not_ours(self, claim: &Claim) -> Reply {
         let (did, why, run, outcome) = match claim {
-            Claim::Handled { run, outcome, at } => {
-                (Did::AlreadyHandled, format!("already handled by run {run}, which ended at {at}: {}", outcome.sentence()), Some(run.clone()), Some(*outcome))
-            }
+            Claim::Handled { run, outcome, at } => (
+                Did::AlreadyHandled,
+                format!("already handled by run {run}, which ended at {at}: {}", outcome.sentence()),
+                Some(run.clone()),
+                Some(*outcome),
+            ),
             Claim::Running { run, since, until } => {
                 (Did::BeingHandled, format!("run {run} has been at it since {since}, and has until {until}"), Some(run.clone()), None)
             }
-            Claim::GaveUp { tries } => {
-                (Did::GaveUp, format!("tried {tries} times and never brought to its end; a person is needed, at a terminal: freezeframe snapshot"), None, None)
-            }
+            Claim::GaveUp { tries } => (
+                Did::GaveUp,
+                format!("tried {tries} times and never brought to its end; a person is needed, at a terminal: freezeframe snapshot"),
+                None,
+                None,
+            ),
             // Ours is no claim of somebody else; said so rather than panicked about.
-            Claim::Ours(lease) => (Did::BeingHandled, "this delivery itself holds the finding".to_string(), Some(lease.run().clone()), None),
+            Claim::Ours(lease) => {
+                (Did::BeingHandled, "this delivery itself holds the finding".to_string(), Some(lease.run().clone()), None)
+            }
         };
         Reply { did, why, run, outcome, ..self }
     }

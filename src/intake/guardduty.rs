@@ -54,7 +54,8 @@ fn finding(detail: &Map<String, Value>) -> Result<Intake, Intake> {
         "AccessKey" => return Err(ignored(credentials(detail))),
         other => return Err(ignored(format!("the finding is about a resource of type {other}, not about a Lambda function"))),
     }
-    let stated = at(detail, &["resource", "lambdaDetails", "functionArn"], 300).ok_or_else(|| unknown("the finding has no usable functionArn"))?;
+    let stated =
+        at(detail, &["resource", "lambdaDetails", "functionArn"], 300).ok_or_else(|| unknown("the finding has no usable functionArn"))?;
     let full = function(ID, stated).and_then(|target| match (target.account, target.region) {
         (Some(account), Some(region)) => Ok((account, region)),
         _ => Err(unknown("the finding's functionArn is no full ARN")),
@@ -62,7 +63,8 @@ fn finding(detail: &Map<String, Value>) -> Result<Intake, Intake> {
     // A sample's ARN is made up and need not be one.
     let (account, region) = full.map_err(|not| if sample { ignored("a sample finding".into()) } else { not })?;
     // A real finding lies in the account and Region of its function. One that does not was put together by somebody.
-    for (part, stated, of_arn) in [("account", at(detail, &["accountId"], 12), &account), ("Region", at(detail, &["region"], 32), &region)] {
+    for (part, stated, of_arn) in [("account", at(detail, &["accountId"], 12), &account), ("Region", at(detail, &["region"], 32), &region)]
+    {
         if !sample && stated.is_some_and(|s| s != of_arn) {
             return Err(unknown(&format!("the finding's {part} is not the {part} of its function")));
         }

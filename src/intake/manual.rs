@@ -31,7 +31,9 @@ impl Source for Manual {
                 Some(detail) => request(detail, Some(event)),
                 None => Err(unknown("the request has no detail")),
             },
-            (None, None) if event.members().contains_key("function") && event.members().contains_key("case") => request(event.members(), None),
+            (None, None) if event.members().contains_key("function") && event.members().contains_key("case") => {
+                request(event.members(), None)
+            }
             _ => return None,
         };
         Some(answer.unwrap_or_else(|not| not))
@@ -80,10 +82,12 @@ fn request(from: &Map<String, Value>, envelope: Option<&Event<'_>>) -> Result<In
         case: Some(case),
         playbook: playbook.map(str::to_string),
     };
-    super::case_of(&trigger).map_err(|e| unknown(&match &e {
-        super::CaseError::Name(source) => source.to_string(),
-        super::CaseError::Path(source) => source.to_string(),
-    }))?;
+    super::case_of(&trigger).map_err(|e| {
+        unknown(&match &e {
+            super::CaseError::Name(source) => source.to_string(),
+            super::CaseError::Path(source) => source.to_string(),
+        })
+    })?;
     Ok(Intake::Understood(Box::new(Understood { trigger, sample: false })))
 }
 
@@ -102,7 +106,9 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        let t = trigger(json!({"source": "soar.example", "detail-type": DETAIL_TYPE, "id": "e-1", "time": "2026-11-20T12:00:00Z", "detail": {"function": "payments"}}));
+        let t = trigger(
+            json!({"source": "soar.example", "detail-type": DETAIL_TYPE, "id": "e-1", "time": "2026-11-20T12:00:00Z", "detail": {"function": "payments"}}),
+        );
         assert_eq!((t.finding_id.as_str(), t.time.as_deref()), ("e-1", Some("2026-11-20T12:00:00Z")));
         assert!(t.case.unwrap().starts_with("MAN-"));
         let t = trigger(json!({"function": "payments:live", "case": "IR-1", "playbook": "snapshot-only"}));

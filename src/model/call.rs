@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A service that we talk to. `sdk_id` is what the SDK calls itself in its operation metadata, `prefix` what IAM calls it.
+/// A service that we talk to. A service without an SDK crate is reached through the signed raw path (`aws::raw`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
@@ -16,41 +16,96 @@ pub enum Service {
     S3,
     Events,
     Sqs,
+    Sns,
+    Scheduler,
+    Pipes,
+    Apigateway,
+    Elb,
+    Cloudwatch,
+    Xray,
+    Autoscaling,
+    Kms,
+    Ecr,
+    Signer,
+    Config,
+    Cloudformation,
+    AccessAnalyzer,
+    Guardduty,
+    Securityhub,
+    Inspector,
+    Ec2,
+    Organizations,
+    Resolver,
     /// A presigned download: plain HTTPS, no operation of any service.
     Https,
 }
 
+/// What a service is called, by whom.
+struct Names {
+    /// By the SDK, in its operation metadata (and in `AWS_ENDPOINT_URL_<ID>`).
+    sdk_id: &'static str,
+    /// By IAM, before the colon of an action.
+    prefix: &'static str,
+    /// By DNS, before the Region.
+    host: &'static str,
+    /// In the signature's scope.
+    signing: &'static str,
+}
+
 impl Service {
-    pub const fn sdk_id(self) -> &'static str {
+    const fn names(self) -> Names {
+        const fn names(sdk_id: &'static str, prefix: &'static str, host: &'static str, signing: &'static str) -> Names {
+            Names { sdk_id, prefix, host, signing }
+        }
         match self {
-            Service::Lambda => "Lambda",
-            Service::Iam => "IAM",
-            Service::Logs => "CloudWatch Logs",
-            Service::Cloudtrail => "CloudTrail",
-            Service::Sts => "STS",
-            Service::S3 => "S3",
-            Service::Events => "EventBridge",
-            Service::Sqs => "SQS",
-            Service::Https => "https",
+            Service::Lambda => names("Lambda", "lambda", "lambda", "lambda"),
+            Service::Iam => names("IAM", "iam", "iam", "iam"),
+            Service::Logs => names("CloudWatch Logs", "logs", "logs", "logs"),
+            Service::Cloudtrail => names("CloudTrail", "cloudtrail", "cloudtrail", "cloudtrail"),
+            Service::Sts => names("STS", "sts", "sts", "sts"),
+            Service::S3 => names("S3", "s3", "s3", "s3"),
+            Service::Events => names("EventBridge", "events", "events", "events"),
+            Service::Sqs => names("SQS", "sqs", "sqs", "sqs"),
+            Service::Sns => names("SNS", "sns", "sns", "sns"),
+            Service::Scheduler => names("Scheduler", "scheduler", "scheduler", "scheduler"),
+            Service::Pipes => names("Pipes", "pipes", "pipes", "pipes"),
+            Service::Apigateway => names("API Gateway", "apigateway", "apigateway", "apigateway"),
+            Service::Elb => names("Elastic Load Balancing v2", "elasticloadbalancing", "elasticloadbalancing", "elasticloadbalancing"),
+            Service::Cloudwatch => names("CloudWatch", "cloudwatch", "monitoring", "monitoring"),
+            Service::Xray => names("XRay", "xray", "xray", "xray"),
+            Service::Autoscaling => {
+                names("Application Auto Scaling", "application-autoscaling", "application-autoscaling", "application-autoscaling")
+            }
+            Service::Kms => names("KMS", "kms", "kms", "kms"),
+            Service::Ecr => names("ECR", "ecr", "api.ecr", "ecr"),
+            Service::Signer => names("signer", "signer", "signer", "signer"),
+            Service::Config => names("Config Service", "config", "config", "config"),
+            Service::Cloudformation => names("CloudFormation", "cloudformation", "cloudformation", "cloudformation"),
+            Service::AccessAnalyzer => names("AccessAnalyzer", "access-analyzer", "access-analyzer", "access-analyzer"),
+            Service::Guardduty => names("GuardDuty", "guardduty", "guardduty", "guardduty"),
+            Service::Securityhub => names("SecurityHub", "securityhub", "securityhub", "securityhub"),
+            Service::Inspector => names("Inspector2", "inspector2", "inspector2", "inspector2"),
+            Service::Ec2 => names("EC2", "ec2", "ec2", "ec2"),
+            Service::Organizations => names("Organizations", "organizations", "organizations", "organizations"),
+            Service::Resolver => names("Route53Resolver", "route53resolver", "route53resolver", "route53resolver"),
+            Service::Https => names("https", "https", "https", "https"),
         }
     }
-    /// IAM's prefix, which is also the signing name of the services here.
+    pub const fn sdk_id(self) -> &'static str {
+        self.names().sdk_id
+    }
     pub const fn prefix(self) -> &'static str {
-        match self {
-            Service::Lambda => "lambda",
-            Service::Iam => "iam",
-            Service::Logs => "logs",
-            Service::Cloudtrail => "cloudtrail",
-            Service::Sts => "sts",
-            Service::S3 => "s3",
-            Service::Events => "events",
-            Service::Sqs => "sqs",
-            Service::Https => "https",
-        }
+        self.names().prefix
+    }
+    pub const fn host(self) -> &'static str {
+        self.names().host
+    }
+    pub const fn signing_name(self) -> &'static str {
+        self.names().signing
     }
     /// IAM answers from one place; an event about a role is in that place's CloudTrail.
     pub const fn is_global(self) -> bool {
-        matches!(self, Service::Iam)
+        matches!(self, Service::Iam | Service::Organizations)
     }
 }
 

@@ -43,10 +43,24 @@ pub enum PermitRecord {
 #[serde(rename_all = "kebab-case", tag = "ev")]
 pub enum JournalEvent {
     // ── a bundle's life ──
-    BundleOpen { case: String, run: RunId, bundle: String, target: String, tool: String, operator: String },
+    BundleOpen {
+        case: String,
+        run: RunId,
+        bundle: String,
+        target: String,
+        tool: String,
+        operator: String,
+    },
     /// Our clock beside the server's: `skew_ms` = server − local, known to half a round trip and the one second of `Date`.
-    Clock { server_date: String, skew_ms: i64, rtt_ms: u64 },
-    Plan { playbook: String, sha256: Sha256 },
+    Clock {
+        server_date: String,
+        skew_ms: i64,
+        rtt_ms: u64,
+    },
+    Plan {
+        playbook: String,
+        sha256: Sha256,
+    },
     /// An exchange ended. The whole record lies in its `.http.json`.
     Req {
         exchange: ExchangeId,
@@ -59,37 +73,119 @@ pub enum JournalEvent {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sha256: Option<Sha256>,
     },
-    ItemStored { item: ItemId, subject: String, status: ItemStatus },
-    Gap { item: ItemId, kind: GapKind, subject: String },
+    ItemStored {
+        item: ItemId,
+        subject: String,
+        status: ItemStatus,
+    },
+    Gap {
+        item: ItemId,
+        kind: GapKind,
+        subject: String,
+    },
     /// The run was interrupted; what follows is draining.
-    Interrupted { by: String },
-    Seal { items: u64, gaps: u64, finished: bool },
+    Interrupted {
+        by: String,
+    },
+    Seal {
+        items: u64,
+        gaps: u64,
+        finished: bool,
+    },
 
     // ── a case's life ──
-    CaseOpen { case: String, run: RunId, tool: String, operator: String },
+    CaseOpen {
+        case: String,
+        run: RunId,
+        tool: String,
+        operator: String,
+    },
     /// A bundle of this case was sealed and read back as a stranger would.
-    Sealed { run: RunId, bundle: String, root: Sha256 },
-    RunStarted { run: RunId, playbook: String, plan_sha256: Sha256, target: String },
-    RunEnded { run: RunId, outcome: String },
+    Sealed {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+    },
+    RunStarted {
+        run: RunId,
+        playbook: String,
+        plan_sha256: Sha256,
+        target: String,
+    },
+    RunEnded {
+        run: RunId,
+        outcome: String,
+    },
     /// Durable before the write: how to put the cell back.
-    Intent { run: RunId, cell: CellId, target: String, before: Value, after: Value, restorable: Restorable, permit: PermitRecord },
+    Intent {
+        run: RunId,
+        cell: CellId,
+        target: String,
+        before: Value,
+        after: Value,
+        restorable: Restorable,
+        permit: PermitRecord,
+    },
     /// The cell already was as containment would make it: nothing written, yet it counts as a hold of this case.
-    AlreadyContained { run: RunId, cell: CellId, target: String, state: Value },
-    Applied { run: RunId, cell: CellId },
+    AlreadyContained {
+        run: RunId,
+        cell: CellId,
+        target: String,
+        state: Value,
+    },
+    Applied {
+        run: RunId,
+        cell: CellId,
+    },
     /// The write failed; it may have landed all the same.
-    ApplyFailed { run: RunId, cell: CellId, error: String },
+    ApplyFailed {
+        run: RunId,
+        cell: CellId,
+        error: String,
+    },
     /// What the cell read as after the write.
-    ReadBack { run: RunId, cell: CellId, state: Value, holds: bool },
-    RestoreIntent { run: RunId, cell: CellId, from: Value, to: Value },
+    ReadBack {
+        run: RunId,
+        cell: CellId,
+        state: Value,
+        holds: bool,
+    },
+    RestoreIntent {
+        run: RunId,
+        cell: CellId,
+        from: Value,
+        to: Value,
+    },
     /// The cell reads as it did before; `wrote` tells whether that took a write.
-    Restored { run: RunId, cell: CellId, wrote: bool },
-    RestoreFailed { run: RunId, cell: CellId, error: String },
+    Restored {
+        run: RunId,
+        cell: CellId,
+        wrote: bool,
+    },
+    RestoreFailed {
+        run: RunId,
+        cell: CellId,
+        error: String,
+    },
     /// The cell is neither as we left it nor as it was: somebody else's change, left alone.
-    Drift { run: RunId, cell: CellId, expected: Value, found: Value },
+    Drift {
+        run: RunId,
+        cell: CellId,
+        expected: Value,
+        found: Value,
+    },
     /// Somebody named the drifted cell and had it set to the recorded state all the same.
-    DriftOverruled { run: RunId, cell: CellId, who: String },
+    DriftOverruled {
+        run: RunId,
+        cell: CellId,
+        who: String,
+    },
     /// Another case holds the cell, so it was left contained.
-    HeldElsewhere { run: RunId, cell: CellId, case: String },
+    HeldElsewhere {
+        run: RunId,
+        cell: CellId,
+        case: String,
+    },
 }
 
 impl JournalEvent {
@@ -113,7 +209,13 @@ impl JournalEvent {
             | E::Drift { run, .. }
             | E::DriftOverruled { run, .. }
             | E::HeldElsewhere { run, .. } => Some(run),
-            E::Clock { .. } | E::Plan { .. } | E::Req { .. } | E::ItemStored { .. } | E::Gap { .. } | E::Interrupted { .. } | E::Seal { .. } => None,
+            E::Clock { .. }
+            | E::Plan { .. }
+            | E::Req { .. }
+            | E::ItemStored { .. }
+            | E::Gap { .. }
+            | E::Interrupted { .. }
+            | E::Seal { .. } => None,
         }
     }
 }

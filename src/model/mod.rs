@@ -20,8 +20,8 @@
 //! | **archive** | keep a sealed bundle where it cannot be overwritten |
 //! | **examine** / **finding** | read a bundle offline / what a check or an examiner says about it |
 
-pub mod canon;
 pub mod call;
+pub mod canon;
 pub mod digest;
 pub mod exchange;
 pub mod gap;

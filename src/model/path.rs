@@ -98,7 +98,22 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused() {
-        for bad in ["", "/etc/passwd", "../x", "data/../x", "data//x", "data/.x", "a\\b", "data/x y", "C:/x", "data/con.txt", "data/COM1", "data/x.", "data/é", "data/\0"] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "data/../x",
+            "data//x",
+            "data/.x",
+            "a\\b",
+            "data/x y",
+            "C:/x",
+            "data/con.txt",
+            "data/COM1",
+            "data/x.",
+            "data/é",
+            "data/\0",
+        ] {
             assert!(BundlePath::parse(bad).is_err(), "{bad:?}");
         }
         assert!(BundlePath::parse("data/10-code/v-LATEST.zip").is_ok());

@@ -30,7 +30,9 @@ pub struct TargetSpec {
 /// The text names no Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    #[error("`{0}` is not a Lambda function: use a name, `name:qualifier`, or an ARN like arn:aws:lambda:eu-west-1:123456789012:function:name")]
+    #[error(
+        "`{0}` is not a Lambda function: use a name, `name:qualifier`, or an ARN like arn:aws:lambda:eu-west-1:123456789012:function:name"
+    )]
     NotAFunction(String),
     #[error("`{text}` names a {kind}; freezeframe handles Lambda functions only")]
     OtherService { text: String, kind: &'static str },
@@ -95,7 +97,13 @@ impl std::str::FromStr for TargetSpec {
             return Err(bad());
         }
         let own = |s: Option<&str>| s.map(str::to_string);
-        Ok(TargetSpec { partition: own(partition), account: own(account), region: own(region), function: function.into(), qualifier: own(qualifier) })
+        Ok(TargetSpec {
+            partition: own(partition),
+            account: own(account),
+            region: own(region),
+            function: function.into(),
+            qualifier: own(qualifier),
+        })
     }
 }
 
@@ -167,7 +175,16 @@ mod tests {
         assert!(matches!(e, TargetError::OtherService { kind: "Lambda MicroVM, Web Function or runtime", .. }));
         let e = "arn:aws:lambda:eu-west-1:123456789012:layer:x:1".parse::<TargetSpec>().unwrap_err();
         assert!(matches!(e, TargetError::OtherService { kind: "layer", .. }));
-        for bad in ["", "a b", "x:y:z:w", "../x", "a;rm", "arn:aws:lambda:eu-west-1:12345:function:p", "arn:evil:lambda:r:123456789012:function:p", "\u{1b}[31m"] {
+        for bad in [
+            "",
+            "a b",
+            "x:y:z:w",
+            "../x",
+            "a;rm",
+            "arn:aws:lambda:eu-west-1:12345:function:p",
+            "arn:evil:lambda:r:123456789012:function:p",
+            "\u{1b}[31m",
+        ] {
             assert!(bad.parse::<TargetSpec>().is_err(), "{bad:?}");
         }
     }

@@ -142,6 +142,11 @@ impl Plan {
     }
 }
 
+/// The plan's JSON Schema: file name in `evidence-schema/` and content.
+pub fn schema() -> (&'static str, String) {
+    crate::bundle::schemas::schema::<Plan>("plan.schema.json", "data/00-plan/plan.json, and what `freezeframe plan --json` prints")
+}
+
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
     let off = phase.steps.iter().filter(|s| !s.enabled).map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
@@ -178,7 +183,13 @@ fn step(step: &Step) -> PlannedStep {
     for param in unit.params() {
         params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
     }
-    PlannedStep { unit: unit.id().to_string(), title: unit.title().to_string(), what, params, calls: unit.calls().iter().map(|c| call(unit, c)).collect() }
+    PlannedStep {
+        unit: unit.id().to_string(),
+        title: unit.title().to_string(),
+        what,
+        params,
+        calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
+    }
 }
 
 fn call(unit: Unit, call: &Call) -> PlannedCall {

@@ -56,9 +56,22 @@ pub enum Effect {
 /// The one action that reads a resource finer than its declared scope can say.
 const MAPPING: &str = "lambda:GetEventSourceMapping";
 
+/// What an action is granted on, in words.
+pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
+    match scope {
+        Scope::Function => "the function",
+        Scope::Role => "its role",
+        Scope::Policy => "managed policies",
+        Scope::LogGroup => "its log group",
+        Scope::Any if action == MAPPING => "event source mappings",
+        Scope::Any => "`*`",
+    }
+}
+
 pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Permissions {
     let part = |kind: PhaseKind| phases.iter().find(|p| p.phase == kind);
-    let wants = Wants { target, role: known.role_arn.as_deref().filter(|r| exact(r)), log_group: known.log_group.as_deref().filter(|g| exact(g)) };
+    let wants =
+        Wants { target, role: known.role_arn.as_deref().filter(|r| exact(r)), log_group: known.log_group.as_deref().filter(|g| exact(g)) };
     let reader = part(PhaseKind::Collect).map(|p| wants.policy("Read", p));
     let container = part(PhaseKind::Contain).map(|p| {
         let mut policy = wants.policy("Contain", p);
@@ -68,14 +81,20 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     let mut notes = vec![];
     let uses = |scope: Scope| phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.scope == scope && c.action.is_some());
     if uses(Scope::LogGroup) && wants.log_group.is_none() {
-        notes.push(format!("The log group is taken to be {}. If the function logs elsewhere, add that group's ARN.", target.default_log_group()));
+        notes.push(format!(
+            "The log group is taken to be {}. If the function logs elsewhere, add that group's ARN.",
+            target.default_log_group()
+        ));
     }
     if uses(Scope::Role) && wants.role.is_none() {
         notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
     }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
-        notes.push("Where code or environment are encrypted with a customer-managed KMS key, the reader also needs kms:Decrypt on that key.".into());
+        notes.push(
+            "Where code or environment are encrypted with a customer-managed KMS key, the reader also needs kms:Decrypt on that key."
+                .into(),
+        );
     }
     Permissions { reader, container, notes }
 }
@@ -113,13 +132,17 @@ impl Wants<'_> {
         match scope {
             Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
-            Scope::Policy => ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")]),
+            Scope::Policy => {
+                ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])
+            }
             Scope::LogGroup => {
                 let group = self.log_group.map_or_else(|| self.target.default_log_group(), str::to_string);
                 let arn = format!("arn:{partition}:logs:{region}:{account}:log-group:{group}");
                 ("LogGroup", vec![arn.clone(), format!("{arn}:*")])
             }
-            Scope::Any if action == MAPPING => ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")]),
+            Scope::Any if action == MAPPING => {
+                ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")])
+            }
             Scope::Any => ("Unscoped", vec!["*".into()]),
         }
     }

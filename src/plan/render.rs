@@ -76,7 +76,9 @@ fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
 
 fn about(phase: &PlannedPhase) -> String {
     match phase.phase {
-        PhaseKind::Collect => "only reads, several at once, the most volatile first; what cannot be read becomes a gap, and the run goes on".to_string(),
+        PhaseKind::Collect => {
+            "only reads, several at once, the most volatile first; what cannot be read becomes a gap, and the run goes on".to_string()
+        }
         PhaseKind::Seal => "close the bundle; from here on nothing can be added (no calls)".to_string(),
         PhaseKind::Verify => "read the sealed bundle back and check it as a stranger would (no calls)".to_string(),
         PhaseKind::Contain => {
@@ -96,7 +98,8 @@ fn step_lines(out: &mut Vec<String>, step: &PlannedStep) {
     match &step.what {
         What::Collector { answers, .. } => say_after(out, "       ", answers),
         What::Action { stops, does_not_stop, side_effects, restore } => {
-            for (label, text) in [("stops", stops), ("does not stop", does_not_stop), ("side effects", side_effects), ("restore", restore)] {
+            for (label, text) in [("stops", stops), ("does not stop", does_not_stop), ("side effects", side_effects), ("restore", restore)]
+            {
                 say_after(out, &format!("       {label:<14}"), text);
             }
         }

@@ -1,5 +1,6 @@
 //! The tables of the documentation, made from the slices: `tests/it/docs.rs` compares them with what stands between the markers.
 
+use super::permits::granted_on;
 use crate::model::call::{Access, Scope};
 use crate::model::gap::GapKind;
 use crate::model::outcome::Outcome;
@@ -7,8 +8,11 @@ use crate::playbook::{self, Registry, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Marker name → how its table is made.
-pub const TABLES: &[(&str, fn() -> String)] = &[
+/// How a table is made.
+pub type Table = fn() -> String;
+
+/// By the name in its markers.
+pub const TABLES: &[(&str, Table)] = &[
     ("collectors", collectors),
     ("actions", actions),
     ("playbooks", playbooks),
@@ -73,13 +77,7 @@ fn permissions() -> String {
     }
     let mut out = String::from("| IAM action | | on | for |\n|---|---|---|---|\n");
     for ((write, action), (scope, units)) in rows {
-        let on = match scope {
-            Scope::Function => "the function",
-            Scope::Role => "its role",
-            Scope::Policy => "the role's policies",
-            Scope::LogGroup => "its log group",
-            Scope::Any => "`*`",
-        };
+        let on = granted_on(action, scope);
         let units: Vec<String> = units.iter().map(|u| format!("`{u}`")).collect();
         let _ = writeln!(out, "| `{action}` | {} | {on} | {} |", if write { "writes" } else { "reads" }, units.join(", "));
     }

@@ -35,10 +35,18 @@ fn evidence_in_order(phases: &[Phase], problems: &mut Problems<'_>) {
                 problems.help(phases[a].at, format!("{after} before {before}"), "the order is collect, seal, verify");
             }
             (Some(b), None) => {
-                problems.help(phases[b].at, format!("{before} without {after}"), format!("add `- phase: {after}` after it; evidence is collected, sealed and verified"));
+                problems.help(
+                    phases[b].at,
+                    format!("{before} without {after}"),
+                    format!("add `- phase: {after}` after it; evidence is collected, sealed and verified"),
+                );
             }
             (None, Some(a)) => {
-                problems.help(phases[a].at, format!("{after} without {before}"), format!("there is nothing to {after}; add `- phase: {before}` before it"));
+                problems.help(
+                    phases[a].at,
+                    format!("{after} without {before}"),
+                    format!("there is nothing to {after}; add `- phase: {before}` before it"),
+                );
             }
             _ => {}
         }

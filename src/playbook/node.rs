@@ -79,7 +79,9 @@ fn pos(at: Location) -> Pos {
 fn words(error: &Error) -> String {
     match error.without_snippet() {
         Error::Budget { breach, .. } => match breach {
-            BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => "a playbook has no anchors (`&`) and no aliases (`*`)".to_string(),
+            BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => {
+                "a playbook has no anchors (`&`) and no aliases (`*`)".to_string()
+            }
             BudgetBreach::Documents { .. } => "a playbook is one document; remove what follows `---`".to_string(),
             _ => "no playbook is this deep or this large".to_string(),
         },
@@ -180,7 +182,8 @@ mod tests {
     fn what_makes_small_files_large_is_refused() {
         let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
         let deep = "[".repeat(40) + &"]".repeat(40);
-        for text in [bomb, deep.as_str(), "a: 1\n---\nb: 2\n", "x: &y {a: 1}\nz:\n  <<: *y\n", "a: [1, 2\n", "a: 1\na: 2\n", "a: !evil x\n"] {
+        for text in [bomb, deep.as_str(), "a: 1\n---\nb: 2\n", "x: &y {a: 1}\nz:\n  <<: *y\n", "a: [1, 2\n", "a: 1\na: 2\n", "a: !evil x\n"]
+        {
             let (at, why) = tree(text).unwrap_err();
             assert!(at.line >= 1 && !why.is_empty(), "{text}: {at:?} {why}");
         }

@@ -41,18 +41,21 @@ impl Problem {
         let from = if at.column > WIDTH - 20 { at.column - 40 } else { 0 };
         let shown = |from: usize, count: usize| -> String { line.chars().skip(from).take(count).map(harmless).collect() };
         let caret = shown(from, (at.column - 1).saturating_sub(from)).chars().count();
-        Problem { file: file.to_string(), at, message: harmless_text(&message), help: help.map(|h| harmless_text(&h)), snippet: shown(from, WIDTH), caret }
+        Problem {
+            file: file.to_string(),
+            at,
+            message: harmless_text(&message),
+            help: help.map(|h| harmless_text(&h)),
+            snippet: shown(from, WIDTH),
+            caret,
+        }
     }
 
     /// The problem as lines for a terminal: place and message, the line with a caret below the place, the help.
     pub fn lines(&self) -> Vec<String> {
         let number = self.at.line.to_string();
         let pad = " ".repeat(number.len());
-        let mut lines = vec![
-            self.to_string(),
-            format!("  {number} | {}", self.snippet),
-            format!("  {pad} | {}^", " ".repeat(self.caret)),
-        ];
+        let mut lines = vec![self.to_string(), format!("  {number} | {}", self.snippet), format!("  {pad} | {}^", " ".repeat(self.caret))];
         lines.extend(self.help.iter().map(|help| format!("  {pad} = {help}")));
         lines
     }
@@ -146,7 +149,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The nearest word as a question; otherwise the words to choose from.
-pub(super) fn choice<'a>(word: &str, known: &[&'a str]) -> String {
+pub(super) fn choice(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),
@@ -159,7 +162,13 @@ mod tests {
 
     #[test]
     fn the_caret_stands_below_the_place_and_nothing_steers_the_terminal() {
-        let p = Problem::new("x.yaml", "a\n  use: b\u{1b}[31mad\n", Pos { line: 2, column: 8 }, "no \u{1b} good".into(), Some("try `c`".into()));
+        let p = Problem::new(
+            "x.yaml",
+            "a\n  use: b\u{1b}[31mad\n",
+            Pos { line: 2, column: 8 },
+            "no \u{1b} good".into(),
+            Some("try `c`".into()),
+        );
         let lines = p.lines();
         assert_eq!(lines[0], "x.yaml:2:8: no \u{fffd} good");
         assert_eq!(lines[1].find('b'), lines[2].find('^'), "{lines:?}");

@@ -71,11 +71,21 @@ impl Reader<'_, '_> {
         if let Some((at, name)) = &name
             && !kebab(name)
         {
-            self.problems.help(*at, "a playbook's name is kebab-case", "lower-case letters, digits and single hyphens: `snapshot-and-contain`");
+            self.problems.help(
+                *at,
+                "a playbook's name is kebab-case",
+                "lower-case letters, digits and single hyphens: `snapshot-and-contain`",
+            );
         }
         let phases = phases?;
         lint::phases(&phases, self.problems);
-        Some(Playbook { name: name?.1, title: title?.1, description: description.trim().to_string(), sha256: Sha256::of(text.as_bytes()), phases })
+        Some(Playbook {
+            name: name?.1,
+            title: title?.1,
+            description: description.trim().to_string(),
+            sha256: Sha256::of(text.as_bytes()),
+            phases,
+        })
     }
 
     fn phases(&mut self, key: &Key, node: Node) -> Option<Vec<Phase>> {
@@ -149,7 +159,11 @@ impl Reader<'_, '_> {
             Some("hold") | None => OnFailure::Hold,
             Some("unwind") => OnFailure::Unwind,
             Some(word) => {
-                self.problems.help(at, format!("`on-failure` is hold or unwind, not `{word}`"), "hold keeps what was contained; unwind restores it");
+                self.problems.help(
+                    at,
+                    format!("`on-failure` is hold or unwind, not `{word}`"),
+                    "hold keeps what was contained; unwind restores it",
+                );
                 OnFailure::Hold
             }
         }
@@ -194,7 +208,11 @@ impl Reader<'_, '_> {
         let (unit_at, id) = unit?;
         if id == "all" && phase == PhaseKind::Collect {
             for (key, _) in with.iter().chain(&enabled) {
-                self.problems.help(key.at, format!("`all` takes no `{}`", key.name), "give the collector a step of its own; it overrules `all`");
+                self.problems.help(
+                    key.at,
+                    format!("`all` takes no `{}`", key.name),
+                    "give the collector a step of its own; it overrules `all`",
+                );
             }
             return Some(Said::All);
         }
@@ -243,7 +261,11 @@ impl Reader<'_, '_> {
         let entries = match node.kind {
             Kind::Map(entries) => entries,
             other => {
-                self.problems.help(node.at, format!("`with` holds `name: value` lines, not {}", other.what()), format!("remove `{}`, or write `with: {{ name: value }}`", key.name));
+                self.problems.help(
+                    node.at,
+                    format!("`with` holds `name: value` lines, not {}", other.what()),
+                    format!("remove `{}`, or write `with: {{ name: value }}`", key.name),
+                );
                 return None;
             }
         };
@@ -260,7 +282,11 @@ impl Reader<'_, '_> {
             let value = value(node.kind);
             match param.kind.objection(&value) {
                 Some(objection) => {
-                    self.problems.help(node.at, format!("`{}` of `{}`: {objection}", key.name, unit.id()), format!("{}; default {}", param.doc, param.default));
+                    self.problems.help(
+                        node.at,
+                        format!("`{}` of `{}`: {objection}", key.name, unit.id()),
+                        format!("{}; default {}", param.doc, param.default),
+                    );
                     whole = false;
                 }
                 None => {
@@ -292,7 +318,11 @@ impl Reader<'_, '_> {
                 None
             }
             _ => {
-                self.problems.help(node.at, format!("`{}` is a list, not {what}", key.name), format!("begin each entry with a hyphen: `{example}`"));
+                self.problems.help(
+                    node.at,
+                    format!("`{}` is a list, not {what}", key.name),
+                    format!("begin each entry with a hyphen: `{example}`"),
+                );
                 None
             }
         }
@@ -331,7 +361,8 @@ impl Reader<'_, '_> {
             }
             Kind::Text(text) => Some(text),
             _ => {
-                self.problems.say(node.at, format!("`{}` is a text, not {what}; put it in quotes if it looks like something else", key.name));
+                self.problems
+                    .say(node.at, format!("`{}` is a text, not {what}; put it in quotes if it looks like something else", key.name));
                 None
             }
         }
@@ -339,7 +370,11 @@ impl Reader<'_, '_> {
 
     fn reason(&mut self, key: &Key, node: Node, what: &str) -> Option<String> {
         if matches!(node.kind, Kind::Null | Kind::Bool(_)) || matches!(&node.kind, Kind::Text(t) if t.trim().is_empty()) {
-            self.problems.help(node.at, format!("`{}` says {what}, in words", key.name), "it goes into the journal, for whoever reads it afterwards");
+            self.problems.help(
+                node.at,
+                format!("`{}` says {what}, in words", key.name),
+                "it goes into the journal, for whoever reads it afterwards",
+            );
             return None;
         }
         self.text(key, node, 500).map(|text| text.trim().to_string())

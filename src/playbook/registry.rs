@@ -61,10 +61,7 @@ pub struct Registry {
 
 impl Registry {
     pub fn built_in() -> Self {
-        Registry {
-            collectors: COLLECTORS.iter().map(|c| c.spec()).collect(),
-            actions: ACTIONS.iter().map(|a| a.spec()).collect(),
-        }
+        Registry { collectors: COLLECTORS.iter().map(|c| c.spec()).collect(), actions: ACTIONS.iter().map(|a| a.spec()).collect() }
     }
 
     pub fn find(&self, id: &str) -> Option<Unit> {

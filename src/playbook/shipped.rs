@@ -51,7 +51,10 @@ pub fn load(name_or_path: &str) -> Result<(Playbook, String), LoadError> {
     } else {
         let names: Vec<&str> = SHIPPED.iter().map(|s| s.name).collect();
         let found = SHIPPED.iter().find(|s| s.name == name_or_path);
-        let unknown = || LoadError::Unknown { name: name_or_path.chars().take(80).flat_map(char::escape_default).collect(), help: choice(name_or_path, &names) };
+        let unknown = || LoadError::Unknown {
+            name: name_or_path.chars().take(80).flat_map(char::escape_default).collect(),
+            help: choice(name_or_path, &names),
+        };
         found.ok_or_else(unknown)?.text.to_string()
     };
     let file = if is_path { name_or_path.to_string() } else { format!("playbooks/{name_or_path}.yaml") };

@@ -102,9 +102,11 @@ impl Store for DirStore {
 
     async fn get(&self, key_text: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let path = key(key_text)?.under(&self.root);
-        off(move || disk::read_bounded(&path, super::MAX_OBJECT))
-            .await
-            .map_err(|source| StoreError::GetObject { key: key_text.into(), place: self.describe(), source })
+        off(move || disk::read_bounded(&path, super::MAX_OBJECT)).await.map_err(|source| StoreError::GetObject {
+            key: key_text.into(),
+            place: self.describe(),
+            source,
+        })
     }
 
     async fn list(&self, folder_text: &str) -> Result<Vec<String>, StoreError> {

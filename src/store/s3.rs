@@ -47,7 +47,9 @@ enum Surprise {
     OtherBytes { ours: String, theirs: String },
     #[error("the object has {bytes} bytes; at most {limit} are read here")]
     TooLarge { bytes: u64, limit: u64 },
-    #[error("the file has {bytes} bytes; S3 takes at most {MAX_SINGLE_PUT} (5 GiB) in one PutObject, and freezeframe does not upload in parts")]
+    #[error(
+        "the file has {bytes} bytes; S3 takes at most {MAX_SINGLE_PUT} (5 GiB) in one PutObject, and freezeframe does not upload in parts"
+    )]
     FileTooLarge { bytes: u64 },
     #[error("the listing did not end after {MAX_PAGES} pages")]
     EndlessListing,
@@ -97,15 +99,28 @@ impl S3Store {
         let ours = digest.to_base64();
         let s3_key = self.s3_key(key);
         for attempt in 1.. {
-            let request = self.client.put_object().bucket(&self.bucket).key(&s3_key).if_none_match("*").checksum_sha256(&ours).body(body.stream().await?);
-            let patient = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(UPLOAD).operation_attempt_timeout(UPLOAD).build();
+            let request = self
+                .client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(&s3_key)
+                .if_none_match("*")
+                .checksum_sha256(&ours)
+                .body(body.stream().await?);
+            let patient = TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .read_timeout(UPLOAD)
+                .operation_attempt_timeout(UPLOAD)
+                .build();
             let fault = match request.customize().config_override(S3Conf::new().timeout_config(patient)).send().await {
                 Ok(_) => break,
                 Err(e) => Fault::of(&e, &[]),
             };
             match (fault.class, fault.status) {
                 (FaultClass::Conflict, Some(412)) => return Ok(Put::Exists),
-                (FaultClass::Conflict, Some(409)) if attempt < CONFLICT_TRIES => self.clock.sleep(Duration::from_millis(50 << attempt)).await,
+                (FaultClass::Conflict, Some(409)) if attempt < CONFLICT_TRIES => {
+                    self.clock.sleep(Duration::from_millis(50 << attempt)).await
+                }
                 _ => return Err(fault.into()),
             }
         }

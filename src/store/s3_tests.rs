@@ -173,7 +173,6 @@ async fn conforms() {
     let s3 = FakeS3::default();
     let client = client(&s3).await;
     conformance::run(|n| S3Store::new(client.clone(), clock(), "vault", &format!("s{n}/p")).unwrap()).await;
-
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Who may know a neighbour of the same floor, and why.
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("aws", "clock", "pace and retries wait, and every attempt is stamped"),
+    ("store", "aws", "a store in S3 speaks through its client, and asks `fault` what an error means"),
+    ("store", "clock", "a store in S3 waits before it tries again"),
     ("cli", "drill", "`freezeframe drill` is a command"),
     ("cli", "handler", "`freezeframe explain` says what the handler would do"),
 ];
@@ -207,18 +209,22 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// Files that a parent declares under `#[cfg(test)]` (`mod draft_tests;`): tests like those inside a file.
+/// Files that are declared under `#[cfg(test)]`, by name or by `#[path]`: tests like those inside a file.
 fn test_files(src: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
     let mut out = vec![];
     for file in files {
-        let code = blanked(&std::fs::read_to_string(file).unwrap());
-        for (at, _) in code.match_indices("#[cfg(test)]") {
-            let item = code[at + 12..].split_inclusive([';', '{']).next().unwrap_or("");
-            // A child lies below the file, or beside it when a `#[path]` says so.
-            if let Some(name) = item.trim().strip_suffix(';').and_then(|i| i.rsplit("mod ").next()) {
-                let dir = if file.ends_with("mod.rs") || file.parent() == Some(src) && file.ends_with("lib.rs") { file.parent().unwrap().to_path_buf() } else { file.with_extension("") };
-                out.push(dir.join(format!("{}.rs", name.trim())));
-                out.push(file.parent().unwrap().join(format!("{}.rs", name.trim())));
+        let source = std::fs::read_to_string(file).unwrap();
+        for item in source.split("#[cfg(test)]\n").skip(1) {
+            let beside = file.parent().unwrap();
+            let own = file.file_name().unwrap();
+            let below = if own == "mod.rs" || (own == "lib.rs" && beside == src) { beside.to_path_buf() } else { file.with_extension("") };
+            let (first, second) = (item.lines().next().unwrap_or("").trim(), item.lines().nth(1).unwrap_or("").trim());
+            if let Some(path) = first.strip_prefix("#[path = \"").and_then(|p| p.strip_suffix("\"]")) {
+                assert!(second.ends_with(';'), "{}: a path without a module", file.display());
+                out.push(beside.join(path));
+            } else if let Some((_, name)) = first.strip_suffix(';').and_then(|item| item.rsplit_once("mod ")) {
+                out.push(below.join(format!("{name}.rs")));
+                out.push(below.join(name).join("mod.rs"));
             }
         }
     }
@@ -265,7 +271,10 @@ fn no_exception_has_outlived_its_use() {
 fn a_violation_is_named_with_file_line_and_both_floors() {
     let source = "use crate::model::id::CaseId;\nuse crate::engine::Report;\n";
     assert_eq!(complaints("collect/evil.rs", source), ["src/collect/evil.rs:2: `collect` (floor 3) uses `engine` (floor 6)"]);
-    assert_eq!(complaints("contain/evil.rs", "use crate::collect::find;"), ["src/contain/evil.rs:1: `contain` (floor 3) uses `collect` (floor 3)"]);
+    assert_eq!(
+        complaints("contain/evil.rs", "use crate::collect::find;"),
+        ["src/contain/evil.rs:1: `contain` (floor 3) uses `collect` (floor 3)"]
+    );
     assert!(complaints("attic/mod.rs", "").first().unwrap().contains("has no floor"));
     assert!(complaints("model/evil.rs", "use crate::attic::Thing;").first().unwrap().contains("`attic`, which has no floor"));
 }

@@ -1,6 +1,12 @@
 //! The one integration binary: each further one would cost a link of the whole SDK. A file or folder below `tests/it/` is a module here, with
 //! one sentence; the guard at the end fails when one is forgotten. `tests/README.md` says which to look at for what you changed.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests make files and print as they like; clippy.toml is about the program"
+)]
+
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
 /// What a person or a script sees of the built program: transcripts, `--json`, help.
@@ -11,6 +17,8 @@ mod collect;
 mod contain;
 /// Documentation that cannot lie: generated tables, and paths that exist.
 mod docs;
+/// The whole program against a local AWS: the story, kills, gaps, interrupts, containment, secrets.
+mod drill;
 /// A file uses its own module and lower floors.
 mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.

@@ -1,14 +1,14 @@
 //! Evidence passes through, it does not pile up: a code package of 200 MB, from the emulator's presigned address into a bundle and through
 //! the verifier, in the memory that a small function needs anyway. The operating system's own count of each process is what is judged.
 
-use crate::support::stage::{PROGRAM, Stage, document};
+use crate::support::emulator::ok;
+use crate::support::stage::{Empty, PROGRAM};
 use crate::support::tools::python_tools;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::primitives::ByteStream;
 use freezeframe::drill::command::Shell;
 use serde_json::{Value, json};
 use std::io::{Cursor, Write as _};
-use std::path::Path;
 
 const LIMIT: u64 = 80 << 20;
 const BUCKET: &str = "code";
@@ -43,7 +43,7 @@ fn package(mebibytes: usize) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-impl Stage {
+impl Empty {
     async fn function(&self, name: &str, role: &str, code: Vec<u8>) {
         self.aws.s3.put_object().bucket(BUCKET).key(name).body(ByteStream::from(code)).send().await.unwrap();
         let lambda = self.aws.lambda.create_function().function_name(name).role(role).runtime(Runtime::Python312).handler("app.handler");
@@ -52,12 +52,12 @@ impl Stage {
 
     /// The document that a command printed, and its peak in bytes.
     async fn measured(&self, args: &[&str]) -> (Value, u64) {
-        let told = self.dir.join("peak");
-        let python = Shell::new(&python_tools().join("python3"), &self.emulator, &self.emulator.root, &self.cases());
+        let told = self.files.path().join("peak");
+        let python = Shell::new(&python_tools().join("python3"), &self.emulator, &self.emulator.root, self.files.path());
         let ended = python.run(&[&["-c", MEASURE, told.to_str().unwrap(), PROGRAM], args].concat()).await.unwrap();
         let peak = std::fs::read_to_string(told).unwrap().parse().unwrap();
         println!("freezeframe {}: {:.1} MB at its peak", args[0], peak as f64 / f64::from(1 << 20));
-        (document(&ended, &[0]), peak)
+        (ok(ended, 0), peak)
     }
 }
 
@@ -67,7 +67,7 @@ fn bundle(report: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_megabytes_of_code_pass_through_in_eighty() {
-    let stage = Stage::bare("memory").await;
+    let stage = Empty::set().await;
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let role = stage.aws.iam.create_role().role_name("big").assume_role_policy_document(trust.to_string()).send().await.unwrap();
     let role = role.role.unwrap().arn;
@@ -88,6 +88,4 @@ async fn two_hundred_megabytes_of_code_pass_through_in_eighty() {
     for (command, peak) in [("snapshot", snapshot_peak), ("verify", verify_peak), ("run", run_peak)] {
         assert!(peak < LIMIT, "`{command}` took {peak} bytes at its peak");
     }
-    stage.emulator.stop().await;
-    let _ = std::fs::remove_dir_all(Path::new(&stage.dir));
 }

@@ -29,7 +29,8 @@ impl Check for Chain {
             return; // layout says that there is none
         }
         if stated.journal_count != journal.count {
-            let what = format!("it states {} journal lines, and there are {}: lines were cut off or added", stated.journal_count, journal.count);
+            let what =
+                format!("it states {} journal lines, and there are {}: lines were cut off or added", stated.journal_count, journal.count);
             out.error(Some(STATEMENT), what, remedy::OTHER_COPY);
         } else if stated.journal_head != journal.head {
             let what = format!("it states the journal's head {}, and the last line has {}", stated.journal_head, journal.head);

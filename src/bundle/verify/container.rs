@@ -1,8 +1,8 @@
 //! The container itself: names, links, sizes, overlaps, bytes that belong to nothing.
 
+use super::Check;
 use super::facts::Facts;
 use super::findings::{Findings, remedy};
-use super::Check;
 
 pub struct Container;
 

@@ -58,7 +58,9 @@ impl Check for CoverageCheck {
         for unit in &coverage.planned {
             for id in &unit.items {
                 match by_id.get(id) {
-                    None => out.add(level, Some(COVERAGE), format!("`{}` claims item {id}, which is not there", unit.unit), remedy::ASK_MAKER),
+                    None => {
+                        out.add(level, Some(COVERAGE), format!("`{}` claims item {id}, which is not there", unit.unit), remedy::ASK_MAKER)
+                    }
                     Some(item) if item.collector != unit.unit => {
                         let what = format!("`{}` claims item {id}, which is the work of `{}`", unit.unit, item.collector);
                         out.add(level, Some(COVERAGE), what, remedy::ASK_MAKER);

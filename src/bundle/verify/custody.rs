@@ -30,7 +30,9 @@ impl Check for Custody {
         for event in &facts.journal.events {
             let twice = match event {
                 JournalEvent::ItemStored { item, status, .. } => stored.insert(*item, *status).map(|_| item.to_string()),
-                JournalEvent::Req { exchange, status, sha256, .. } => sent.insert(*exchange, (*status, *sha256)).map(|_| exchange.to_string()),
+                JournalEvent::Req { exchange, status, sha256, .. } => {
+                    sent.insert(*exchange, (*status, *sha256)).map(|_| exchange.to_string())
+                }
                 _ => None,
             };
             if let Some(id) = twice {
@@ -39,7 +41,9 @@ impl Check for Custody {
         }
         for item in items {
             match stored.remove(&item.id) {
-                None => out.add(facts.absence(), JOURNAL, format!("it does not tell of item {} ({})", item.id, item.subject), remedy::ASK_MAKER),
+                None => {
+                    out.add(facts.absence(), JOURNAL, format!("it does not tell of item {} ({})", item.id, item.subject), remedy::ASK_MAKER)
+                }
                 Some(status) if status == item.status => {}
                 Some(status) => {
                     let what = format!("it says `{}` of item {}, and the item says `{}`", status.as_str(), item.id, item.status.as_str());
@@ -52,7 +56,12 @@ impl Check for Custody {
         }
         for (id, x) in &facts.exchanges {
             match sent.remove(id) {
-                None => out.add(facts.absence(), Some(x.path.as_str()), format!("the journal does not tell of exchange {id}"), remedy::ASK_MAKER),
+                None => out.add(
+                    facts.absence(),
+                    Some(x.path.as_str()),
+                    format!("the journal does not tell of exchange {id}"),
+                    remedy::ASK_MAKER,
+                ),
                 Some((status, digest)) if status == x.status && digest.is_none_or(|d| Some(d) == x.body_sha256) => {}
                 Some(_) => {
                     let what = format!("the journal gives another status or digest for exchange {id} than its record");
@@ -62,7 +71,12 @@ impl Check for Custody {
         }
         let unparsed = facts.troubles.len(); // records that schema has reported cannot be looked up here
         for id in sent.keys().take(if unparsed > 0 { 0 } else { usize::MAX }) {
-            out.add(facts.absence(), JOURNAL, format!("it tells of exchange {id}, of which there is no record: it was taken away"), remedy::ASK_MAKER);
+            out.add(
+                facts.absence(),
+                JOURNAL,
+                format!("it tells of exchange {id}, of which there is no record: it was taken away"),
+                remedy::ASK_MAKER,
+            );
         }
     }
 }
@@ -82,7 +96,8 @@ fn ends(facts: &Facts, items: usize, out: &mut Findings) {
     match facts.journal.events.last() {
         Some(JournalEvent::Seal { items: sealed, gaps, finished }) => {
             if (*sealed, *gaps, *finished) != (stated.items, stated.gaps, stated.finished) || *sealed != items as u64 {
-                let what = format!("it was sealed with {sealed} items, {gaps} gaps, finished {finished}; that is not what is here and stated");
+                let what =
+                    format!("it was sealed with {sealed} items, {gaps} gaps, finished {finished}; that is not what is here and stated");
                 out.add(facts.absence(), JOURNAL, what, remedy::ASK_MAKER);
             }
         }

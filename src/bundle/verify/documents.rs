@@ -114,9 +114,7 @@ fn difference(a: &Value, b: &Value, at: &mut String) -> Option<String> {
             let keys = x.keys().chain(y.keys().filter(|k| !x.contains_key(*k)));
             keys.into_iter().find_map(|k| deeper(k, x.get(k), y.get(k)))
         }
-        (Value::Array(x), Value::Array(y)) => {
-            (0..x.len().max(y.len())).find_map(|i| deeper(&i.to_string(), x.get(i), y.get(i)))
-        }
+        (Value::Array(x), Value::Array(y)) => (0..x.len().max(y.len())).find_map(|i| deeper(&i.to_string(), x.get(i), y.get(i))),
         _ => (a != b).then(|| at.clone()),
     }
 }
@@ -147,7 +145,14 @@ mod tests {
     fn manifests_take_sha256sum_lines_and_name_bad_ones() {
         let mut m = Manifest::default();
         let z = Sha256::ZERO;
-        for l in [format!("{z}  data/a"), format!("{z} *data/b"), format!("{z}  data/a"), "x  data/c".into(), format!("{z}  ../c"), String::new()] {
+        for l in [
+            format!("{z}  data/a"),
+            format!("{z} *data/b"),
+            format!("{z}  data/a"),
+            "x  data/c".into(),
+            format!("{z}  ../c"),
+            String::new(),
+        ] {
             m.line(Some(l.as_bytes()));
         }
         assert_eq!(m.lines.len(), 2);

@@ -1,8 +1,8 @@
 //! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
 //! kept here: digests, and documents of bounded size; never a file's bytes.
 
-use super::findings::Level;
 use super::documents::{Manifest, Strict, TagFile, strict};
+use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
 use super::lines::{Line, Lines};
 use crate::bundle::documents::{Coverage, Statement};
@@ -184,10 +184,13 @@ impl Facts {
         match path.as_str() {
             MANIFEST => self.manifest.get_or_insert_default().line(bytes),
             TAG_MANIFEST => self.tag_manifest.get_or_insert_default().line(bytes),
-            ITEMS => match bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into())).and_then(|b| strict::<Item>(b, None)) {
-                Ok(item) => self.items.get_or_insert_default().push(item),
-                Err(what) => self.trouble(path, Some(*number), what),
-            },
+            ITEMS => {
+                match bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into())).and_then(|b| strict::<Item>(b, None))
+                {
+                    Ok(item) => self.items.get_or_insert_default().push(item),
+                    Err(what) => self.trouble(path, Some(*number), what),
+                }
+            }
             _ => {
                 if let Err(what) = self.journal.line(path, *number, line) {
                     self.trouble(path, Some(*number), what);

@@ -89,7 +89,11 @@ impl Findings {
             Level::Info => {}
         }
         if self.kept == MAX_PER_CHECK {
-            if level == Level::Error { self.dropped.0 += 1 } else { self.dropped.1 += 1 }
+            if level == Level::Error {
+                self.dropped.0 += 1
+            } else {
+                self.dropped.1 += 1
+            }
             return;
         }
         self.kept += 1;
@@ -111,10 +115,13 @@ impl Findings {
 
 /// Remedies that several checks give.
 pub mod remedy {
-    pub const OTHER_COPY: &str = "Do not rely on this copy: fetch the bundle again from where it was first kept, and compare the root digests.";
-    pub const ASK_MAKER: &str = "The copy agrees with its digests, so it was made this way: ask who made it, and with which build, before relying on it.";
+    pub const OTHER_COPY: &str =
+        "Do not rely on this copy: fetch the bundle again from where it was first kept, and compare the root digests.";
+    pub const ASK_MAKER: &str =
+        "The copy agrees with its digests, so it was made this way: ask who made it, and with which build, before relying on it.";
     pub const NEWER_BUILD: &str = "Verify with a build of freezeframe that knows this version.";
-    pub const UNFINISHED: &str = "The run did not come to its end. Take the snapshot again; keep this one as well, for it may hold what has since gone.";
+    pub const UNFINISHED: &str =
+        "The run did not come to its end. Take the snapshot again; keep this one as well, for it may hold what has since gone.";
 }
 
 #[cfg(test)]

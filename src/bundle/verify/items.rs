@@ -34,10 +34,20 @@ impl Check for Items {
                 agree(facts, &payload, &format!("item {id}"), &file.path, Some(file.sha256), file.bytes, out);
             }
             for x in item.exchanges.iter().filter(|x| records_known && !facts.exchanges.contains_key(x)) {
-                out.add(facts.absence(), Some(ITEMS), format!("item {id} rests on exchange {x}, of which there is no record"), remedy::ASK_MAKER);
+                out.add(
+                    facts.absence(),
+                    Some(ITEMS),
+                    format!("item {id} rests on exchange {x}, of which there is no record"),
+                    remedy::ASK_MAKER,
+                );
             }
             for from in item.derived_from.iter().filter(|from| !items.iter().any(|i| i.id == **from)) {
-                out.add(facts.absence(), Some(ITEMS), format!("item {id} was computed from item {from}, which is not listed"), remedy::ASK_MAKER);
+                out.add(
+                    facts.absence(),
+                    Some(ITEMS),
+                    format!("item {id} was computed from item {from}, which is not listed"),
+                    remedy::ASK_MAKER,
+                );
             }
         }
         for (id, path) in &facts.doubled_exchanges {
@@ -56,7 +66,12 @@ impl Check for Items {
         }
         let kind = facts.statement.as_ref().map(|s| s.predicate.kind);
         for path in payload.keys().filter(|p| !named.contains(*p) && !plain_document(p, kind)) {
-            out.add(facts.absence(), Some(path.as_str()), "no item and no exchange names it: nothing says where it came from", remedy::ASK_MAKER);
+            out.add(
+                facts.absence(),
+                Some(path.as_str()),
+                "no item and no exchange names it: nothing says where it came from",
+                remedy::ASK_MAKER,
+            );
         }
     }
 }

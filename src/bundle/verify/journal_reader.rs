@@ -62,7 +62,10 @@ impl JournalFacts {
         self.next_seq = expected_seq + 1;
         let parsed: JournalLine = strict(bytes, Some(1))?;
         if parsed.prev != expected_prev {
-            let what = format!("`prev` is {}, yet the line before has the digest {expected_prev}: lines were changed, removed or moved before this one", parsed.prev);
+            let what = format!(
+                "`prev` is {}, yet the line before has the digest {expected_prev}: lines were changed, removed or moved before this one",
+                parsed.prev
+            );
             self.break_at(segment, number, what, false);
         }
         if parsed.seq != expected_seq {
@@ -92,7 +95,13 @@ mod tests {
     fn only_the_written_form_is_a_segment() {
         assert_eq!(segment_number("meta/journal/000012.jsonl"), Some(12));
         assert_eq!(segment_number("meta/journal/1234567.jsonl"), Some(1_234_567));
-        for bad in ["meta/journal/12.jsonl", "meta/journal/0000012.jsonl", "meta/journal/000000.jsonl", "meta/journal/x.jsonl", "journal/000001.jsonl"] {
+        for bad in [
+            "meta/journal/12.jsonl",
+            "meta/journal/0000012.jsonl",
+            "meta/journal/000000.jsonl",
+            "meta/journal/x.jsonl",
+            "journal/000001.jsonl",
+        ] {
             assert_eq!(segment_number(bad), None, "{bad}");
         }
     }

@@ -54,7 +54,11 @@ fn bagit(facts: &Facts, out: &mut Findings) {
         values.next().is_some_and(|v| known.contains(&v)) && values.next().is_none()
     };
     if tag.bad.is_some() || tag.fields.len() != 2 || !one("BagIt-Version", &["1.0"]) || !one("Tag-File-Character-Encoding", &["UTF-8"]) {
-        out.error(Some(BAGIT), "it does not say `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`, and nothing else", remedy::OTHER_COPY);
+        out.error(
+            Some(BAGIT),
+            "it does not say `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`, and nothing else",
+            remedy::OTHER_COPY,
+        );
     }
 }
 
@@ -87,7 +91,11 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
     let payload = || facts.files.iter().filter(|(p, _)| p.top() == "data");
     let real = format!("{}.{}", payload().map(|(_, f)| f.map_or(0, |f| f.1)).sum::<u64>(), payload().count());
     if oxum != real {
-        out.error(Some(BAG_INFO), format!("`Payload-Oxum` is `{oxum}`, yet the payload is `{real}` (bytes, then files)"), remedy::ASK_MAKER);
+        out.error(
+            Some(BAG_INFO),
+            format!("`Payload-Oxum` is `{oxum}`, yet the payload is `{real}` (bytes, then files)"),
+            remedy::ASK_MAKER,
+        );
     }
 }
 
@@ -102,7 +110,11 @@ fn unknown(facts: &Facts, out: &mut Findings) {
         if path.top() == "seal" {
             out.warn(Some(p), "this build does not know the file, and no digest covers what lies in seal/", remedy::NEWER_BUILD);
         } else if facts.tag_manifest.as_ref().is_some_and(|m| m.lines.contains_key(path)) {
-            out.warn(Some(p), "this build does not know the file; its digest is covered, its content was not looked at", remedy::NEWER_BUILD);
+            out.warn(
+                Some(p),
+                "this build does not know the file; its digest is covered, its content was not looked at",
+                remedy::NEWER_BUILD,
+            );
         } // what no manifest lists is the tag manifest check's to report
     }
 }

@@ -6,7 +6,10 @@ pub const MAX_LINE: usize = 4 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// Without its newline; `ended` tells whether there was one.
-    Whole { bytes: &'a [u8], ended: bool },
+    Whole {
+        bytes: &'a [u8],
+        ended: bool,
+    },
     TooLong,
 }
 

@@ -33,7 +33,12 @@ pub fn lines(name: &'static str, manifest: &Manifest, facts: &Facts, out: &mut F
     }
     for (path, listed) in &manifest.lines {
         match facts.files.get(path) {
-            None => out.add(facts.absence(), Some(path.as_str()), format!("{name} lists it, and it is not there: it was removed or renamed"), remedy::OTHER_COPY),
+            None => out.add(
+                facts.absence(),
+                Some(path.as_str()),
+                format!("{name} lists it, and it is not there: it was removed or renamed"),
+                remedy::OTHER_COPY,
+            ),
             Some(None) => {} // could not be read: the container check says why
             Some(Some((digest, _))) if digest == listed => {}
             Some(Some((digest, bytes))) => out.error(

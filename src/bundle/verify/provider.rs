@@ -31,7 +31,8 @@ impl Check for Provider {
                     out.error(at, what, remedy::ASK_MAKER);
                 }
                 (false, Some(false)) => {
-                    let what = format!("what AWS handed out is not what it says it is: {who} is {}, and the bytes are others", digest.value);
+                    let what =
+                        format!("what AWS handed out is not what it says it is: {who} is {}, and the bytes are others", digest.value);
                     out.warn(at, what, "Keep both: ask AWS Support why, and do not assume that the code here is the code that ran.");
                 }
                 (_, None) if known_form(&digest.value) && !item.files.is_empty() => {} // its file is missing or unreadable: said elsewhere

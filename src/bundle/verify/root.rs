@@ -29,7 +29,9 @@ impl Check for Root {
             (None, _) => out.error(Some(STATEMENT), format!("its subject is not the SHA-256 of {TAG_MANIFEST}, alone"), remedy::OTHER_COPY),
             (Some(stated), Some(root)) if *stated == root.to_string() => {}
             (Some(stated), Some(root)) => {
-                let what = format!("it was made for the root {stated}, and this bundle's root is {root}: the statement or the manifests were replaced");
+                let what = format!(
+                    "it was made for the root {stated}, and this bundle's root is {root}: the statement or the manifests were replaced"
+                );
                 out.error(Some(STATEMENT), what, remedy::OTHER_COPY);
             }
             (Some(_), None) => {} // missing or unreadable: said by layout or container
@@ -41,7 +43,8 @@ impl Check for Root {
         for (document, version) in &statement.predicate.schemas {
             let known = schemas::versions().get(document).copied();
             if known != Some(*version) {
-                let what = format!("it says that the bundle follows version {version} of the form `{document}`, which this build does not know");
+                let what =
+                    format!("it says that the bundle follows version {version} of the form `{document}`, which this build does not know");
                 out.error(Some(STATEMENT), what, remedy::NEWER_BUILD);
             }
         }

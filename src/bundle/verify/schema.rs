@@ -28,7 +28,11 @@ impl Check for Schema {
         for x in facts.exchanges.values() {
             if let Some(name) = &x.credential {
                 let what = format!("it holds a credential of the request (`{name}`), which should never have been recorded");
-                out.warn(Some(x.path.as_str()), what, "Treat that credential as leaked: revoke it, and hand this bundle to nobody who should not have it.");
+                out.warn(
+                    Some(x.path.as_str()),
+                    what,
+                    "Treat that credential as leaked: revoke it, and hand this bundle to nobody who should not have it.",
+                );
             }
         }
     }

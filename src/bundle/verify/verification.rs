@@ -40,7 +40,9 @@ impl Verdict {
     pub const fn sentence(self) -> &'static str {
         match self {
             Verdict::Whole => "the bundle is whole: every check holds",
-            Verdict::Unfinished => "the bundle is unfinished: what is there does not contradict itself, but the run did not come to its end",
+            Verdict::Unfinished => {
+                "the bundle is unfinished: what is there does not contradict itself, but the run did not come to its end"
+            }
             Verdict::Broken => "the bundle is broken: it is not what it claims to be",
         }
     }

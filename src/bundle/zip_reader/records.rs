@@ -193,7 +193,9 @@ fn extra_fields(mut extra: &[u8], entry: &mut ZipEntry, oddities: &mut Vec<Oddit
                     }
                 }
             }
-            0x7075 => oddities.push(Oddity::of(&entry.name, "it carries a second name (Unicode path field), which some programs use instead")),
+            0x7075 => {
+                oddities.push(Oddity::of(&entry.name, "it carries a second name (Unicode path field), which some programs use instead"))
+            }
             0x9901 => refuse(entry, "it is encrypted", oddities),
             _ => {}
         }

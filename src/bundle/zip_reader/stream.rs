@@ -58,7 +58,9 @@ impl Read for EntryStream<'_> {
         let n = match &mut self.source {
             Source::Stored(s) => s.read(buf)?,
             Source::Deflated(d) => d.read(buf).map_err(|e| match e.kind() {
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => lie("its compressed stream is damaged".into()),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    lie("its compressed stream is damaged".into())
+                }
                 _ => e,
             })?,
         };

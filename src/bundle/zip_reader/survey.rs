@@ -81,7 +81,8 @@ pub fn local_headers(file: &File, entries: &mut [ZipEntry], end: &End, oddities:
         let (name_len, extra_len) = (usize::from(u16_at(&head, 26)), usize::from(u16_at(&head, 28)));
         entry.data_start = entry.header_start + 30 + (name_len + extra_len) as u64;
         let variable = bytes_at(file, entry.header_start + 30, name_len + extra_len).unwrap_or_default();
-        let name_differs = name_len > MAX_NAME || variable.get(..name_len).map(String::from_utf8_lossy).as_deref() != Some(entry.name.as_str());
+        let name_differs =
+            name_len > MAX_NAME || variable.get(..name_len).map(String::from_utf8_lossy).as_deref() != Some(entry.name.as_str());
         if name_differs {
             refuse(entry, "the header in front of it gives another name than the directory", oddities);
         }
@@ -92,7 +93,8 @@ pub fn local_headers(file: &File, entries: &mut [ZipEntry], end: &End, oddities:
         }
         let streamed = entry.flags & 8 != 0; // sizes follow the data; the header may leave them open
         let same_sizes = (compressed, size, u32_at(&head, 14)) == (entry.compressed, entry.size, entry.crc32);
-        let open_sizes = streamed && (compressed == 0 || compressed == 0xFFFF_FFFF) && (size == 0 || size == 0xFFFF_FFFF) && u32_at(&head, 14) == 0;
+        let open_sizes =
+            streamed && (compressed == 0 || compressed == 0xFFFF_FFFF) && (size == 0 || size == 0xFFFF_FFFF) && u32_at(&head, 14) == 0;
         if u16_at(&head, 6) != entry.flags || u16_at(&head, 8) != entry.method || !(same_sizes || open_sizes) {
             refuse(entry, "the header in front of it gives another size, checksum or method than the directory", oddities);
         }

@@ -109,8 +109,7 @@ fn run(command: &mut Command, log: &Path) -> Result<bool, EmulatorError> {
 
 fn find_python() -> Result<Python, EmulatorError> {
     let named = std::env::var(PYTHON_VARIABLE).ok();
-    let candidates: Vec<String> =
-        named.map_or_else(|| CANDIDATES.iter().map(|c| (*c).to_owned()).collect(), |one| vec![one]);
+    let candidates: Vec<String> = named.map_or_else(|| CANDIDATES.iter().map(|c| (*c).to_owned()).collect(), |one| vec![one]);
     let found = candidates.iter().find_map(|program| ask(program));
     found.ok_or_else(|| EmulatorError::FindPython { looked_for: candidates.join(", ") })
 }
@@ -122,8 +121,7 @@ fn ask(program: &str) -> Option<Python> {
     let text = String::from_utf8(answer.stdout).ok()?;
     let mut words = text.split_whitespace();
     let (major, minor) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    (answer.status.success() && (major, minor) >= OLDEST)
-        .then(|| Python { program: program.to_owned(), identity: text.trim().to_owned() })
+    (answer.status.success() && (major, minor) >= OLDEST).then(|| Python { program: program.to_owned(), identity: text.trim().to_owned() })
 }
 
 /// Where a system Python is, for tests that need one but no packages.

@@ -48,11 +48,7 @@ fn a_tail_is_short_and_clean() {
 
 #[test]
 fn keys_are_not_shown() {
-    let keys = Keys {
-        access_key_id: "AKIAEXAMPLE".into(),
-        secret_access_key: "hush".into(),
-        session_token: Some("hush too".into()),
-    };
+    let keys = Keys { access_key_id: "AKIAEXAMPLE".into(), secret_access_key: "hush".into(), session_token: Some("hush too".into()) };
     assert_eq!(format!("{keys:?}"), r#"Keys { access_key_id: "AKIAEXAMPLE", .. }"#);
 }
 

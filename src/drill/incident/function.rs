@@ -39,13 +39,7 @@ pub(super) async fn publish_layer(clients: &SeedClients) -> Result<String, SeedE
     made.layer_version_arn.answered("publish the layer", "LayerVersionArn")
 }
 
-pub(super) async fn seed(
-    clients: &SeedClients,
-    place: &Place,
-    role: &Role,
-    layer: &str,
-    bucket: &str,
-) -> Result<Suspect, SeedError> {
+pub(super) async fn seed(clients: &SeedClients, place: &Place, role: &Role, layer: &str, bucket: &str) -> Result<Suspect, SeedError> {
     let lambda = &clients.lambda;
     let mut environment: HashMap<String, String> =
         names::SECRET_VARIABLES.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

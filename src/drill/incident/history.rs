@@ -82,8 +82,10 @@ impl Scribe<'_> {
             let arn = by.identity["arn"].as_str().unwrap_or_default();
             let action = format!("{}:{}", call.service, bare(call.name));
             record["errorCode"] = json!("AccessDenied");
-            record["errorMessage"] = json!(format!("User: {arn} is not authorized to perform: {action} on resource: * \
-                because no identity-based policy allows the {action} action"));
+            record["errorMessage"] = json!(format!(
+                "User: {arn} is not authorized to perform: {action} on resource: * \
+                because no identity-based policy allows the {action} action"
+            ));
         }
         record["requestParameters"] = call.request;
         record["responseElements"] = if call.refused { Value::Null } else { call.response };
@@ -139,8 +141,8 @@ impl Scribe<'_> {
     }
 
     fn person(&self, at: Duration) -> Caller {
-        let arn = format!("arn:aws:iam::{}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_ReadOnly_5d1f0a9c3b7e2468",
-            self.incident.account);
+        let arn =
+            format!("arn:aws:iam::{}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_ReadOnly_5d1f0a9c3b7e2468", self.incident.account);
         let since = self.now - at - Duration::minutes(31);
         let identity = self.role_session(&arn, "AROADRILLREADONLY0001", "ines.keller", "ASIADRILLPERSON00001", since);
         Caller { identity, address: "198.51.100.41".into(), agent: CONSOLE_AGENT }
@@ -234,15 +236,25 @@ impl Scribe<'_> {
                 let read = Call { reads: true, ..self.lambda(name, json!({}), Value::Null) };
                 self.push(at, &by, read);
             }
-            let role = Call { service: "iam", name: "GetRole", reads: true, request: json!({"roleName": names::ROLE}),
-                              resources: self.on_role(), ..Call::default() };
+            let role = Call {
+                service: "iam",
+                name: "GetRole",
+                reads: true,
+                request: json!({"roleName": names::ROLE}),
+                resources: self.on_role(),
+                ..Call::default()
+            };
             self.push(at - Duration::seconds(2), &by, role);
         }
         for day in 1..25 {
             let at = Duration::days(day) + Duration::minutes(day * 17);
             let by = self.person(at);
-            let (service, name) = [("ec2", "DescribeInstances"), ("s3", "ListBuckets"), ("monitoring", "DescribeAlarms"),
-                                   ("lambda", "ListFunctions20150331")][(day % 4) as usize];
+            let (service, name) = [
+                ("ec2", "DescribeInstances"),
+                ("s3", "ListBuckets"),
+                ("monitoring", "DescribeAlarms"),
+                ("lambda", "ListFunctions20150331"),
+            ][(day % 4) as usize];
             self.push(at, &by, Call { service, name, reads: true, ..Call::default() });
         }
     }
@@ -277,10 +289,21 @@ impl Scribe<'_> {
                             "expiration": until.format("%b %-d, %Y, %-I:%M:%S %p").to_string()},
             "assumedRoleUser": {"assumedRoleId": format!("{}:{function}", role.id), "arn": assumed},
         });
-        let resources = vec![("AWS::IAM::AccessKey", key.to_owned()), ("AWS::STS::AssumedRole", format!("{}:{function}", role.id)),
-                             ("AWS::STS::AssumedRole", assumed), ("AWS::IAM::Role", role.arn.clone())];
-        let call = Call { service: "sts", name: "AssumeRole", reads: true, response, resources,
-                          request: json!({"roleArn": role.arn, "roleSessionName": function}), ..Call::default() };
+        let resources = vec![
+            ("AWS::IAM::AccessKey", key.to_owned()),
+            ("AWS::STS::AssumedRole", format!("{}:{function}", role.id)),
+            ("AWS::STS::AssumedRole", assumed),
+            ("AWS::IAM::Role", role.arn.clone()),
+        ];
+        let call = Call {
+            service: "sts",
+            name: "AssumeRole",
+            reads: true,
+            response,
+            resources,
+            request: json!({"roleArn": role.arn, "roleSessionName": function}),
+            ..Call::default()
+        };
         self.push(at, &by, call);
         let (account, arn) = (&self.incident.account, &self.incident.role.arn);
         if let Some(record) = self.entries.last_mut().and_then(|entry| entry.get_mut("event")) {
@@ -302,8 +325,11 @@ impl Scribe<'_> {
         self.push(at(6), &by, make_user);
         let (bad, clean) = (self.incident.function.bad_sha256.clone(), self.incident.function.clean_sha256.clone());
         self.deploy(at(19), &by, &bad, names::BAD_VERSION);
-        let put_back = self.lambda("UpdateFunctionCode20150331v2", json!({"publish": false, "dryRun": false}),
-            self.configuration("$LATEST", &clean, at(20)));
+        let put_back = self.lambda(
+            "UpdateFunctionCode20150331v2",
+            json!({"publish": false, "dryRun": false}),
+            self.configuration("$LATEST", &clean, at(20)),
+        );
         self.push(at(20), &by, put_back);
         let weights = json!({"name": names::ALIAS, "functionVersion": "1",
                              "routingConfig": {"additionalVersionWeights": {names::BAD_VERSION: names::BAD_WEIGHT}}});
@@ -321,8 +347,13 @@ impl Scribe<'_> {
         if let Some(broad) = self.incident.role.managed.iter().find(|policy| policy.name == names::BROAD_POLICY).cloned() {
             let document = broad.versions.last().map(Value::to_string);
             let request = json!({"policyArn": broad.arn, "policyDocument": document, "setAsDefault": true});
-            let widened = Call { service: "iam", name: "CreatePolicyVersion", request,
-                                 resources: vec![("AWS::IAM::Policy", broad.arn)], ..Call::default() };
+            let widened = Call {
+                service: "iam",
+                name: "CreatePolicyVersion",
+                request,
+                resources: vec![("AWS::IAM::Policy", broad.arn)],
+                ..Call::default()
+            };
             self.push(at(33), &by, widened);
         }
     }
@@ -352,8 +383,13 @@ impl Scribe<'_> {
         for (minute, name) in [(3, "GetBucketLocation"), (4, "GetBucketPolicy"), (5, "GetBucketVersioning")] {
             self.push(at(minute), &outside, self.about_bucket(name));
         }
-        for (minute, service, name) in [(7, "iam", "ListUsers"), (8, "iam", "GetAccountAuthorizationDetails"),
-            (9, "secretsmanager", "ListSecrets"), (12, "lambda", "ListFunctions20150331"), (13, "dynamodb", "ListTables")] {
+        for (minute, service, name) in [
+            (7, "iam", "ListUsers"),
+            (8, "iam", "GetAccountAuthorizationDetails"),
+            (9, "secretsmanager", "ListSecrets"),
+            (12, "lambda", "ListFunctions20150331"),
+            (13, "dynamodb", "ListTables"),
+        ] {
             self.push(at(minute), &outside, look(service, name, true, None));
         }
         // And in a Region where the function has never been.
@@ -363,8 +399,14 @@ impl Scribe<'_> {
 
     fn about_bucket(&self, name: &'static str) -> Call {
         let bucket = self.incident.bucket.clone();
-        Call { service: "s3", name, reads: true, request: json!({"bucketName": bucket, "Host": format!("{bucket}.s3.amazonaws.com")}),
-               resources: vec![("AWS::S3::Bucket", bucket)], ..Call::default() }
+        Call {
+            service: "s3",
+            name,
+            reads: true,
+            request: json!({"bucketName": bucket, "Host": format!("{bucket}.s3.amazonaws.com")}),
+            resources: vec![("AWS::S3::Bucket", bucket)],
+            ..Call::default()
+        }
     }
 }
 

@@ -55,8 +55,12 @@ impl Life {
     fn lines(&self, number: usize, now: DateTime<Utc>) -> (String, Vec<(i64, String)>) {
         let began = now - Duration::minutes(self.began);
         let stream = format!("{}/[{}]{:032x}", began.format("%Y/%m/%d"), self.version, 0xd411_0000_u128 + number as u128);
-        let mut lines = vec![(began, "INIT_START Runtime Version: python:3.12.v38\tRuntime Version ARN: \
-            arn:aws:lambda:us-east-1::runtime:7b3ae4b1d0a5c1c0f1a4a5ac5d9c4f6f0f4c1e6f2b9d4c7a8e5f3b2a1c0d9e8f\n".to_owned())];
+        let mut lines = vec![(
+            began,
+            "INIT_START Runtime Version: python:3.12.v38\tRuntime Version ARN: \
+            arn:aws:lambda:us-east-1::runtime:7b3ae4b1d0a5c1c0f1a4a5ac5d9c4f6f0f4c1e6f2b9d4c7a8e5f3b2a1c0d9e8f\n"
+                .to_owned(),
+        )];
         for call in 0..self.calls {
             // Spread over three quarters of the stream's age, so that the newest lines are some minutes old.
             let offset = self.began * 60_000 * 3 / 4 * call as i64 / self.calls as i64;
@@ -72,9 +76,13 @@ impl Life {
         let end = at + Duration::milliseconds(spent as i64);
         let mut lines = vec![(at, format!("START RequestId: {id} Version: {}\n", self.version))];
         if self.error == Some(call) {
-            lines.push((at + Duration::milliseconds(12), "[ERROR] ValueError: payment p-7731: negative amount\n\
+            lines.push((
+                at + Duration::milliseconds(12),
+                "[ERROR] ValueError: payment p-7731: negative amount\n\
                 Traceback (most recent call last):\n\u{a0}\u{a0}File \"/var/task/app.py\", line 23, in handler\n\
-                \u{a0}\u{a0}\u{a0}\u{a0}raise ValueError(f\"payment {row['id']}: negative amount\")\n".to_owned()));
+                \u{a0}\u{a0}\u{a0}\u{a0}raise ValueError(f\"payment {row['id']}: negative amount\")\n"
+                    .to_owned(),
+            ));
         } else if timed_out {
             lines.push((end, format!("{} {id} Task timed out after 3.00 seconds\n\n", end.format("%Y-%m-%dT%H:%M:%S%.3fZ"))));
         } else {
@@ -83,8 +91,13 @@ impl Life {
         lines.push((end, format!("END RequestId: {id}\n")));
         let billed = spent.ceil();
         let init = if call == 0 { "\tInit Duration: 187.42 ms" } else { "" };
-        lines.push((end, format!("REPORT RequestId: {id}\tDuration: {spent:.2} ms\tBilled Duration: {billed:.0} ms\t\
-            Memory Size: 128 MB\tMax Memory Used: 41 MB{init}\t\n")));
+        lines.push((
+            end,
+            format!(
+                "REPORT RequestId: {id}\tDuration: {spent:.2} ms\tBilled Duration: {billed:.0} ms\t\
+            Memory Size: 128 MB\tMax Memory Used: 41 MB{init}\t\n"
+            ),
+        ));
         lines
     }
 }

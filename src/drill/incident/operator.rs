@@ -50,11 +50,8 @@ pub async fn create(clients: &SeedClients, name: &str, policy: &Value) -> Result
     let session = session.customize().config_override(aws_sdk_sts::Config::builder().credentials_provider(own));
     let session = session.send().await.doing("open the responder's session")?;
     let given = session.credentials.answered("open the responder's session", "credentials")?;
-    let keys = Keys {
-        access_key_id: given.access_key_id,
-        secret_access_key: given.secret_access_key,
-        session_token: Some(given.session_token),
-    };
+    let keys =
+        Keys { access_key_id: given.access_key_id, secret_access_key: given.secret_access_key, session_token: Some(given.session_token) };
     Ok(Operator { role_name: name.into(), role_arn, keys })
 }
 

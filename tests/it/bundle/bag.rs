@@ -68,7 +68,10 @@ impl Parts {
         .map(|(p, b)| (p.to_string(), b))
         .into();
         let exchanges = [
-            ("data/20-config/000001-GetFunctionConfiguration.http.json", exchange(1, "GetFunctionConfiguration", 200, Some((CONFIG, &config)))),
+            (
+                "data/20-config/000001-GetFunctionConfiguration.http.json",
+                exchange(1, "GetFunctionConfiguration", 200, Some((CONFIG, &config))),
+            ),
             ("data/10-code/000002-Get.http.json", exchange(2, "Get", 200, Some((FUNCTION_ZIP, &code)))),
             ("data/30-policy/000003-GetPolicy.http.json", exchange(3, "GetPolicy", 404, Some((none_at, &none)))),
             ("data/60-invocation/000004-FilterLogEvents.http.json", exchange(4, "FilterLogEvents", 403, Some((denied_at, &denied)))),
@@ -188,7 +191,9 @@ impl Bag {
     pub fn bag_info(&mut self) {
         let payload: Vec<&Vec<u8>> = self.files.iter().filter(|f| f.0.starts_with("data/")).map(|f| f.1).collect();
         let oxum = format!("{}.{}", payload.iter().map(|b| b.len()).sum::<usize>(), payload.len());
-        let info = format!("Bag-Software-Agent: freezeframe 0.1.0\nBagging-Date: 2026-11-20\nExternal-Identifier: IR-2026-0042\nPayload-Oxum: {oxum}\n");
+        let info = format!(
+            "Bag-Software-Agent: freezeframe 0.1.0\nBagging-Date: 2026-11-20\nExternal-Identifier: IR-2026-0042\nPayload-Oxum: {oxum}\n"
+        );
         self.files.insert("bag-info.txt".into(), info.into_bytes());
     }
 

@@ -51,7 +51,12 @@ fn cases() -> Vec<(&'static str, Bag, Verdict, Expected)> {
         ("good", Bag::good(), Whole, &[]),
         // ── payload ──
         ("flipped byte", after(|b| b.files.get_mut(CONFIG).unwrap()[3] ^= 1), Broken, &[("manifest", Error)]),
-        ("flipped byte of the code", after(|b| b.files.get_mut(FUNCTION_ZIP).unwrap()[30] ^= 1), Broken, &[("manifest", Error), ("provider-digest", Error)]),
+        (
+            "flipped byte of the code",
+            after(|b| b.files.get_mut(FUNCTION_ZIP).unwrap()[30] ^= 1),
+            Broken,
+            &[("manifest", Error), ("provider-digest", Error)],
+        ),
         ("truncated to nothing", after(|b| b.files.get_mut(CONFIG).unwrap().clear()), Broken, &[("manifest", Error)]),
         ("missing", after(|b| drop(b.files.remove(CONFIG))), Broken, &[("manifest", Error)]),
         ("extra", after(|b| drop(b.files.insert("data/20-config/extra.json".into(), b"{}".to_vec()))), Broken, &[("manifest", Error)]),
@@ -64,31 +69,118 @@ fn cases() -> Vec<(&'static str, Bag, Verdict, Expected)> {
             Broken,
             &[("manifest", Error)],
         ),
-        ("line listed twice", after(|b| { b.edit("manifest-sha256.txt", |t| format!("{t}{}\n", t.lines().next().unwrap())); b.files.remove("tagmanifest-sha256.txt"); b.manifests_but_payload(); }), Broken, &[("manifest", Error)]),
-        ("bad line", after(|b| { b.edit("manifest-sha256.txt", |t| format!("{t}nonsense\n")); b.manifests_but_payload(); }), Broken, &[("manifest", Error)]),
-        ("line that leads out", after(|b| { b.edit("manifest-sha256.txt", |t| format!("{t}{}  ../../etc/passwd\n", sha(b""))); b.manifests_but_payload(); }), Broken, &[("manifest", Error)]),
+        (
+            "line listed twice",
+            after(|b| {
+                b.edit("manifest-sha256.txt", |t| format!("{t}{}\n", t.lines().next().unwrap()));
+                b.files.remove("tagmanifest-sha256.txt");
+                b.manifests_but_payload();
+            }),
+            Broken,
+            &[("manifest", Error)],
+        ),
+        (
+            "bad line",
+            after(|b| {
+                b.edit("manifest-sha256.txt", |t| format!("{t}nonsense\n"));
+                b.manifests_but_payload();
+            }),
+            Broken,
+            &[("manifest", Error)],
+        ),
+        (
+            "line that leads out",
+            after(|b| {
+                b.edit("manifest-sha256.txt", |t| format!("{t}{}  ../../etc/passwd\n", sha(b"")));
+                b.manifests_but_payload();
+            }),
+            Broken,
+            &[("manifest", Error)],
+        ),
         // ── tag files ──
         ("changed README", after(|b| b.edit("meta/README.txt", |t| t + "x")), Broken, &[("tag-manifest", Error)]),
         ("missing README", after(|b| drop(b.files.remove("meta/README.txt"))), Broken, &[("tag-manifest", Error)]),
         ("unlisted tag file", after(|b| drop(b.files.insert("meta/note.txt".into(), vec![]))), Broken, &[("tag-manifest", Error)]),
         ("unknown tag file, listed", forged(|b| drop(b.files.insert("meta/note.txt".into(), vec![]))), Whole, &[("layout", Warn)]),
         ("unknown file in seal/", after(|b| drop(b.files.insert("seal/other.sig".into(), vec![1]))), Whole, &[("layout", Warn)]),
-        ("wrong root", after(|b| b.edit(STATEMENT, |t| t.replace(&sha(&Bag::good().files["tagmanifest-sha256.txt"]), &sha(b"x")))), Broken, &[("root", Error)]),
-        ("manifests made anew, statement not", after(|b| { let s = b.files[STATEMENT].clone(); b.files.insert("meta/README.txt".into(), b"x".to_vec()); b.manifests(); b.files.insert(STATEMENT.into(), s); }), Broken, &[("root", Error)]),
+        (
+            "wrong root",
+            after(|b| b.edit(STATEMENT, |t| t.replace(&sha(&Bag::good().files["tagmanifest-sha256.txt"]), &sha(b"x")))),
+            Broken,
+            &[("root", Error)],
+        ),
+        (
+            "manifests made anew, statement not",
+            after(|b| {
+                let s = b.files[STATEMENT].clone();
+                b.files.insert("meta/README.txt".into(), b"x".to_vec());
+                b.manifests();
+                b.files.insert(STATEMENT.into(), s);
+            }),
+            Broken,
+            &[("root", Error)],
+        ),
         ("unknown statement type", after(|b| b.edit(STATEMENT, |t| t.replace("Statement/v1", "Statement/v9"))), Broken, &[("root", Error)]),
         ("unknown form version", forged(|b| b.predicate["schemas"]["item"] = json!(2)), Broken, &[("root", Error)]),
-        ("another subject", after(|b| b.edit(STATEMENT, |t| t.replace("tagmanifest-sha256.txt", "manifest-sha256.txt"))), Broken, &[("root", Error)]),
+        (
+            "another subject",
+            after(|b| b.edit(STATEMENT, |t| t.replace("tagmanifest-sha256.txt", "manifest-sha256.txt"))),
+            Broken,
+            &[("root", Error)],
+        ),
         // ── layout ──
-        ("payload-oxum wrong", after(|b| { b.edit("bag-info.txt", |t| t.replace("Payload-Oxum: ", "Payload-Oxum: 1")); b.manifests(); }), Broken, &[("layout", Error)]),
-        ("payload-oxum missing", after(|b| { b.edit("bag-info.txt", |t| t.replace("Payload-Oxum", "Oxum")); b.manifests(); }), Broken, &[("layout", Error)]),
-        ("another case in bag-info", after(|b| { b.edit("bag-info.txt", |t| t.replace("0042", "0043")); b.manifests(); }), Broken, &[("layout", Error)]),
+        (
+            "payload-oxum wrong",
+            after(|b| {
+                b.edit("bag-info.txt", |t| t.replace("Payload-Oxum: ", "Payload-Oxum: 1"));
+                b.manifests();
+            }),
+            Broken,
+            &[("layout", Error)],
+        ),
+        (
+            "payload-oxum missing",
+            after(|b| {
+                b.edit("bag-info.txt", |t| t.replace("Payload-Oxum", "Oxum"));
+                b.manifests();
+            }),
+            Broken,
+            &[("layout", Error)],
+        ),
+        (
+            "another case in bag-info",
+            after(|b| {
+                b.edit("bag-info.txt", |t| t.replace("0042", "0043"));
+                b.manifests();
+            }),
+            Broken,
+            &[("layout", Error)],
+        ),
         ("bagit.txt of another version", forged(|b| b.edit("bagit.txt", |t| t.replace("1.0", "0.97"))), Broken, &[("layout", Error)]),
         ("no bagit.txt", forged(|b| drop(b.files.remove("bagit.txt"))), Broken, &[("layout", Error)]),
         ("no coverage", forged(|b| drop(b.files.remove("meta/coverage.json"))), Broken, &[("layout", Error)]),
-        ("no journal", forged(|b| { b.files.remove(&segment(1)); b.files.remove(&segment(2)); }), Broken, &[("layout", Error)]),
-        ("fetch.txt", forged(|b| drop(b.files.insert("fetch.txt".into(), b"https://evil.example/x 1 data/x\n".to_vec()))), Broken, &[("layout", Error)]),
+        (
+            "no journal",
+            forged(|b| {
+                b.files.remove(&segment(1));
+                b.files.remove(&segment(2));
+            }),
+            Broken,
+            &[("layout", Error)],
+        ),
+        (
+            "fetch.txt",
+            forged(|b| drop(b.files.insert("fetch.txt".into(), b"https://evil.example/x 1 data/x\n".to_vec()))),
+            Broken,
+            &[("layout", Error)],
+        ),
         ("a name that no bundle has", after(|b| drop(b.files.insert("meta/.DS_Store".into(), vec![0]))), Broken, &[("container", Error)]),
-        ("names that differ in case", forged(|b| drop(b.files.insert("meta/readme.txt".into(), vec![0]))), Broken, &[("container", Error), ("layout", Warn)]),
+        (
+            "names that differ in case",
+            forged(|b| drop(b.files.insert("meta/readme.txt".into(), vec![0]))),
+            Broken,
+            &[("container", Error), ("layout", Warn)],
+        ),
         // ── unfinished ──
         ("tmp left", after(|b| drop(b.files.insert("tmp/000001.part".into(), vec![7]))), Unfinished, &[("layout", Warn)]),
         ("no statement", after(|b| drop(b.files.remove(STATEMENT))), Unfinished, &[("layout", Warn)]),
@@ -124,62 +216,230 @@ fn cases() -> Vec<(&'static str, Bag, Verdict, Expected)> {
             &[("layout", Warn)],
         ),
         // ── chain: every manifest made anew, so that nothing but the chain can tell ──
-        ("cut tail", forged(|b| b.edit(&segment(2), |t| t.lines().take(3).map(|l| format!("{l}\n")).collect())), Broken, &[("chain", Error), ("custody", Error)]),
+        (
+            "cut tail",
+            forged(|b| b.edit(&segment(2), |t| t.lines().take(3).map(|l| format!("{l}\n")).collect())),
+            Broken,
+            &[("chain", Error), ("custody", Error)],
+        ),
         ("cut tail, to the byte", forged(|b| b.edit(&segment(2), |t| t.trim_end().to_string())), Broken, &[("chain", Error)]),
-        ("cut middle", forged(|b| b.edit(&segment(1), |t| t.lines().enumerate().filter(|(n, _)| *n != 2).map(|(_, l)| format!("{l}\n")).collect())), Broken, &[("chain", Error), ("custody", Error)]),
-        ("reordered lines", forged(|b| b.edit(&segment(1), |t| { let mut l: Vec<&str> = t.lines().collect(); l.swap(2, 3); l.join("\n") + "\n" })), Broken, &[("chain", Error)]),
+        (
+            "cut middle",
+            forged(|b| b.edit(&segment(1), |t| t.lines().enumerate().filter(|(n, _)| *n != 2).map(|(_, l)| format!("{l}\n")).collect())),
+            Broken,
+            &[("chain", Error), ("custody", Error)],
+        ),
+        (
+            "reordered lines",
+            forged(|b| {
+                b.edit(&segment(1), |t| {
+                    let mut l: Vec<&str> = t.lines().collect();
+                    l.swap(2, 3);
+                    l.join("\n") + "\n"
+                })
+            }),
+            Broken,
+            &[("chain", Error)],
+        ),
         ("changed line", forged(|b| b.edit(&segment(1), |t| t.replacen("user/ana", "user/eve", 1))), Broken, &[("chain", Error)]),
-        ("segments swapped", forged(|b| { let (x, y) = (b.files[&segment(1)].clone(), b.files[&segment(2)].clone()); b.files.insert(segment(1), y); b.files.insert(segment(2), x); }), Broken, &[("chain", Error), ("custody", Error)]),
-        ("segment renamed", forged(|b| { let y = b.files.remove(&segment(2)).unwrap(); b.files.insert(segment(3), y); }), Broken, &[("chain", Error)]),
+        (
+            "segments swapped",
+            forged(|b| {
+                let (x, y) = (b.files[&segment(1)].clone(), b.files[&segment(2)].clone());
+                b.files.insert(segment(1), y);
+                b.files.insert(segment(2), x);
+            }),
+            Broken,
+            &[("chain", Error), ("custody", Error)],
+        ),
+        (
+            "segment renamed",
+            forged(|b| {
+                let y = b.files.remove(&segment(2)).unwrap();
+                b.files.insert(segment(3), y);
+            }),
+            Broken,
+            &[("chain", Error)],
+        ),
         ("segment removed", forged(|b| drop(b.files.remove(&segment(2)))), Broken, &[("chain", Error), ("custody", Error)]),
         ("another head stated", forged(|b| b.predicate["journalHead"] = json!(sha(b"x"))), Broken, &[("chain", Error)]),
-        ("journal changed and nothing else", after(|b| b.edit(&segment(1), |t| t.replacen("user/ana", "user/eve", 1))), Broken, &[("chain", Error), ("tag-manifest", Error)]),
+        (
+            "journal changed and nothing else",
+            after(|b| b.edit(&segment(1), |t| t.replacen("user/ana", "user/eve", 1))),
+            Broken,
+            &[("chain", Error), ("tag-manifest", Error)],
+        ),
         // ── schema ──
         ("item without status", parts(|p| drop(p.items[0].as_object_mut().unwrap().remove("status"))), Broken, &[("schema", Error)]),
         ("item with an unknown member", parts(|p| p.items[0]["note"] = json!("x")), Broken, &[("schema", Error)]),
         ("coverage with a hidden member", parts(|p| p.coverage["planned"][0]["why"] = json!("x")), Broken, &[("schema", Error)]),
         ("coverage of an unknown version", parts(|p| p.coverage["v"] = json!(2)), Broken, &[("schema", Error)]),
-        ("exchange of the wrong type", parts(|p| p.exchanges.values_mut().next().unwrap()["attempt"] = json!("one")), Broken, &[("schema", Error)]),
+        (
+            "exchange of the wrong type",
+            parts(|p| p.exchanges.values_mut().next().unwrap()["attempt"] = json!("one")),
+            Broken,
+            &[("schema", Error)],
+        ),
         ("path that leads out", parts(|p| p.items[0]["files"][0]["path"] = json!("data/../../x")), Broken, &[("schema", Error)]),
         ("unknown journal event", parts(|p| p.journal[1].insert(0, json!({"ev": "teleport"}))), Broken, &[("schema", Error)]),
         ("coverage is no JSON", forged(|b| b.edit("meta/coverage.json", |t| t + "}")), Broken, &[("schema", Error)]),
         ("statement is no JSON", after(|b| b.edit(STATEMENT, |t| t + "}")), Broken, &[("schema", Error)]),
-        ("a credential recorded", parts(|p| p.exchanges.values_mut().next().unwrap()["request_headers"] = json!([["Authorization", "AWS4-HMAC-SHA256 x"]])), Whole, &[("schema", Warn)]),
-        ("a presigned query recorded", parts(|p| p.exchanges.values_mut().next().unwrap()["uri"] = json!("https://s3/x?X-Amz-Signature=abc")), Whole, &[("schema", Warn)]),
+        (
+            "a credential recorded",
+            parts(|p| p.exchanges.values_mut().next().unwrap()["request_headers"] = json!([["Authorization", "AWS4-HMAC-SHA256 x"]])),
+            Whole,
+            &[("schema", Warn)],
+        ),
+        (
+            "a presigned query recorded",
+            parts(|p| p.exchanges.values_mut().next().unwrap()["uri"] = json!("https://s3/x?X-Amz-Signature=abc")),
+            Whole,
+            &[("schema", Warn)],
+        ),
         // ── items ──
-        ("item names a file that is nowhere", parts(|p| p.items[0]["files"][0]["path"] = json!("data/20-config/none.json")), Broken, &[("items", Error)]),
+        (
+            "item names a file that is nowhere",
+            parts(|p| p.items[0]["files"][0]["path"] = json!("data/20-config/none.json")),
+            Broken,
+            &[("items", Error)],
+        ),
         ("item states another digest", parts(|p| p.items[0]["files"][0]["sha256"] = json!(sha(b"x"))), Broken, &[("items", Error)]),
         ("item states another size", parts(|p| p.items[0]["files"][0]["bytes"] = json!(1)), Broken, &[("items", Error)]),
         ("item rests on no exchange", parts(|p| p.items[0]["exchanges"] = json!(["x000099"])), Broken, &[("items", Error)]),
         ("item computed from nothing", parts(|p| p.items[0]["derived_from"] = json!(["i000099"])), Broken, &[("items", Error)]),
-        ("two items of one number", parts(|p| { p.items[1]["id"] = json!("i000001"); }), Broken, &[("items", Error), ("coverage", Error), ("custody", Error)]),
-        ("file that nothing names", parts(|p| drop(p.payload.insert("data/20-config/smuggled.json".into(), b"{}".to_vec()))), Broken, &[("items", Error)]),
-        ("exchange with another body digest", parts(|p| p.exchanges.values_mut().next().unwrap()["body_sha256"] = json!(sha(b"x"))), Broken, &[("items", Error), ("custody", Error)]),
-        ("exchange record with a taken number", parts(|p| { let x = exchange(1, "Again", 200, None); p.exchanges.insert("data/20-config/000009-Again.http.json".into(), x); }), Broken, &[("items", Error)]),
+        (
+            "two items of one number",
+            parts(|p| {
+                p.items[1]["id"] = json!("i000001");
+            }),
+            Broken,
+            &[("items", Error), ("coverage", Error), ("custody", Error)],
+        ),
+        (
+            "file that nothing names",
+            parts(|p| drop(p.payload.insert("data/20-config/smuggled.json".into(), b"{}".to_vec()))),
+            Broken,
+            &[("items", Error)],
+        ),
+        (
+            "exchange with another body digest",
+            parts(|p| p.exchanges.values_mut().next().unwrap()["body_sha256"] = json!(sha(b"x"))),
+            Broken,
+            &[("items", Error), ("custody", Error)],
+        ),
+        (
+            "exchange record with a taken number",
+            parts(|p| {
+                let x = exchange(1, "Again", 200, None);
+                p.exchanges.insert("data/20-config/000009-Again.http.json".into(), x);
+            }),
+            Broken,
+            &[("items", Error)],
+        ),
         // ── coverage ──
-        ("coverage hides a gap", parts(|p| { p.coverage["gaps"] = json!([]); }), Broken, &[("coverage", Error)]),
-        ("coverage calls a gap an answer", parts(|p| { p.coverage["groups"]["invocation"] = json!({"collected": 1}); }), Broken, &[("coverage", Error)]),
-        ("coverage claims what is not there", parts(|p| p.coverage["planned"][0]["items"] = json!(["i000001", "i000077"])), Broken, &[("coverage", Error)]),
-        ("coverage gives an item to another unit", parts(|p| p.coverage["planned"][0]["unit"] = json!("unit-b")), Broken, &[("coverage", Error)]),
-        ("coverage counts a group that is not there", parts(|p| p.coverage["groups"]["control"] = json!({"collected": 3})), Broken, &[("coverage", Error)]),
+        (
+            "coverage hides a gap",
+            parts(|p| {
+                p.coverage["gaps"] = json!([]);
+            }),
+            Broken,
+            &[("coverage", Error)],
+        ),
+        (
+            "coverage calls a gap an answer",
+            parts(|p| {
+                p.coverage["groups"]["invocation"] = json!({"collected": 1});
+            }),
+            Broken,
+            &[("coverage", Error)],
+        ),
+        (
+            "coverage claims what is not there",
+            parts(|p| p.coverage["planned"][0]["items"] = json!(["i000001", "i000077"])),
+            Broken,
+            &[("coverage", Error)],
+        ),
+        (
+            "coverage gives an item to another unit",
+            parts(|p| p.coverage["planned"][0]["unit"] = json!("unit-b")),
+            Broken,
+            &[("coverage", Error)],
+        ),
+        (
+            "coverage counts a group that is not there",
+            parts(|p| p.coverage["groups"]["control"] = json!({"collected": 3})),
+            Broken,
+            &[("coverage", Error)],
+        ),
         ("gap without its question", parts(|p| p.coverage["gaps"][0]["question"] = json!(" ")), Broken, &[("coverage", Error)]),
         ("coverage says it was interrupted", parts(|p| p.coverage["finished"] = json!(false)), Broken, &[("coverage", Error)]),
-        ("unit done without a trace", parts(|p| p.coverage["planned"].as_array_mut().unwrap().push(json!({"unit": "unit-z", "title": "t", "question": "q", "group": "config", "ended": "done", "items": []}))), Whole, &[("coverage", Warn)]),
-        ("statement counts fewer gaps", parts(|p| { p.predicate["gaps"] = json!(0); p.journal[1].last_mut().unwrap()["gaps"] = json!(0); }), Broken, &[("coverage", Error)]),
+        (
+            "unit done without a trace",
+            parts(|p| {
+                p.coverage["planned"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!({"unit": "unit-z", "title": "t", "question": "q", "group": "config", "ended": "done", "items": []}))
+            }),
+            Whole,
+            &[("coverage", Warn)],
+        ),
+        (
+            "statement counts fewer gaps",
+            parts(|p| {
+                p.predicate["gaps"] = json!(0);
+                p.journal[1].last_mut().unwrap()["gaps"] = json!(0);
+            }),
+            Broken,
+            &[("coverage", Error)],
+        ),
         // ── custody ──
         ("journal is silent about an exchange", parts(|p| drop(p.journal[0].remove(1))), Broken, &[("custody", Error)]),
         ("journal is silent about an item", parts(|p| drop(p.journal[0].remove(2))), Broken, &[("custody", Error)]),
-        ("journal tells of an item that was taken away", parts(|p| p.journal[0].push(json!({"ev": "item-stored", "item": "i000050", "subject": "s", "status": "collected"}))), Broken, &[("custody", Error)]),
-        ("journal tells of an exchange that was taken away", parts(|p| p.journal[0].push(json!({"ev": "req", "exchange": "x000050", "unit": "u", "operation": "o"}))), Broken, &[("custody", Error)]),
+        (
+            "journal tells of an item that was taken away",
+            parts(|p| p.journal[0].push(json!({"ev": "item-stored", "item": "i000050", "subject": "s", "status": "collected"}))),
+            Broken,
+            &[("custody", Error)],
+        ),
+        (
+            "journal tells of an exchange that was taken away",
+            parts(|p| p.journal[0].push(json!({"ev": "req", "exchange": "x000050", "unit": "u", "operation": "o"}))),
+            Broken,
+            &[("custody", Error)],
+        ),
         ("journal gives another status", parts(|p| p.journal[0][1]["status"] = json!(500)), Broken, &[("custody", Error)]),
         ("journal gives an item another status", parts(|p| p.journal[0][2]["status"] = json!("denied")), Broken, &[("custody", Error)]),
         ("journal of another bundle", parts(|p| p.journal[0][0]["bundle"] = json!("other")), Broken, &[("custody", Error)]),
         ("journal without a sealing line", parts(|p| drop(p.journal[1].pop())), Broken, &[("custody", Error)]),
         // ── provider ──
-        ("CodeSha256 is another, recorded as a match", parts(|p| p.items[1]["provider_digest"]["value"] = json!(super::bag::sha_base64(b"x"))), Broken, &[("provider-digest", Error)]),
-        ("CodeSha256 is another, and recorded so", parts(|p| { p.items[1]["provider_digest"]["value"] = json!(super::bag::sha_base64(b"x")); p.items[1]["provider_digest"]["matches"] = json!(false); }), Whole, &[("provider-digest", Warn)]),
-        ("CodeSha256 matches, recorded as a mismatch", parts(|p| p.items[1]["provider_digest"]["matches"] = json!(false)), Broken, &[("provider-digest", Error)]),
-        ("provider digest of no known form", parts(|p| p.items[1]["provider_digest"]["value"] = json!("crc32:abcd")), Whole, &[("provider-digest", Warn)]),
+        (
+            "CodeSha256 is another, recorded as a match",
+            parts(|p| p.items[1]["provider_digest"]["value"] = json!(super::bag::sha_base64(b"x"))),
+            Broken,
+            &[("provider-digest", Error)],
+        ),
+        (
+            "CodeSha256 is another, and recorded so",
+            parts(|p| {
+                p.items[1]["provider_digest"]["value"] = json!(super::bag::sha_base64(b"x"));
+                p.items[1]["provider_digest"]["matches"] = json!(false);
+            }),
+            Whole,
+            &[("provider-digest", Warn)],
+        ),
+        (
+            "CodeSha256 matches, recorded as a mismatch",
+            parts(|p| p.items[1]["provider_digest"]["matches"] = json!(false)),
+            Broken,
+            &[("provider-digest", Error)],
+        ),
+        (
+            "provider digest of no known form",
+            parts(|p| p.items[1]["provider_digest"]["value"] = json!("crc32:abcd")),
+            Whole,
+            &[("provider-digest", Warn)],
+        ),
     ]
 }
 

@@ -26,10 +26,18 @@ const TRICKS: &[Trick] = &[
     ("drive letter", |z| z.entries.push(RawEntry::stored("C:/x", b"x")), "drive letter"),
     ("backslash", |z| z.entries.push(RawEntry::stored(&format!("{NAME}\\..\\x"), b"x")), "backslash"),
     ("control characters", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data/\u{1b}[2Jx"), b"x")), "control characters"),
-    ("no UTF-8", |z| z.entries.push(RawEntry { name: [NAME.as_bytes(), b"/data/\xff"].concat(), ..RawEntry::stored("", b"x") }), "no UTF-8"),
+    (
+        "no UTF-8",
+        |z| z.entries.push(RawEntry { name: [NAME.as_bytes(), b"/data/\xff"].concat(), ..RawEntry::stored("", b"x") }),
+        "no UTF-8",
+    ),
     ("endless name", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data/{}", "x".repeat(5000)), b"x")), "longer than any path"),
     ("outside the bundle's directory", |z| z.entries.push(RawEntry::stored("elsewhere/x", b"x")), "outside the bundle's own directory"),
-    ("symlink", |z| z.entries.push(RawEntry { mode: 0o120_777, ..RawEntry::stored(&format!("{NAME}/seal/l"), b"/etc/passwd") }), "symbolic link"),
+    (
+        "symlink",
+        |z| z.entries.push(RawEntry { mode: 0o120_777, ..RawEntry::stored(&format!("{NAME}/seal/l"), b"/etc/passwd") }),
+        "symbolic link",
+    ),
     ("device", |z| z.entries.push(RawEntry { mode: 0o020_666, ..RawEntry::stored(&format!("{NAME}/seal/d"), b"") }), "device"),
     ("prepended", |z| z.prepended = b"#!/bin/sh\nrm -rf /\n".to_vec(), "in front of the archive"),
     ("prepended, offsets adjusted", |z| (z.prepended, z.adjusted) = (b"#!/bin/sh\n".to_vec(), true), "belong to no entry"),
@@ -43,18 +51,60 @@ const TRICKS: &[Trick] = &[
 
 /// The same, where an entry of the bag itself is in question and can no longer be read: nothing else is said about it.
 const UNREADABLE: &[Trick] = &[
-    ("duplicate name", |z| { let e = z.entry(CONFIG).clone(); z.entries.push(RawEntry { data: b"{}".to_vec(), ..RawEntry::stored(std::str::from_utf8(&e.name).unwrap(), b"{}") }) }, "two entries have this name"),
-    ("other name in the local header", |z| { let e = z.entry(CONFIG); e.local_name = Some([&e.name[..e.name.len() - 1], b"X"].concat()) }, "another name than the directory"),
+    (
+        "duplicate name",
+        |z| {
+            let e = z.entry(CONFIG).clone();
+            z.entries.push(RawEntry { data: b"{}".to_vec(), ..RawEntry::stored(std::str::from_utf8(&e.name).unwrap(), b"{}") })
+        },
+        "two entries have this name",
+    ),
+    (
+        "other name in the local header",
+        |z| {
+            let e = z.entry(CONFIG);
+            e.local_name = Some([&e.name[..e.name.len() - 1], b"X"].concat())
+        },
+        "another name than the directory",
+    ),
     ("other size in the local header", |z| z.entry(CONFIG).local_size = Some(5), "another size"),
-    ("longer than declared", |z| { let e = z.entry(CONFIG); e.size -= 1 }, "more than the"),
-    ("shorter than declared", |z| { let e = z.entry(CONFIG); e.size += 1 }, "where its header declares"),
-    ("impossible size", |z| { let e = z.entry(CONFIG); e.size = 60 << 20 }, "more bytes than its data can hold"),
+    (
+        "longer than declared",
+        |z| {
+            let e = z.entry(CONFIG);
+            e.size -= 1
+        },
+        "more than the",
+    ),
+    (
+        "shorter than declared",
+        |z| {
+            let e = z.entry(CONFIG);
+            e.size += 1
+        },
+        "where its header declares",
+    ),
+    (
+        "impossible size",
+        |z| {
+            let e = z.entry(CONFIG);
+            e.size = 60 << 20
+        },
+        "more bytes than its data can hold",
+    ),
     ("wrong checksum", |z| z.entry(CONFIG).crc ^= 1, "checksum"),
     ("damaged stream", |z| z.entry(CONFIG).data[0] = 0xff, "damaged"),
     ("bytes behind the stream", |z| z.entry(CONFIG).data.extend(b"hidden"), "follow its compressed stream"),
     ("encrypted", |z| z.entry(CONFIG).flags = 1, "encrypted"),
     ("unknown compression", |z| z.entry(CONFIG).method = 93, "compressed in a way"),
-    ("stored with two sizes", |z| { let e = z.entry(super::bag::FUNCTION_ZIP); e.size += 1 }, "two sizes differ"),
+    (
+        "stored with two sizes",
+        |z| {
+            let e = z.entry(super::bag::FUNCTION_ZIP);
+            e.size += 1
+        },
+        "two sizes differ",
+    ),
     ("symlink in the place of evidence", |z| z.entry(CONFIG).mode = 0o120_777, "symbolic link"),
     ("no header there", |z| z.entry(CONFIG).offset = Some(17), "no header where"),
     ("offset beyond the file", |z| z.entry(CONFIG).offset = Some(0xfff0_0000), "no header where"),

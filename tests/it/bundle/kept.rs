@@ -12,7 +12,12 @@ fn bundles_of_old_stay_whole_and_keep_their_root() {
         if path.extension().is_some_and(|e| e == "zip") {
             let v = verify(&path).unwrap();
             let root = std::fs::read_to_string(path.with_extension("root")).unwrap();
-            assert_eq!((v.verdict(), v.root.map(|r| r.to_string()).as_deref()), (Verdict::Whole, Some(root.trim())), "{path:?}: {:#?}", v.findings);
+            assert_eq!(
+                (v.verdict(), v.root.map(|r| r.to_string()).as_deref()),
+                (Verdict::Whole, Some(root.trim())),
+                "{path:?}: {:#?}",
+                v.findings
+            );
             seen += 1;
         }
     }

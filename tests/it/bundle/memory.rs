@@ -49,6 +49,7 @@ fn two_hundred_megabytes_are_verified_in_a_few() {
     let v = verify(path.as_ref()).unwrap();
     assert_eq!((v.verdict(), v.counts.bytes > 200 << 20), (Verdict::Whole, true), "{:#?}", v.findings);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak: u64 = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().strip_suffix(" kB")).unwrap().trim().parse().unwrap();
+    let peak: u64 =
+        status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().strip_suffix(" kB")).unwrap().trim().parse().unwrap();
     assert!(peak < 40 << 10, "verifying took {peak} kB at its peak");
 }

@@ -75,7 +75,17 @@ impl RawZip {
             let offset = e.offset.unwrap_or((out.len() - base) as u32);
             let local = e.local_name.as_ref().unwrap_or(&e.name);
             out.extend(b"PK\x03\x04\x14\0");
-            let fixed = |size: u32| [&e.flags.to_le_bytes()[..], &e.method.to_le_bytes(), &[0, 0, 0x21, 0], &e.crc.to_le_bytes(), &(e.data.len() as u32).to_le_bytes(), &size.to_le_bytes()].concat();
+            let fixed = |size: u32| {
+                [
+                    &e.flags.to_le_bytes()[..],
+                    &e.method.to_le_bytes(),
+                    &[0, 0, 0x21, 0],
+                    &e.crc.to_le_bytes(),
+                    &(e.data.len() as u32).to_le_bytes(),
+                    &size.to_le_bytes(),
+                ]
+                .concat()
+            };
             out.extend(fixed(e.local_size.unwrap_or(e.size)));
             out.extend((local.len() as u16).to_le_bytes());
             out.extend(0u16.to_le_bytes());

@@ -327,7 +327,8 @@ fn an_items_bytes_are_the_bytes() {
         output.stdout
     };
     let bag = Bag::good();
-    for (named, path) in [("i000002", crate::bundle::bag::FUNCTION_ZIP), ("i000001", CONFIG), ("meta/coverage.json", "meta/coverage.json")] {
+    for (named, path) in [("i000002", crate::bundle::bag::FUNCTION_ZIP), ("i000001", CONFIG), ("meta/coverage.json", "meta/coverage.json")]
+    {
         for bundle in ["good.zip", "good"] {
             assert_eq!(bytes(&["show", bundle, named]), bag.files[path], "{bundle} {named}");
         }

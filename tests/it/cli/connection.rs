@@ -16,7 +16,11 @@ fn server(status: &'static str, body: &'static str) -> (String, Receiver<String>
             let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
             let signed = lines.filter_map(|l| Some(l.split_once("Credential=")?.1.split('/').next()?.to_string())).last();
             let _ = seen.send(signed.unwrap_or_default());
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     (url, keys)
@@ -81,11 +85,16 @@ fn a_profile_that_is_named_beats_keys_in_the_environment() {
     let config = terminal.path().join("config");
     std::fs::write(&config, "[profile victim]\naws_access_key_id = AKIAVICTIM\naws_secret_access_key = x\nregion = eu-north-1\n").unwrap();
     let terminal = terminal.env("AWS_CONFIG_FILE", config.to_str().unwrap());
-    let snapshot = |more: &[&str]| terminal.transcript(&[&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &url], more].concat());
+    let snapshot =
+        |more: &[&str]| terminal.transcript(&[&["snapshot", "payments-export", "--case", "IR-1", "--endpoint-url", &url], more].concat());
     snapshot(&[]);
     assert_eq!(keys.try_iter().last().as_deref(), Some("AKIAIOSFODNN7EXAMPLE"));
     snapshot(&["--profile", "victim"]);
-    assert_eq!(keys.try_iter().last().as_deref(), Some("AKIAVICTIM"), "another account's keys in the environment must not be used for the account that was named");
+    assert_eq!(
+        keys.try_iter().last().as_deref(),
+        Some("AKIAVICTIM"),
+        "another account's keys in the environment must not be used for the account that was named"
+    );
     let told = snapshot(&["--profile", "victm"]);
     assert_eq!(keys.try_iter().last(), None, "nothing is sent under a profile that does not exist: {told}");
     assert!(told.contains("victm") && told.contains("there are no credentials to work with") && told.ends_with("exit 1"), "{told}");

@@ -77,7 +77,8 @@ fn one_document_of_its_form_and_nothing_else() {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let output = terminal.run(&args);
         // serde_json refuses anything behind the document but white space.
-        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&output.stdout)));
+        let document: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&output.stdout)));
         assert_eq!(document["v"], 1, "{args:?}");
         if *form == "error" {
             assert_eq!(document["exit_code"].as_i64(), output.status.code().map(i64::from), "{args:?}");

@@ -70,7 +70,8 @@ impl Terminal {
             text => format!("--- {name}\n{text}\n"),
         };
         let code = output.status.code().map_or("killed by a signal".into(), |c| format!("exit {c}"));
-        let all = format!("$ freezeframe {}\n{}{}--- {code}", args.join(" "), part("stdout", &output.stdout), part("stderr", &output.stderr));
+        let all =
+            format!("$ freezeframe {}\n{}{}--- {code}", args.join(" "), part("stdout", &output.stdout), part("stderr", &output.stderr));
         redact::redact(&all, self.path())
     }
 }

@@ -26,7 +26,14 @@ fn a_closed_pipe_is_no_error() {
     let bag: Bag = parts.seal();
     std::fs::write(terminal.path().join("good.zip"), bag.zip().bytes()).unwrap();
     assert_eq!(head(&terminal, &["show", "good.zip", "data/00-plan/trigger-event.json"], 10), (Some(0), String::new()));
-    for args in [&["playbook", "show", "contain-first"][..], &["show", "good.zip"], &["completions", "bash"], &["verify", "good.zip"], &["--help"], &["playbook", "list", "--json"]] {
+    for args in [
+        &["playbook", "show", "contain-first"][..],
+        &["show", "good.zip"],
+        &["completions", "bash"],
+        &["verify", "good.zip"],
+        &["--help"],
+        &["playbook", "list", "--json"],
+    ] {
         assert_eq!(head(&terminal, args, 1), (Some(0), String::new()), "{args:?}");
     }
 }
@@ -36,7 +43,14 @@ fn no_escape_codes_where_nobody_asked() {
     let told = |terminal: Terminal| {
         std::fs::write(terminal.path().join("good.zip"), Bag::good().zip().bytes()).unwrap();
         let mut all = vec![];
-        for args in [&["verify", "good.zip"][..], &["verify", "nowhere.zip"], &["--help"], &["frobnicate"], &["playbook", "check", "nowhere.yaml"], &["restore", "IR-1"]] {
+        for args in [
+            &["verify", "good.zip"][..],
+            &["verify", "nowhere.zip"],
+            &["--help"],
+            &["frobnicate"],
+            &["playbook", "check", "nowhere.yaml"],
+            &["restore", "IR-1"],
+        ] {
             let output = terminal.run(args);
             all.extend([output.stdout, output.stderr].concat());
         }

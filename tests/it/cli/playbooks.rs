@@ -22,7 +22,11 @@ fn what_is_shipped() {
     ");
     for name in ["snapshot-only", "snapshot-and-contain", "contain-first"] {
         let shown = Terminal::new().run(&["playbook", "show", name]);
-        assert_eq!(shown.stdout, std::fs::read(repository(&format!("playbooks/{name}.yaml"))).unwrap(), "{name}: byte for byte, to be edited");
+        assert_eq!(
+            shown.stdout,
+            std::fs::read(repository(&format!("playbooks/{name}.yaml"))).unwrap(),
+            "{name}: byte for byte, to be edited"
+        );
     }
 }
 

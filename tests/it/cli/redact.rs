@@ -59,6 +59,7 @@ fn fits(text: &str, shape: &str) -> Option<usize> {
 #[test]
 fn what_differs_is_replaced_and_nothing_else() {
     let dir = Path::new("/tmp/x1");
-    let redacted = redact("/tmp/x1/a 2026-11-20T12:00:00.123Z b-20261120T120000Z-01JD4M3Q3VY0000000000000AB http://127.0.0.1:4711/é 2026", dir);
+    let redacted =
+        redact("/tmp/x1/a 2026-11-20T12:00:00.123Z b-20261120T120000Z-01JD4M3Q3VY0000000000000AB http://127.0.0.1:4711/é 2026", dir);
     assert_eq!(redacted, "[DIR]/a [TIME] b-[TIME]-[RUN] http://127.0.0.1:[PORT]/é 2026");
 }

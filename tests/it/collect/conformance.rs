@@ -21,7 +21,8 @@ fn second_asking(collector: &str, call: &Call) -> bool {
 }
 
 fn paged(call: &Call) -> bool {
-    ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p)) || (call.service == Service::Logs && call.operation.starts_with("Describe"))
+    ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p))
+        || (call.service == Service::Logs && call.operation.starts_with("Describe"))
 }
 
 /// The answer that says that there is another page, under the token `page-two`.
@@ -61,7 +62,11 @@ fn asked<'b>(bag: &'b Bag, collector: &str, call: &Call) -> Vec<&'b Item> {
 fn the_slice_keeps_its_order_and_reads_only() {
     let specs: Vec<_> = COLLECTORS.iter().map(|c| c.spec()).collect();
     assert_eq!(specs[0].id, "function-code", "its address dies in ten minutes");
-    assert!(specs.windows(2).all(|w| w[0].volatility >= w[1].volatility), "{:?}", specs.iter().map(|s| (s.id, s.volatility)).collect::<Vec<_>>());
+    assert!(
+        specs.windows(2).all(|w| w[0].volatility >= w[1].volatility),
+        "{:?}",
+        specs.iter().map(|s| (s.id, s.volatility)).collect::<Vec<_>>()
+    );
     assert_eq!(specs.iter().map(|s| s.id).collect::<BTreeSet<_>>().len(), specs.len());
     for spec in specs {
         assert!(spec.answers.ends_with('?') && !spec.title.is_empty(), "{}", spec.id);
@@ -216,7 +221,10 @@ async fn a_failing_second_page_keeps_the_first_and_says_so() {
             let bag = run(&[collector], on_page_two(World::default(), call, second)).await;
             for item in asked(&bag, collector, call) {
                 assert!(is_gap(item, kind), "{collector}: {call}: {item:?}");
-                assert!(item.detail.as_deref().is_some_and(|d| d.contains("page 2 failed; ") && d.contains("entries of the pages before")), "{item:?}");
+                assert!(
+                    item.detail.as_deref().is_some_and(|d| d.contains("page 2 failed; ") && d.contains("entries of the pages before")),
+                    "{item:?}"
+                );
                 assert_eq!(bag.file(item, 0), first_of_two(call).text().as_bytes());
             }
         }

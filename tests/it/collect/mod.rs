@@ -32,7 +32,12 @@ impl Bag {
     }
     fn item(&self, subject: &str) -> &Item {
         let found: Vec<_> = self.items.iter().filter(|i| i.subject.contains(subject)).collect();
-        assert_eq!(found.len(), 1, "one item about {subject:?}; there are {:#?}", self.items.iter().map(|i| (&i.subject, i.status)).collect::<Vec<_>>());
+        assert_eq!(
+            found.len(),
+            1,
+            "one item about {subject:?}; there are {:#?}",
+            self.items.iter().map(|i| (&i.subject, i.status)).collect::<Vec<_>>()
+        );
         found[0]
     }
     fn gaps(&self) -> Vec<(&str, GapKind, &str)> {

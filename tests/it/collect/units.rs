@@ -36,7 +36,11 @@ async fn code_is_kept_under_its_name_and_held_against_what_aws_says() {
     assert_eq!(digest.value, Sha256::of(&bag.file(item, 0)).to_base64());
     assert_eq!(item.detail, None);
     let [download] = bag.exchanges(item).try_into().unwrap();
-    assert!(!download.uri.contains("presigned") && download.uri_sha256.is_some(), "the signature is no part of the record: {}", download.uri);
+    assert!(
+        !download.uri.contains("presigned") && download.uri_sha256.is_some(),
+        "the signature is no part of the record: {}",
+        download.uri
+    );
     assert!(bag.sent("https.DownloadCode")[0].uri.contains("presigned-signature"), "but it was sent");
 }
 
@@ -54,14 +58,19 @@ async fn code_that_differs_from_what_aws_says_is_recorded_not_refused() {
 #[tokio::test]
 async fn an_expired_address_is_renewed_once() {
     let refused = Answer::new(403, "application/xml", "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
-    for (later, said) in [("rev-latest", "RevisionId had not changed"), ("rev-of-the-attacker", "RevisionId had changed from rev-latest to rev-of-the-attacker")] {
+    for (later, said) in [
+        ("rev-latest", "RevisionId had not changed"),
+        ("rev-of-the-attacker", "RevisionId had changed from rev-latest to rev-of-the-attacker"),
+    ] {
         let fresh = function(|f| {
             f["Code"]["Location"] = json!("https://code.example/fresh?X-Amz-Signature=second");
             f["Configuration"]["RevisionId"] = json!(later);
         });
-        let world = World::default()
-            .on("Lambda.GetFunction", [World::healthy("Lambda.GetFunction"), fresh])
-            .when("https.DownloadCode", |s| s.says("/snapshots/"), [refused.clone()]);
+        let world = World::default().on("Lambda.GetFunction", [World::healthy("Lambda.GetFunction"), fresh]).when(
+            "https.DownloadCode",
+            |s| s.says("/snapshots/"),
+            [refused.clone()],
+        );
         let bag = run(&["function-code"], world).await;
         assert_eq!(bag.gaps(), []);
         let item = bag.item("code of $LATEST");
@@ -147,9 +156,15 @@ async fn policies_are_read_of_the_function_every_alias_and_every_version() {
     let bag = run(&["resource-policy"], World::default()).await;
     assert_eq!(
         subjects(&bag, "resource-policy"),
-        ["resource policy of alias live", "resource policy of the function", "resource policy of version 1", "resource policy of version 2"]
+        [
+            "resource policy of alias live",
+            "resource policy of the function",
+            "resource policy of version 1",
+            "resource policy of version 2"
+        ]
     );
-    let mut qualifiers: Vec<_> = bag.sent("Lambda.GetPolicy").iter().map(|s| s.uri.split_once("Qualifier=").map_or("", |q| q.1).to_string()).collect();
+    let mut qualifiers: Vec<_> =
+        bag.sent("Lambda.GetPolicy").iter().map(|s| s.uri.split_once("Qualifier=").map_or("", |q| q.1).to_string()).collect();
     qualifiers.sort();
     assert_eq!(qualifiers, ["", "1", "2", "live"]);
 }
@@ -168,7 +183,10 @@ async fn a_list_that_is_not_whole_leaves_a_gap_for_the_rest() {
         assert!(is_gap(gap, GapKind::Denied) && gap.detail.as_deref().unwrap().contains("page 2 failed"), "{gap:?}");
         let gap = bag.item(&format!("{what} of the published versions"));
         assert_eq!(gap.action.as_deref(), Some("lambda:ListVersionsByFunction"));
-        assert!(bag.of(collector).iter().any(|i| i.subject.ends_with("of alias live") && i.status == ItemStatus::Collected), "the listed alias was asked");
+        assert!(
+            bag.of(collector).iter().any(|i| i.subject.ends_with("of alias live") && i.status == ItemStatus::Collected),
+            "the listed alias was asked"
+        );
     }
 }
 
@@ -176,7 +194,8 @@ async fn a_list_that_is_not_whole_leaves_a_gap_for_the_rest() {
 async fn mappings_are_listed_under_every_name_and_each_is_read_once() {
     let bag = run(&["event-source-mappings"], World::default()).await;
     let arn = format!("arn%3Aaws%3Alambda%3A{}%3A123456789012%3Afunction%3Apayments-export", bag.region);
-    let mut names: Vec<_> = bag.sent("Lambda.ListEventSourceMappings").iter().map(|s| s.uri.split_once("FunctionName=").unwrap().1.to_string()).collect();
+    let mut names: Vec<_> =
+        bag.sent("Lambda.ListEventSourceMappings").iter().map(|s| s.uri.split_once("FunctionName=").unwrap().1.to_string()).collect();
     names.sort();
     assert_eq!(names, [format!("{arn}%3A1"), format!("{arn}%3A2"), format!("{arn}%3Alive"), "payments-export".to_string()]);
     assert_eq!(bag.sent("Lambda.GetEventSourceMapping").len(), 1, "one mapping, listed four times");
@@ -208,7 +227,8 @@ async fn every_version_of_every_policy_is_read_the_boundary_s_too() {
     let bag = run(&["execution-role"], World::default()).await;
     let asked: Vec<_> = bag.sent("IAM.GetPolicyVersion").iter().map(|s| s.body.clone()).collect();
     for (policy, version) in [("wide", "v1"), ("wide", "v2"), ("boundary", "v1"), ("boundary", "v2")] {
-        let matching = asked.iter().filter(|b| b.contains(&format!("policy%2F{policy}")) && b.contains(&format!("VersionId={version}"))).count();
+        let matching =
+            asked.iter().filter(|b| b.contains(&format!("policy%2F{policy}")) && b.contains(&format!("VersionId={version}"))).count();
         assert_eq!(matching, 1, "{policy} {version}: {asked:?}");
     }
     assert!(bag.sent("IAM.GetRole")[0].body.contains("RoleName=payments-role"), "the name without the path");
@@ -218,8 +238,13 @@ async fn every_version_of_every_policy_is_read_the_boundary_s_too() {
 #[tokio::test]
 async fn a_role_without_a_boundary_says_so() {
     let text = World::healthy("IAM.GetRole").text();
-    let (a, b) = (text.find("<PermissionsBoundary>").unwrap(), text.find("</PermissionsBoundary>").unwrap() + "</PermissionsBoundary>".len());
-    let bag = run(&["execution-role"], World::default().on("IAM.GetRole", [Answer::new(200, "text/xml", format!("{}{}", &text[..a], &text[b..]))])).await;
+    let (a, b) =
+        (text.find("<PermissionsBoundary>").unwrap(), text.find("</PermissionsBoundary>").unwrap() + "</PermissionsBoundary>".len());
+    let bag = run(
+        &["execution-role"],
+        World::default().on("IAM.GetRole", [Answer::new(200, "text/xml", format!("{}{}", &text[..a], &text[b..]))]),
+    )
+    .await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("permissions boundary").status, ItemStatus::NotApplicable);
 }
@@ -250,7 +275,8 @@ async fn each_bound_on_logs_that_bites_is_a_gap() {
         (r#"{"max-pages": 2}"#, 2, "stopped after 2 pages (4 entries"),
         (r#"{"max-bytes": "600"}"#, 2, "bytes (4 entries, 2 pages), as bounded"),
     ] {
-        let world = World::default().on("CloudWatch-Logs.FilterLogEvents", [page("a"), page("b"), page("c"), World::healthy("CloudWatch-Logs.FilterLogEvents")]);
+        let world = World::default()
+            .on("CloudWatch-Logs.FilterLogEvents", [page("a"), page("b"), page("c"), World::healthy("CloudWatch-Logs.FilterLogEvents")]);
         let bag = run_with(&["recent-invocations"], world, params).await;
         let item = bag.item("log events of");
         assert!(is_gap(item, GapKind::TooLarge), "{item:?}");
@@ -293,7 +319,11 @@ async fn history_is_searched_by_name_arn_session_and_role_each_in_its_region() {
             let attribute = &body["LookupAttributes"][0];
             let days = (body["EndTime"].as_f64().unwrap() - body["StartTime"].as_f64().unwrap()) / 86_400.0;
             assert_eq!((days, &body["MaxResults"]), (90.0, &json!(50)));
-            (s.host.clone(), attribute["AttributeKey"].as_str().unwrap().to_string(), attribute["AttributeValue"].as_str().unwrap().to_string())
+            (
+                s.host.clone(),
+                attribute["AttributeKey"].as_str().unwrap().to_string(),
+                attribute["AttributeValue"].as_str().unwrap().to_string(),
+            )
         })
         .collect();
     asked.sort();

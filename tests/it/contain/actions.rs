@@ -30,7 +30,10 @@ fn every_action_says_what_it_does_and_declares_its_writes() {
         assert!(spec.params.iter().all(|p| p.kind.objection(&p.default.into()).is_none()), "{}", spec.id);
     }
     let rank = |id: &str| find(id).unwrap().spec().restore_rank;
-    assert!(rank("freeze-concurrency") < rank("detach-permissions") && rank("detach-permissions") < rank("quarantine-role"), "denies are lifted last");
+    assert!(
+        rank("freeze-concurrency") < rank("detach-permissions") && rank("detach-permissions") < rank("quarantine-role"),
+        "denies are lifted last"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +113,10 @@ async fn the_log_group_that_is_spared_is_the_one_that_the_function_uses() {
     contain(&rig, &log, "quarantine-role", json!({})).await;
     assert_eq!(
         our_policy(&rig)["Statement"][1]["NotResource"],
-        json!(["arn:aws:logs:eu-west-1:123456789012:log-group:/custom/payments", "arn:aws:logs:eu-west-1:123456789012:log-group:/custom/payments:*"])
+        json!([
+            "arn:aws:logs:eu-west-1:123456789012:log-group:/custom/payments",
+            "arn:aws:logs:eu-west-1:123456789012:log-group:/custom/payments:*"
+        ])
     );
 }
 

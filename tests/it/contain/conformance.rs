@@ -1,6 +1,6 @@
 //! What every action must keep, whatever goes wrong.
 
-use super::rig::{Rig, clean_run, count, faults, intents, nobody, never, scenarios};
+use super::rig::{Rig, clean_run, count, faults, intents, never, nobody, scenarios};
 use crate::support::cells::target;
 use freezeframe::contain::ACTIONS;
 use freezeframe::engine::log::{IntentLog, MemLog, holds};
@@ -52,7 +52,11 @@ async fn a_failure_at_every_write_under_hold() {
             };
             assert_eq!(report.outcome(), expected, "{at}: {report:?}");
             assert_eq!(rig.aws.landed().len(), writes - usize::from(!fault.lands()), "{at}: the rest was tried");
-            assert_eq!(report.cells.iter().filter(|c| c.error.is_some()).count(), 1, "{at}: the failure is told even where the write landed");
+            assert_eq!(
+                report.cells.iter().filter(|c| c.error.is_some()).count(),
+                1,
+                "{at}: the failure is told even where the write landed"
+            );
 
             // A second attempt finishes the job and does not lose the truth.
             if n % 2 == 0 {
@@ -191,9 +195,12 @@ async fn two_cases_hold_what_both_hold() {
 
         // The first case lets go; what the second holds stays as it is.
         let held_by = |cell: &_, target: &_| holds(&second.events(), cell, target).then(|| "second".to_string());
-        let report = rig.with(&first, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await).await;
+        let report = rig
+            .with(&first, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await)
+            .await;
         for entry in &report.cells {
-            let expected = if held.contains(&entry.cell) { Back::HeldElsewhere { case: "second".into() } } else { Back::Restored { wrote: true } };
+            let expected =
+                if held.contains(&entry.cell) { Back::HeldElsewhere { case: "second".into() } } else { Back::Restored { wrote: true } };
             assert_eq!(entry.back, expected, "{name}, {}", entry.cell);
         }
         if !held.is_empty() {
@@ -205,7 +212,9 @@ async fn two_cases_hold_what_both_hold() {
 
         // The second lets go: it wrote nothing, so nothing is written; the first can now put everything back.
         let held_by = |cell: &_, target: &_| holds(&first.events(), cell, target).then(|| "first".to_string());
-        let report = rig.with(&second, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await).await;
+        let report = rig
+            .with(&second, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await)
+            .await;
         assert!(report.cells.iter().all(|c| c.back == Back::Released), "{name}: {report:?}");
         assert!(held.iter().all(|c| !holds(&second.events(), c, &target())), "{name}");
         let report = rig.restore(&first).await;
@@ -226,7 +235,11 @@ async fn an_interrupt_begins_nothing_more() {
             assert_eq!(rig.aws.landed().len(), intents(&log), "{name}, {patience}");
             let read_back = count(&log, |e| matches!(e, JournalEvent::ReadBack { holds: true, .. }));
             assert_eq!(read_back, intents(&log), "{name}, {patience}: what was begun is looked at");
-            assert_eq!(count(&log, |e| matches!(e, JournalEvent::Restored { .. })), 0, "{name}, {patience}: an interrupt is no failure to unwind for");
+            assert_eq!(
+                count(&log, |e| matches!(e, JournalEvent::Restored { .. })),
+                0,
+                "{name}, {patience}: an interrupt is no failure to unwind for"
+            );
             let done = report.outcome() == Outcome::Complete;
             if !done {
                 assert_eq!(report.outcome(), Outcome::Interrupted, "{name}, {patience}: {report:?}");
@@ -245,13 +258,22 @@ async fn a_dry_run_writes_nothing_anywhere() {
     for (name, world, actions) in scenarios() {
         let (rig, log) = (Rig::new(world.clone()), MemLog::default());
         let params = Default::default();
-        let steps: Vec<_> = actions.iter().map(|a| freezeframe::engine::Step { action: *a, params: &params, accept: freezeframe::engine::Accept::ExactOnly }).collect();
-        let would = rig.with(&log, &never, &nobody, async |s| s.contain(&steps, &target(), &super::rig::permit(), OnFailure::Hold, true).await).await;
+        let steps: Vec<_> = actions
+            .iter()
+            .map(|a| freezeframe::engine::Step { action: *a, params: &params, accept: freezeframe::engine::Accept::ExactOnly })
+            .collect();
+        let would = rig
+            .with(&log, &never, &nobody, async |s| s.contain(&steps, &target(), &super::rig::permit(), OnFailure::Hold, true).await)
+            .await;
         assert!(would.cells.iter().all(|c| c.stand == Stand::WouldContain && c.after.is_some()), "{name}: {would:?}");
         assert_eq!((rig.aws.world(), log.events().len()), (world.clone(), 0), "{name}");
 
         let report = rig.contain(&log, &actions, OnFailure::Hold).await;
-        assert_eq!(report.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(), would.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(), "{name}");
+        assert_eq!(
+            report.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(),
+            would.cells.iter().map(|c| (&c.cell, &c.after)).collect::<Vec<_>>(),
+            "{name}"
+        );
         let (contained, lines) = (rig.aws.world(), log.events().len());
         let would = rig.restore_with(&log, &RestoreAsk { actions: ACTIONS, dry_run: true, ..RestoreAsk::default() }).await;
         assert!(would.cells.iter().all(|c| c.back == Back::WouldRestore), "{name}: {would:?}");

@@ -18,7 +18,8 @@ pub type Actions = Vec<&'static dyn DynAction>;
 pub fn scenarios() -> Vec<(String, World, Actions)> {
     assert!(!ACTIONS.is_empty());
     let worlds = [("shared role", World::shared_role()), ("own role", World::own_role_with_reservation())];
-    let alone = worlds.iter().flat_map(|(w, world)| ACTIONS.iter().map(move |a| (format!("{} on {w}", a.spec().id), world.clone(), vec![*a])));
+    let alone =
+        worlds.iter().flat_map(|(w, world)| ACTIONS.iter().map(move |a| (format!("{} on {w}", a.spec().id), world.clone(), vec![*a])));
     let all = [
         ("all on shared role".to_string(), World::shared_role(), ACTIONS.to_vec()),
         ("all backwards on own role".to_string(), World::own_role_with_reservation(), ACTIONS.iter().rev().copied().collect()),
@@ -83,7 +84,13 @@ impl Rig {
         act(saga).await
     }
 
-    pub async fn contain_stoppable(&self, log: &dyn IntentLog, actions: &Actions, on_failure: OnFailure, stop: &(dyn Fn() -> bool + Sync)) -> ContainReport {
+    pub async fn contain_stoppable(
+        &self,
+        log: &dyn IntentLog,
+        actions: &Actions,
+        on_failure: OnFailure,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> ContainReport {
         let params = Params::default();
         let steps: Vec<Step<'_>> = actions.iter().map(|a| Step { action: *a, params: &params, accept: Accept::ExactOnly }).collect();
         self.with(log, stop, &nobody, async |saga| saga.contain(&steps, &target(), &permit(), on_failure, false).await).await

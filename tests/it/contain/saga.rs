@@ -81,7 +81,13 @@ impl Action for Numbers {
         self.spec
     }
     async fn cells(&self, _: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        Ok(self.cells.lock().unwrap().keys().map(|k| Cell { id: CellId::new(self.spec.id, k), label: k.clone(), facts: json!({}) }).collect())
+        Ok(self
+            .cells
+            .lock()
+            .unwrap()
+            .keys()
+            .map(|k| Cell { id: CellId::new(self.spec.id, k), label: k.clone(), facts: json!({}) })
+            .collect())
     }
     async fn read(&self, _: &ActCx<'_>, cell: &CellId) -> Result<Reading<i64>, ActError> {
         if self.blind && !self.sets().is_empty() {
@@ -115,7 +121,14 @@ fn rig() -> Rig {
     Rig::new(World::shared_role())
 }
 
-async fn contain_as(rig: &Rig, log: &dyn IntentLog, actions: &[&'static dyn DynAction], accept: Accept, on_failure: OnFailure, target: &Target) -> ContainReport {
+async fn contain_as(
+    rig: &Rig,
+    log: &dyn IntentLog,
+    actions: &[&'static dyn DynAction],
+    accept: Accept,
+    on_failure: OnFailure,
+    target: &Target,
+) -> ContainReport {
     let params = Params::default();
     let steps: Vec<Step<'_>> = actions.iter().map(|a| Step { action: *a, params: &params, accept }).collect();
     rig.with(log, &never, &nobody, async |s| s.contain(&steps, target, &permit(), on_failure, false).await).await
@@ -165,7 +178,9 @@ async fn the_intent_is_the_line_before_the_write_and_holds_all_that_restore_need
     let events = log.events();
     let kinds: Vec<String> = events.iter().map(|e| serde_json::to_value(e).unwrap()["ev"].as_str().unwrap().to_string()).collect();
     assert_eq!(kinds, ["intent", "applied", "read-back"]);
-    assert!(matches!(&events[0], JournalEvent::Intent { before, after, target: t, .. } if *before == json!(5) && *after == json!(0) && *t == target().arn()));
+    assert!(
+        matches!(&events[0], JournalEvent::Intent { before, after, target: t, .. } if *before == json!(5) && *after == json!(0) && *t == target().arn())
+    );
 
     // Through the journal's own form, as another process would read it.
     let read: Vec<JournalEvent> = events.iter().map(|e| serde_json::from_str(&serde_json::to_string(e).unwrap()).unwrap()).collect();
@@ -205,7 +220,11 @@ async fn a_write_that_succeeds_without_effect_is_not_believed() {
     };
     let (rig, log, n) = (rig(), MemLog::default(), n.leak());
     let report = contain(&rig, &log, &[n]).await;
-    assert_eq!((report.outcome(), report.cells[0].stand, report.cells[1].stand), (Outcome::PartlyContained, Stand::NotHolding, Stand::Contained), "{report:?}");
+    assert_eq!(
+        (report.outcome(), report.cells[0].stand, report.cells[1].stand),
+        (Outcome::PartlyContained, Stand::NotHolding, Stand::Contained),
+        "{report:?}"
+    );
     assert!(log.events().iter().any(|e| matches!(e, JournalEvent::ReadBack { holds: false, .. })));
     assert_eq!(restore(&rig, &log, &[n]).await.outcome(), Outcome::Complete);
     assert_eq!((n.get("a"), n.get("b")), (5, 6));
@@ -313,7 +332,10 @@ async fn restore_ends_where_the_world_is_as_before_already() {
     contain(&rig, &log, &[n]).await;
     n.put("a", 5);
     let report = restore(&rig, &log, &[n]).await;
-    assert_eq!((report.outcome(), &report.cells[0].back, n.sets()), (Outcome::Complete, &Back::Restored { wrote: false }, vec!["a=0".to_string()]));
+    assert_eq!(
+        (report.outcome(), &report.cells[0].back, n.sets()),
+        (Outcome::Complete, &Back::Restored { wrote: false }, vec!["a=0".to_string()])
+    );
 }
 
 #[tokio::test]
@@ -325,8 +347,11 @@ async fn another_account_or_region_is_never_touched_by_mistake() {
 
     // A journal of another account, restored with these credentials.
     contain(&rig, &log, &[n]).await;
-    let moved: Vec<JournalEvent> =
-        log.events().iter().map(|e| serde_json::from_str(&serde_json::to_string(e).unwrap().replace("123456789012", "999999999999")).unwrap()).collect();
+    let moved: Vec<JournalEvent> = log
+        .events()
+        .iter()
+        .map(|e| serde_json::from_str(&serde_json::to_string(e).unwrap().replace("123456789012", "999999999999")).unwrap())
+        .collect();
     let report = restore(&rig, &MemLog::new(moved), &[n]).await;
     assert_eq!((report.outcome(), n.get("a")), (Outcome::Stuck, 0), "{report:?}");
 

@@ -1,9 +1,13 @@
 //! The handler with a fake in the engine's place: what it does with one delivery, with many, and with what it must not do.
 
+mod live;
+
 use async_trait::async_trait;
 use freezeframe::clock::{Clock, FakeClock};
-use freezeframe::handler::{Act, Acted, ActedBundle, Delivery, Did, Found, Handler, HandlerError, Job, LookError, Mode, PlaybookFacts, Reply, Settings};
 use freezeframe::handler::explain::explain_with;
+use freezeframe::handler::{
+    Act, Acted, ActedBundle, Delivery, Did, Found, Handler, HandlerError, Job, LookError, Mode, PlaybookFacts, Reply, Settings,
+};
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::outcome::Outcome;
 use freezeframe::model::target::TargetSpec;
@@ -51,18 +55,23 @@ impl Act for Fake {
             return Err(LookError::NotHere("there is no such function".into()));
         }
         let target = target.resolve("aws", "123456789012", "eu-west-1").map_err(|e| LookError::NotHere(e.to_string()))?;
-        Ok(Found { target, operator: "arn:aws:sts::123456789012:assumed-role/responder/r".into(), known: Default::default(), preflight: vec![] })
+        Ok(Found {
+            target,
+            operator: "arn:aws:sts::123456789012:assumed-role/responder/r".into(),
+            known: Default::default(),
+            preflight: vec![],
+        })
     }
     async fn run(&self, job: Job, mut interrupt: watch::Receiver<bool>) -> Result<Acted, Cause> {
         self.jobs.lock().unwrap().push(format!("{} {} {}", job.case, job.playbook, job.found.target));
-        if std::mem::take(&mut *self.fail_runs.lock().unwrap()) > 0 {
-            return Err("the disk is full".into());
-        }
         let interrupted = self.wait_for_interrupt && interrupt.wait_for(|stop| *stop).await.is_ok();
         std::fs::create_dir_all(&job.case_dir).unwrap();
         let name = format!("ff-payments-export-{}", job.run);
         let zip = job.case_dir.join(format!("{name}.zip"));
         std::fs::write(&zip, format!("zip of {}", job.run)).unwrap();
+        if std::mem::take(&mut *self.fail_runs.lock().unwrap()) > 0 {
+            return Err("the bundle does not verify".into());
+        }
         let bundle = ActedBundle { name, root: Sha256::of(b"root"), zip, verified: !interrupted };
         let outcome = if interrupted { Outcome::Interrupted } else { Outcome::Gaps };
         Ok(Acted { outcome, headline: "1 gap: logs denied (open: What did it do?)".into(), bundles: vec![bundle], gaps: 1, notes: vec![] })
@@ -136,7 +145,9 @@ async fn a_good_finding_is_acted_on_once() {
 async fn two_findings_about_one_function_are_two_cases() {
     let world = World::new();
     world.deliver("d-1", &event("guardduty/good/c2-activity.json")).await.unwrap();
-    let other = String::from_utf8(event("guardduty/good/c2-activity.json")).unwrap().replace("7ac3f0d26e1b4b0f8d8e0c2a9b1d4e55", "00c3f0d26e1b4b0f8d8e0c2a9b1d4e55");
+    let other = String::from_utf8(event("guardduty/good/c2-activity.json"))
+        .unwrap()
+        .replace("7ac3f0d26e1b4b0f8d8e0c2a9b1d4e55", "00c3f0d26e1b4b0f8d8e0c2a9b1d4e55");
     assert_eq!(world.deliver("d-2", other.as_bytes()).await.unwrap().did, Did::Acted);
     assert_eq!(world.fake.jobs().len(), 2);
 }
@@ -158,6 +169,8 @@ async fn a_failed_run_is_tried_again_and_leaves_its_draft() {
     let failed = world.deliver("d-1", &finding).await.unwrap_err();
     assert!(matches!(failed, HandlerError::Run { .. }));
     assert!(!world.scratch_is_empty());
+    let kept: Vec<String> = world.keys().await.into_iter().filter(|k| k.ends_with(".zip")).collect();
+    assert!(kept.len() == 1 && kept[0].contains("/failed/ff-payments-export-"), "{kept:?}");
     assert_eq!(world.deliver("d-1", &finding).await.unwrap().did, Did::Acted);
     assert_eq!(world.fake.jobs().len(), 2);
 }
@@ -256,7 +269,9 @@ async fn racing_deliveries_make_one_run_in_a_directory() {
     for n in 0..6 {
         let store: Arc<dyn Store> = Arc::new(DirStore::open(dir.path().join("store")).unwrap());
         let handler = Handler::new(Settings::default(), dir.path().into(), store, fake.clone(), clock.clone()).unwrap();
-        deliveries.push(async move { handler.handle(&event("guardduty/good/c2-activity.json"), &Delivery { id: format!("d-{n}"), deadline: None }).await.unwrap().did });
+        deliveries.push(async move {
+            handler.handle(&event("guardduty/good/c2-activity.json"), &Delivery { id: format!("d-{n}"), deadline: None }).await.unwrap().did
+        });
     }
     let did = futures_util::future::join_all(deliveries).await;
     assert_eq!(did.iter().filter(|d| **d == Did::Acted).count(), 1, "{did:?}");
@@ -277,7 +292,10 @@ async fn explain_says_what_the_handler_does() {
                 seen += 1;
                 if told.acts {
                     // Only AWS knows whether the target is ours.
-                    assert!(matches!(reply.did, Did::Acted | Did::AlreadyHandled) || reply.why.contains("credentials are for"), "{reply:?}");
+                    assert!(
+                        matches!(reply.did, Did::Acted | Did::AlreadyHandled) || reply.why.contains("credentials are for"),
+                        "{reply:?}"
+                    );
                     assert_eq!(told.case, reply.case);
                 } else {
                     assert_eq!((told.nothing, told.why.as_str()), (Some(reply.did), reply.why.as_str()));
@@ -288,9 +306,15 @@ async fn explain_says_what_the_handler_does() {
     }
     assert!(seen > 40, "{seen}");
     let told = explain_with(&event("guardduty/good/c2-activity.json"), &Settings::default(), &shelf);
-    assert_eq!(told.lines()[..3], [
-        format!("would act: the playbook `snapshot-only` is run in case {}: evidence is taken; nothing in AWS is changed", told.case.clone().unwrap()),
-        "  source   guardduty".to_string(),
-        "  finding  Backdoor:Lambda/C&CActivity.B (7ac3f0d26e1b4b0f8d8e0c2a9b1d4e55), severity 80 of 100".to_string(),
-    ]);
+    assert_eq!(
+        told.lines()[..3],
+        [
+            format!(
+                "would act: the playbook `snapshot-only` is run in case {}: evidence is taken; nothing in AWS is changed",
+                told.case.clone().unwrap()
+            ),
+            "  source   guardduty".to_string(),
+            "  finding  Backdoor:Lambda/C&CActivity.B (7ac3f0d26e1b4b0f8d8e0c2a9b1d4e55), severity 80 of 100".to_string(),
+        ]
+    );
 }

@@ -110,7 +110,8 @@ fn every_event_file_comes_to_what_is_expected() {
 
 #[test]
 fn a_finding_keeps_its_case_when_it_is_emitted_again() {
-    let (first, again) = (understood(&own("guardduty/good/c2-activity.json")), understood(&own("guardduty/good/c2-activity-seen-again.json")));
+    let (first, again) =
+        (understood(&own("guardduty/good/c2-activity.json")), understood(&own("guardduty/good/c2-activity-seen-again.json")));
     assert_ne!(first.trigger.time, again.trigger.time);
     assert_eq!(first.trigger.finding_id, again.trigger.finding_id);
     let case = case_of(&first.trigger).unwrap();
@@ -141,6 +142,7 @@ fn a_damaged_event_never_panics() {
 
 /// Real forms, as AWS and others publish them. A file may hold one event, a list of them, or Panther's `cases[].event`.
 #[test]
+#[expect(clippy::disallowed_macros, reason = "says what was read, or that nothing was")]
 fn real_events() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join("shared/data/eventbridge")).find(|d| d.is_dir());
     let Some(dir) = shared else {

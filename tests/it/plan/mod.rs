@@ -2,11 +2,13 @@
 //! rendering changed, and for what ships, where it means that a responder will read something else. `INSTA_UPDATE=always` rewrites them.
 
 use crate::playbook::units::registry;
+use crate::support::tools::{python_tools, repository};
 use freezeframe::model::call::Access;
 use freezeframe::model::target::Target;
 use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 fn target() -> Target {
     Target {
@@ -58,6 +60,24 @@ fn the_document_word_for_word() {
     assert_eq!(serde_json::from_slice::<Plan>(&plan.canonical().unwrap()).unwrap(), plan, "a plan is read back as it was written");
 }
 
+/// Somebody else's validator, on everything that ships, and on a plan with a member too many.
+#[test]
+fn the_document_follows_its_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let (schema, jsonschema) = (repository("evidence-schema/plan.schema.json"), python_tools().join("jsonschema"));
+    let valid = |plan: &serde_json::Value| {
+        let file = dir.path().join("plan.json");
+        std::fs::write(&file, plan.to_string()).unwrap();
+        Command::new(&jsonschema).arg("-i").arg(&file).arg(&schema).output().unwrap().status.success()
+    };
+    for plan in shipped().iter().map(|s| of_shipped(s.name)).chain([of(BOTH, &Known::default())]) {
+        let mut plan = serde_json::to_value(&plan).unwrap();
+        assert!(valid(&plan), "{}", plan["playbook"]);
+        plan["phases"][0]["steps"][0]["invented"] = true.into();
+        assert!(!valid(&plan), "the schema is closed");
+    }
+}
+
 #[test]
 fn what_ships_word_for_word() {
     for s in shipped() {
@@ -70,7 +90,8 @@ fn a_collect_phase_is_sorted_by_volatility_and_always_holds_the_shared_look_ups(
     let plan = of(BOTH, &Known::default());
     let units: Vec<&str> = plan.phase(PhaseKind::Collect).unwrap().steps.iter().map(|s| s.unit.as_str()).collect();
     assert_eq!(units, ["configuration", "function-code", "recent-invocations", "execution-role"]);
-    let role_only = "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ { use: execution-role } ]\n  - phase: seal\n  - phase: verify\n";
+    let role_only =
+        "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ { use: execution-role } ]\n  - phase: seal\n  - phase: verify\n";
     let plan = Plan::make(&playbook::parse("x", role_only).unwrap(), &target(), &Known::default());
     for id in ALWAYS {
         assert!(plan.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == id), "{id}");
@@ -116,8 +137,13 @@ fn permissions_cover_the_declared_calls_exactly() {
     let registry = Registry::built_in();
     for unit in registry.collectors.iter().map(|c| Unit::Collector(c)).chain(registry.actions.iter().map(|a| Unit::Action(a))) {
         let text = match unit {
-            Unit::Collector(c) => format!("playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {} }} ]\n  - phase: seal\n  - phase: verify\n", c.id),
-            Unit::Action(a) => format!("playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ {{ use: {} }} ]\n", a.id),
+            Unit::Collector(c) => format!(
+                "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {} }} ]\n  - phase: seal\n  - phase: verify\n",
+                c.id
+            ),
+            Unit::Action(a) => {
+                format!("playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ {{ use: {} }} ]\n", a.id)
+            }
         };
         let plan = Plan::make(&playbook::parse("x", &text).unwrap(), &target(), &Known::default());
         let actions = allowed(plan.permissions.reader.as_ref().or(plan.permissions.container.as_ref()));
@@ -135,8 +161,14 @@ fn permissions_cover_the_declared_calls_exactly() {
 #[test]
 fn the_reader_can_change_nothing_and_the_container_cannot_destroy() {
     let plan = of_shipped("snapshot-and-contain");
-    let writes: BTreeSet<String> =
-        plan.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter(|c| c.access == Access::Write).filter_map(|c| c.action.clone()).collect();
+    let writes: BTreeSet<String> = plan
+        .phases
+        .iter()
+        .flat_map(|p| &p.steps)
+        .flat_map(|s| &s.calls)
+        .filter(|c| c.access == Access::Write)
+        .filter_map(|c| c.action.clone())
+        .collect();
     assert!(writes.len() >= 4, "{writes:?}");
     assert!(allowed(plan.permissions.reader.as_ref()).is_disjoint(&writes));
     let container = plan.permissions.container.unwrap();
@@ -149,8 +181,14 @@ fn the_reader_can_change_nothing_and_the_container_cannot_destroy() {
 fn writes_never_stand_on_everything() {
     for s in shipped() {
         let plan = of_shipped(s.name);
-        let writes: BTreeSet<&String> =
-            plan.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter(|c| c.access == Access::Write).filter_map(|c| c.action.as_ref()).collect();
+        let writes: BTreeSet<&String> = plan
+            .phases
+            .iter()
+            .flat_map(|p| &p.steps)
+            .flat_map(|s| &s.calls)
+            .filter(|c| c.access == Access::Write)
+            .filter_map(|c| c.action.as_ref())
+            .collect();
         for statement in plan.permissions.container.iter().flat_map(|p| &p.statement).filter(|s| s.effect == Effect::Allow) {
             if statement.action.iter().any(|a| writes.contains(a)) {
                 assert!(!statement.resource.iter().any(|r| r == "*" || r.ends_with(":function:*")), "{statement:?}");

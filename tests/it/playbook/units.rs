@@ -22,10 +22,7 @@ static CODE: CollectorSpec = CollectorSpec {
     answers: "What code would run?",
     group: Group::Code,
     volatility: Volatility::V5,
-    calls: &[
-        Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
-        Call::free(Service::Https, "GetCode"),
-    ],
+    calls: &[Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function), Call::free(Service::Https, "GetCode")],
     params: &[],
 };
 static INVOCATIONS: CollectorSpec = CollectorSpec {

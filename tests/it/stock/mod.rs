@@ -10,15 +10,18 @@ mod documents;
 mod same_questions;
 mod verify_txt;
 
-use crate::support::stage::{FUNCTION, Stage, document};
+use crate::support::emulator::{Stage, bundle, ok};
+use crate::support::stage::{PROGRAM, stranger};
 use crate::support::tools::{python_tools, repository};
-use freezeframe::drill::command::Ended;
-use freezeframe::drill::keys::Keys;
+use freezeframe::drill::Keys;
+use freezeframe::drill::command::{Ended, Shell};
+use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use tempfile::TempDir;
 
 pub const CASE: &str = "IR-2026-0042";
 
@@ -38,6 +41,8 @@ pub struct Practice {
     /// What `compare_bodies.py` said of the bundle, and of one with a changed body: code and text.
     pub compared: (bool, String),
     pub compared_changed: (bool, String),
+    /// Where all of it lies.
+    files: TempDir,
 }
 
 /// The practice; the first test that asks waits for it.
@@ -52,9 +57,11 @@ pub fn practice() -> &'static Practice {
 }
 
 async fn play() -> Practice {
-    let stage = Stage::with_incident("stock").await;
+    let stage = Stage::set().await;
+    // The stage's own files go with it; these are looked at later, and go with the target directory.
+    let files = tempfile::Builder::new().prefix("stock-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut practice = Practice {
-        case_dir: stage.cases().join(CASE),
+        case_dir: files.path().join(CASE),
         bundles: Default::default(),
         documents: vec![],
         ended: BTreeMap::new(),
@@ -62,20 +69,21 @@ async fn play() -> Practice {
         contained: BTreeMap::new(),
         compared: Default::default(),
         compared_changed: Default::default(),
+        files,
     };
-    let plan = stage.as_root().run(&["plan", "snapshot-and-contain", FUNCTION]).await.unwrap();
-    let keys = stage.responder(&document(&plan, &[0])).await;
-    let shell = stage.shell(&keys);
-    practice.heard(&stage, "plan", "plan", plan);
+    let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION]).await.unwrap();
+    practice.heard("plan", "plan", &plan);
+    let keys = stage.operator("ir-responder", &stage.permissions("snapshot-and-contain").await).await;
+    let shell = Shell::new(Path::new(PROGRAM), &stage.emulator, &keys, practice.files.path());
     // Under root: whoever may ask about one function alone is told nothing of another, not even that it is not there.
-    let nowhere = stage.as_root().run(&["snapshot", "payments-exprot", "--case", "IR-0"]).await.unwrap();
-    practice.heard(&stage, "error", "snapshot of a function that is not there", nowhere);
+    let nowhere = stage.root().run(&["snapshot", "payments-exprot", "--case", "IR-0"]).await.unwrap();
+    practice.heard("error", "snapshot of a function that is not there", &nowhere);
     let early = shell.run(&["contain", FUNCTION, "--case", CASE, "--yes"]).await.unwrap();
-    practice.heard(&stage, "error", "contain without evidence", early);
+    practice.heard("error", "contain without evidence", &early);
 
     let snapshot = shell.run(&["snapshot", FUNCTION, "--case", CASE]).await.unwrap();
-    practice.bundles[0] = bundle(&document(&snapshot, &[0]));
-    practice.heard(&stage, "report", "snapshot", snapshot);
+    practice.heard("report", "snapshot", &snapshot);
+    practice.bundles[0] = only_bundle(ok(snapshot, 0));
     let bag = unpacked(&practice.bundles[0]);
     practice.compared = compare(&stage, &keys, &bag.dir, &[]);
     change(&bag.dir.join("data/30-policy"), ".json", "FunctionURLAllowPublicAccess", "FunctionURLAllowPublicAcces");
@@ -84,10 +92,10 @@ async fn play() -> Practice {
 
     practice.reads[0] = reads(&stage);
     let unasked = shell.run(&["contain", FUNCTION, "--case", CASE]).await.unwrap();
-    practice.heard(&stage, "error", "contain without a terminal", unasked);
+    practice.heard("error", "contain without a terminal", &unasked);
     let contain = shell.run(&["contain", FUNCTION, "--case", CASE, "--yes"]).await.unwrap();
-    practice.bundles[1] = bundle(&document(&contain, &[0]));
-    practice.heard(&stage, "report", "contain", contain);
+    practice.heard("report", "contain", &contain);
+    practice.bundles[1] = only_bundle(ok(contain, 0));
     practice.reads[1] = reads(&stage);
     let concurrency = aws(&stage, &["lambda", "get-function-concurrency", "--function-name", FUNCTION]);
     practice.contained.insert("concurrency", concurrency);
@@ -98,51 +106,50 @@ async fn play() -> Practice {
     }
 
     let foretold = shell.run(&["restore", CASE, "--dry-run"]).await.unwrap();
-    practice.heard(&stage, "report", "restore --dry-run", foretold);
+    practice.heard("report", "restore --dry-run", &foretold);
     let restore = shell.run(&["restore", CASE, "--yes"]).await.unwrap();
-    practice.bundles[2] = bundle(&document(&restore, &[0]));
-    practice.heard(&stage, "report", "restore", restore);
+    practice.heard("report", "restore", &restore);
+    practice.bundles[2] = only_bundle(ok(restore, 0));
     practice.reads[2] = reads(&stage);
     for (name, n) in [("verify acquisition", 0), ("verify containment", 1), ("verify restore", 2)] {
         let verified = shell.run(&["verify", &practice.bundles[n].to_string_lossy()]).await.unwrap();
-        practice.heard(&stage, "verification", name, verified);
+        practice.heard("verification", name, &verified);
     }
-    stage.emulator.stop().await;
     practice
 }
 
 impl Practice {
-    fn heard(&mut self, stage: &Stage, form: &'static str, command: &'static str, ended: Ended) {
-        let path = stage.dir.join(format!("{}.json", command.replace(' ', "-")));
+    fn heard(&mut self, form: &'static str, command: &'static str, ended: &Ended) {
+        let path = self.files.path().join(format!("{}.json", command.replace(' ', "-")));
         std::fs::write(&path, ended.document.to_string()).unwrap();
         self.documents.push((form, path));
-        self.ended.insert(command, (ended.code, ended.document, ended.stderr));
+        self.ended.insert(command, (ended.code, ended.document.clone(), ended.stderr.clone()));
     }
 }
 
 /// The one bundle that a report names.
-fn bundle(report: &Value) -> PathBuf {
+fn only_bundle(report: Value) -> PathBuf {
     let bundles = report["bundles"].as_array().unwrap();
     assert_eq!((bundles.len(), &bundles[0]["verified"]), (1, &Value::Bool(true)));
-    PathBuf::from(bundles[0]["path"].as_str().unwrap())
+    bundle(&report, 0)
 }
 
 fn compare(stage: &Stage, keys: &Keys, bag: &Path, more: &[&str]) -> (bool, String) {
-    let mut command = stage.stranger(python_tools().join("python3"), keys);
+    let mut command = stranger(&stage.emulator, python_tools().join("python3"), keys);
     command.arg(repository("tests/tools/compare_bodies.py")).arg(bag).arg(FUNCTION).args(more);
     let output = command.output().unwrap();
     (output.status.success(), said(&output))
 }
 
 fn reads(stage: &Stage) -> Value {
-    let mut command = stage.stranger(python_tools().join("python3"), &stage.emulator.root);
-    let output = command.arg(repository("tests/tools/aws_reads.py")).args([FUNCTION, "payments-report"]).output().unwrap();
+    let mut command = stranger(&stage.emulator, python_tools().join("python3"), &stage.emulator.root);
+    let output = command.arg(repository("tests/tools/aws_reads.py")).args([FUNCTION, NEIGHBOUR]).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(&output)))
 }
 
 /// The AWS CLI as a person runs it.
 fn aws(stage: &Stage, words: &[&str]) -> Value {
-    let mut command = stage.stranger(python_tools().join("aws"), &stage.emulator.root);
+    let mut command = stranger(&stage.emulator, python_tools().join("aws"), &stage.emulator.root);
     let output = command.args(words).args(["--output", "json"]).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("aws {words:?}: {e}: {}", said(&output)))
 }

@@ -80,7 +80,12 @@ impl World {
             attached: attached.iter().map(|a| a.to_string()).collect(),
         };
         World {
-            functions: [(FUNCTION.to_string(), function("team/shared-role")), ("payments-api".into(), function("team/shared-role")), ("zeta".into(), function("lone-role"))].into(),
+            functions: [
+                (FUNCTION.to_string(), function("team/shared-role")),
+                ("payments-api".into(), function("team/shared-role")),
+                ("zeta".into(), function("lone-role")),
+            ]
+            .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
         }
     }
@@ -297,12 +302,18 @@ impl Parsed {
     }
 
     fn denied(&self) -> HttpResponse {
-        self.error(403, if self.iam { "AccessDenied" } else { "AccessDeniedException" }, "User: arn:aws:iam::123456789012:user/x is not authorized")
+        self.error(
+            403,
+            if self.iam { "AccessDenied" } else { "AccessDeniedException" },
+            "User: arn:aws:iam::123456789012:user/x is not authorized",
+        )
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> HttpResponse {
         let body = if self.iam {
-            format!("<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>")
+            format!(
+                "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+            )
         } else {
             json!({"Type": "User", "message": message}).to_string()
         };
@@ -323,7 +334,8 @@ impl Parsed {
     fn lambda(&self, world: &mut World) -> HttpResponse {
         let ok = |v: Value| HttpResponse::new(200.try_into().unwrap(), SdkBody::from(v.to_string()));
         let describe = |name: &str, f: &Function| {
-            let mut conf = json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")});
+            let mut conf =
+                json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")});
             if let Some(group) = &f.log_group {
                 conf["LoggingConfig"] = json!({"LogGroup": group});
             }
@@ -359,7 +371,9 @@ impl Parsed {
         let op = self.operation.as_str();
         let name = &self.args["RoleName"];
         let ok = |result: String| {
-            let body = format!("<{op}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{op}Result>{result}</{op}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{op}Response>");
+            let body = format!(
+                "<{op}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{op}Result>{result}</{op}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{op}Response>"
+            );
             HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body))
         };
         let absent = |what: &str| self.error(404, "NoSuchEntity", &format!("The {what} cannot be found."));
@@ -398,7 +412,9 @@ impl Parsed {
                 ok(format!("<PolicyNames>{members}</PolicyNames>{end}"))
             }
             "ListAttachedRolePolicies" => {
-                let member = |a: &String| format!("<member><PolicyName>{}</PolicyName><PolicyArn>{a}</PolicyArn></member>", a.rsplit('/').next().unwrap());
+                let member = |a: &String| {
+                    format!("<member><PolicyName>{}</PolicyName><PolicyArn>{a}</PolicyArn></member>", a.rsplit('/').next().unwrap())
+                };
                 let (members, end) = page(role.attached.iter().map(member).collect());
                 ok(format!("<AttachedPolicies>{members}</AttachedPolicies>{end}"))
             }
@@ -416,7 +432,11 @@ impl Parsed {
 }
 
 fn form(text: &str) -> BTreeMap<String, String> {
-    text.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).map(|(k, v)| (form_decoded(k), form_decoded(v))).collect()
+    text.split('&')
+        .filter(|p| !p.is_empty())
+        .map(|p| p.split_once('=').unwrap_or((p, "")))
+        .map(|(k, v)| (form_decoded(k), form_decoded(v)))
+        .collect()
 }
 
 fn form_decoded(text: &str) -> String {
@@ -437,7 +457,9 @@ fn form_decoded(text: &str) -> String {
 
 /// RFC 3986, everything but the unreserved, as IAM does.
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 /// Keeps exchanges in a list.

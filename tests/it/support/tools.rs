@@ -38,7 +38,11 @@ fn install() -> Result<PathBuf, String> {
     run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     let pip = |arguments: &[&str], list: &str| {
         let mut pip = Command::new(bin.join("pip"));
-        run(pip.args(["--quiet", "--disable-pip-version-check", "install", "--require-hashes"]).args(arguments).arg("-r").arg(repository(list)))
+        run(pip
+            .args(["--quiet", "--disable-pip-version-check", "install", "--require-hashes"])
+            .args(arguments)
+            .arg("-r")
+            .arg(repository(list)))
     };
     pip(&[], BUILD_REQUIREMENTS)?;
     pip(&["--no-build-isolation"], REQUIREMENTS)?;

@@ -52,9 +52,17 @@ impl Sent {
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Http { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Http {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     /// The body breaks off half-way.
-    Cut { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Cut {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     /// No answer, ever.
     Never,
     /// The connection breaks before an answer.
@@ -89,9 +97,13 @@ impl Answer {
     /// A refusal in the protocol of the operation's service.
     pub fn error(key: &str, status: u16, code: &str) -> Answer {
         match key.split('.').next() {
-            Some("Lambda") => Answer::new(status, "application/json", r#"{"Type":"User","Message":"as scripted"}"#).header("x-amzn-errortype", code),
+            Some("Lambda") => {
+                Answer::new(status, "application/json", r#"{"Type":"User","Message":"as scripted"}"#).header("x-amzn-errortype", code)
+            }
             Some("IAM" | "STS") => {
-                let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>");
+                let body = format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                );
                 Answer::new(status, "text/xml", body)
             }
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
@@ -147,7 +159,12 @@ impl World {
     pub fn on(self, key: &str, answers: impl IntoIterator<Item = Answer>) -> World {
         self.when(key, |_| true, answers)
     }
-    pub fn when(mut self, key: &str, when: impl Fn(&Sent) -> bool + Send + Sync + 'static, answers: impl IntoIterator<Item = Answer>) -> World {
+    pub fn when(
+        mut self,
+        key: &str,
+        when: impl Fn(&Sent) -> bool + Send + Sync + 'static,
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> World {
         self.rules.insert(0, Rule { key: key.into(), when: Box::new(when), answers: Mutex::new(answers.into_iter().collect()) });
         self
     }
@@ -255,7 +272,12 @@ pub fn config(world: &Arc<World>) -> SdkConfig {
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(
-            Credentials::builder().access_key_id("AKIATESTTESTTESTTEST").secret_access_key("never-in-evidence-secret").session_token("never-in-evidence-token").provider_name("test").build(),
+            Credentials::builder()
+                .access_key_id("AKIATESTTESTTESTTEST")
+                .secret_access_key("never-in-evidence-secret")
+                .session_token("never-in-evidence-token")
+                .provider_name("test")
+                .build(),
         ))
         .http_client(SharedHttpClient::new(Wire(world.clone())))
         .retry_config(RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(1)))

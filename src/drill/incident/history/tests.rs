@@ -56,8 +56,19 @@ fn records() -> Vec<Value> {
 fn every_event_has_the_form_of_a_record() {
     let mut ids = std::collections::BTreeSet::new();
     for record in records() {
-        for member in ["eventVersion", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent", "requestID",
-                       "eventID", "eventType", "recipientAccountId", "eventCategory"] {
+        for member in [
+            "eventVersion",
+            "eventSource",
+            "eventName",
+            "awsRegion",
+            "sourceIPAddress",
+            "userAgent",
+            "requestID",
+            "eventID",
+            "eventType",
+            "recipientAccountId",
+            "eventCategory",
+        ] {
             assert!(record[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {record}");
         }
         for member in ["requestParameters", "responseElements"] {

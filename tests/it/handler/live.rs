@@ -1,0 +1,182 @@
+//! The responder for real: its zip deployed into the emulator under a role of its own, fired by an event on the bus, calling back into AWS, and
+//! its bundle found in S3.
+
+use crate::support::responder_zip;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
+use freezeframe::aws::archive_client::STORE_CALLS;
+use freezeframe::bundle::verify::Verified;
+use freezeframe::clock::{Clock, SystemClock};
+use freezeframe::drill::clients::{connect, seed_clients};
+use freezeframe::drill::emulator::Emulator;
+use freezeframe::drill::incident::{self, SeedClients, names};
+use freezeframe::model::digest::Sha256;
+use freezeframe::model::target::TargetSpec;
+use freezeframe::plan::{Known, Plan};
+use freezeframe::playbook;
+use freezeframe::store::Store;
+use freezeframe::store::s3::S3Store;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const RESPONDER: &str = "freezeframe-responder";
+const VAULT: &str = "evidence-vault";
+
+/// What the responder may do: exactly what the plan of its playbook names, and its vault. Nothing that changes the suspect.
+fn policy(emulator: &Emulator) -> Value {
+    let (playbook, _) = playbook::load("snapshot-only").unwrap();
+    let target = names::FUNCTION.parse::<TargetSpec>().unwrap().resolve("aws", &emulator.account, &emulator.region).unwrap();
+    let plan = Plan::make(&playbook, &target, &Known::default());
+    assert!(plan.permissions.container.is_none());
+    let mut policy = serde_json::to_value(plan.permissions.reader.unwrap()).unwrap();
+    let vault = |action: &str| {
+        let objects = if action == "s3:ListBucket" { "" } else { "/*" };
+        json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
+    };
+    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).map(vault));
+    policy
+}
+
+async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let role =
+        aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
+    aws.iam
+        .put_role_policy()
+        .role_name(RESPONDER)
+        .policy_name("read-and-keep")
+        .policy_document(policy(emulator).to_string())
+        .send()
+        .await
+        .unwrap();
+    for bucket in [VAULT, "deployments"] {
+        aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
+    }
+    let body = aws_sdk_s3::primitives::ByteStream::from_path(zip).await.unwrap();
+    aws.s3.put_object().bucket("deployments").key("responder.zip").body(body).send().await.unwrap();
+    let variables = [
+        ("FREEZEFRAME_STORE", format!("s3://{VAULT}/prod")),
+        // The emulator gives `provided` functions no endpoint; AWS gives them none either, and there it is right.
+        ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
+        ("AWS_ENDPOINT_URL_CLOUDTRAIL", emulator.cloudtrail_endpoint.clone()),
+    ];
+    let environment = Environment::builder().set_variables(Some(variables.map(|(k, v)| (k.to_string(), v)).into())).build();
+    let code = FunctionCode::builder().s3_bucket("deployments").s3_key("responder.zip").build();
+    let create = aws.lambda.create_function().function_name(RESPONDER).runtime(Runtime::from("provided.al2023")).handler("bootstrap");
+    create.role(role.arn()).code(code).environment(environment).timeout(180).memory_size(512).send().await.unwrap();
+
+    let function = format!("arn:aws:lambda:{}:{}:function:{RESPONDER}", emulator.region, emulator.account);
+    let pattern = json!({"detail-type": ["GuardDuty Finding", "freezeframe snapshot request"]}).to_string();
+    aws.query.call("events", "AWSEvents.PutRule", json!({"Name": "findings", "EventPattern": pattern, "State": "ENABLED"})).await.unwrap();
+    let put = json!({"Rule": "findings", "Targets": [{"Id": "responder", "Arn": function}]});
+    assert_eq!(aws.query.call("events", "AWSEvents.PutTargets", put).await.unwrap()["FailedEntryCount"], 0);
+}
+
+/// A finding as GuardDuty sends it, about the seeded suspect.
+fn finding(emulator: &Emulator) -> Value {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/events/guardduty/good/c2-activity.json")).unwrap();
+    let text = text.replace("123456789012", &emulator.account).replace("eu-west-1", &emulator.region);
+    let mut event: Value = serde_json::from_str(&text).unwrap();
+    let lambda = &mut event["detail"]["resource"]["lambdaDetails"];
+    lambda["functionArn"] = json!(format!("arn:aws:lambda:{}:{}:function:{}", emulator.region, emulator.account, names::FUNCTION));
+    event
+}
+
+async fn put_event(aws: &SeedClients, event: &Value) {
+    let entry = json!({"Source": event["source"], "DetailType": event["detail-type"], "Detail": event["detail"].to_string(), "EventBusName": "default"});
+    let answer = aws.query.call("events", "AWSEvents.PutEvents", json!({"Entries": [entry]})).await.unwrap();
+    assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
+}
+
+async fn invoke(aws: &SeedClients, event: &Value) -> Value {
+    let answer = aws.lambda.invoke().function_name(RESPONDER).payload(Blob::new(event.to_string())).send().await.unwrap();
+    let payload: Value = serde_json::from_slice(answer.payload().unwrap().as_ref()).unwrap();
+    assert_eq!(answer.function_error(), None, "{payload}");
+    payload
+}
+
+/// What the responder said, for when it does not do what it should.
+async fn said(aws: &SeedClients) -> String {
+    let events = aws.logs.filter_log_events().log_group_name(format!("/aws/lambda/{RESPONDER}")).send().await;
+    let lines = events.map(|e| e.events().iter().filter_map(|e| e.message()).map(str::to_string).collect::<Vec<_>>());
+    lines.map_or_else(|e| format!("no log: {e:?}"), |l| l.join("\n"))
+}
+
+async fn await_key(aws: &SeedClients, vault: &S3Store, begins_with: &str, ends_with: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let keys = vault.list("").await.unwrap();
+        if let Some(key) = keys.iter().find(|k| k.starts_with(begins_with) && k.ends_with(ends_with)) {
+            return key.clone();
+        }
+        let waited = began.elapsed();
+        if waited > Duration::from_secs(90) {
+            panic!(
+                "no {begins_with}…{ends_with} in the vault after {waited:?}\nthere are: {keys:?}\nthe responder said: {}",
+                said(aws).await
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("drill");
+    let installed = Emulator::prepare(&root, &|_| {}).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(&installed, &dir.path().join("emulator")).await.unwrap();
+    let connector = connect(&emulator, &emulator.root, clock.clone()).await;
+    let aws = seed_clients(&connector);
+    incident::seed(&aws, &emulator, clock.now()).await.unwrap();
+    let zip = dir.path().join("responder.zip");
+    responder_zip::write(&zip).unwrap();
+    deploy(&aws, &emulator, &zip).await;
+    let vault = S3Store::new(connector.s3_plain(), clock.clone(), VAULT, "prod").unwrap();
+
+    // Fired by the bus, under the function's own role.
+    let request = json!({"source": "soar.example", "detail-type": "freezeframe snapshot request", "detail": {"function": names::FUNCTION, "case": "IR-2026-0041"}});
+    put_event(&aws, &request).await;
+    let digest_key = await_key(&aws, &vault, "cases/IR-2026-0041/", ".zip.sha256").await;
+    let zip_key = digest_key.trim_end_matches(".sha256");
+    let bytes = vault.get(zip_key).await.unwrap().unwrap();
+    let line = String::from_utf8(vault.get(&digest_key).await.unwrap().unwrap()).unwrap();
+    assert!(line.starts_with(&Sha256::of(&bytes).to_string()), "{line}");
+    let bundle = dir.path().join(zip_key.rsplit('/').next().unwrap());
+    std::fs::write(&bundle, &bytes).unwrap();
+    let verified = Verified::read_back(&bundle).unwrap();
+    assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
+
+    // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,
+    // asynchronously.
+    let event = finding(&emulator);
+    let asynchronous =
+        aws.lambda.invoke().function_name(RESPONDER).invocation_type(InvocationType::Event).payload(Blob::new(event.to_string()));
+    asynchronous.send().await.unwrap();
+    await_key(&aws, &vault, "cases/GD-", ".zip.sha256").await;
+
+    // The same finding again: nothing is done. (Once the first run is written down as ended.)
+    await_key(&aws, &vault, "cases/GD-", ".ended.json").await;
+    let before = vault.list("").await.unwrap();
+    let again = invoke(&aws, &event).await;
+    assert_eq!(again["did"], "already-handled", "{again}");
+    assert_eq!(vault.list("").await.unwrap(), before);
+
+    // A request by hand, about the same function, opens a case of its own.
+    let reply = invoke(&aws, &json!({"function": names::FUNCTION, "case": "IR-2026-0042"})).await;
+    assert_eq!((&reply["did"], &reply["case"]), (&json!("acted"), &json!("IR-2026-0042")), "{reply}");
+    // The plan's own policy is enough. MiniStack 1.5.33 wants lambda:PutFunctionConcurrency for GetFunctionConcurrency (its iam_actions.py
+    // maps the path whatever the method), which no snapshot should be given; nothing else may be missing.
+    assert!(reply["gaps"] == 0 || reply["why"].as_str().unwrap().starts_with("1 gap: concurrency denied"), "{reply}");
+
+    // What is not known is kept; what contains is refused.
+    let unknown = invoke(&aws, &json!({"hello": "world"})).await;
+    assert!(vault.get(unknown["event_kept"].as_str().unwrap()).await.unwrap().is_some());
+    let refused = invoke(&aws, &json!({"function": names::FUNCTION, "case": "IR-2026-0043", "playbook": "snapshot-and-contain"})).await;
+    assert_eq!(refused["did"], "refused", "{refused}");
+    emulator.stop().await;
+}
