@@ -27,6 +27,8 @@ mod handler;
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A 200 MB code package passes through in 80 MB of memory.
+mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.
 mod plan;
 /// The language: what is accepted, and in which words the rest is refused.
@@ -35,6 +37,8 @@ mod playbook;
 mod registry;
 /// The committed schemas are what the types say.
 mod schemas;
+/// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
+mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
 /// Tape, fence and fetch against real sockets.

@@ -128,7 +128,7 @@ fn a_playbook_that_is_not_there() {
     --- stderr
     error: the playbook cannot be used
       caused by: cannot read the playbook nowhere.yaml
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: `freezeframe playbook list` shows what is shipped
     --- exit 2
     ");
