@@ -51,7 +51,10 @@ pub fn practice() -> &'static Practice {
     let practice = PRACTICE.get_or_init(|| {
         let play = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(play());
         // On a thread of its own, so that one panic is told to every test and not only to the first.
-        std::thread::spawn(play).join().map_err(|e| e.downcast::<String>().map_or_else(|e| e.downcast::<&str>().map_or_else(|_| "it panicked".into(), |t| t.to_string()), |text| *text))
+        std::thread::spawn(play).join().map_err(|e| {
+            e.downcast::<String>()
+                .map_or_else(|e| e.downcast::<&str>().map_or_else(|_| "it panicked".into(), |t| t.to_string()), |text| *text)
+        })
     });
     practice.as_ref().unwrap_or_else(|e| panic!("the practice could not be played: {e}"))
 }
@@ -186,7 +189,7 @@ pub fn stock(program: &str) -> Option<Command> {
 /// A bundle out of its zip, unpacked by Python.
 pub struct Unpacked {
     pub dir: PathBuf,
-    _temp: tempfile::TempDir,
+    _temp: TempDir,
 }
 
 pub fn unpacked(zip: &Path) -> Unpacked {
