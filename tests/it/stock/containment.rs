@@ -29,7 +29,8 @@ fn after_restore_every_read_equals_the_read_before() {
 #[test]
 fn containment_touches_nothing_but_its_cells() {
     let [before, contained, _] = &practice().reads;
-    let changed: Vec<&str> = before.as_object().unwrap().iter().filter(|(c, a)| contained.get(c) != Some(a)).map(|(c, _)| c.as_str()).collect();
+    let changed: Vec<&str> =
+        before.as_object().unwrap().iter().filter(|(c, a)| contained.get(c) != Some(a)).map(|(c, _)| c.as_str()).collect();
     assert_eq!(
         changed,
         [

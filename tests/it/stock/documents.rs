@@ -12,7 +12,12 @@ fn every_document_is_of_its_form() {
 #[test]
 fn what_is_refused_says_what_to_do() {
     for (command, code, cause, hint) in [
-        ("snapshot of a function that is not there", 1, "there is no function `payments-exprot` in us-east-1 of account 123456789012", "--region"),
+        (
+            "snapshot of a function that is not there",
+            1,
+            "there is no function `payments-exprot` in us-east-1 of account 123456789012",
+            "--region",
+        ),
         ("contain without evidence", 8, "", "freezeframe snapshot payments-export --case IR-2026-0042"),
         ("contain without a terminal", 8, "", "--yes"),
     ] {

@@ -8,7 +8,8 @@ use std::process::{Output, Stdio};
 
 /// `bash -euo pipefail` with this on standard input, in `dir`.
 fn paste(text: &str, dir: &Path) -> Output {
-    let path = std::env::join_paths([python_tools().to_path_buf()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
+    let path =
+        std::env::join_paths([python_tools().to_path_buf()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
     let mut bash = std::process::Command::new("bash")
         .args(["-euo", "pipefail"])
         .current_dir(dir)
@@ -125,5 +126,9 @@ fn in_a_shell_that_goes_on_a_failure_is_said_in_capitals() {
     let parts = parts(&text);
     let Some(first) = parts.iter().find(|p| p.trim_start().starts_with("# 1.")) else { return };
     let output = paste(&format!("set +e\n{first}\necho still here"), &bag.dir);
-    assert!(output.status.success() && said(&output).contains("CONTENT DIFFERS") && said(&output).contains("still here"), "{}", said(&output));
+    assert!(
+        output.status.success() && said(&output).contains("CONTENT DIFFERS") && said(&output).contains("still here"),
+        "{}",
+        said(&output)
+    );
 }
