@@ -62,7 +62,9 @@ pub fn practice() -> &'static Practice {
 async fn play() -> Practice {
     let stage = Stage::set().await;
     // The stage's own files go with it; these are looked at later, and go with the target directory.
-    let files = tempfile::Builder::new().prefix("stock-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    forget_old_ones(place);
+    let files = tempfile::Builder::new().prefix("stock-").tempdir_in(place).unwrap();
     let mut practice = Practice {
         case_dir: files.path().join(CASE),
         bundles: Default::default(),
@@ -119,6 +121,16 @@ async fn play() -> Practice {
         practice.heard("verification", name, &verified);
     }
     practice
+}
+
+/// A static is never dropped, so each run leaves its files: those of an hour ago are nobody's any more.
+fn forget_old_ones(place: &Path) {
+    for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+        let age = entry.metadata().ok().and_then(|m| m.modified().ok()).and_then(|t| t.elapsed().ok());
+        if entry.file_name().to_string_lossy().starts_with("stock-") && age.is_some_and(|a| a.as_secs() > 3600) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Practice {
