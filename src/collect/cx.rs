@@ -1,6 +1,8 @@
 //! The context of one collector: its clients, its parameters, and the only ways to put something into the bundle.
 
+use super::code::Stored;
 use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+use super::qualifier::Qualifier;
 use super::question::{Answer, Question, Reply};
 use super::{Collector, CollectorSpec};
 use crate::aws::fault::{Fault, FaultClass, tame};
@@ -24,6 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Stop the whole run: evidence can no longer be written down.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,16 @@ impl<'r> CollectCx<'r> {
     /// All aliases of the function; asked once per run.
     pub async fn aliases(&self) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
         self.shared.facts.aliases(&self.asking_as(&super::aliases::ALIASES)).await
+    }
+
+    /// A version or an alias as `GetFunction` describes it; asked once per run.
+    pub async fn qualified(&self, whose: &Qualifier) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        self.shared.facts.qualified(&self.asking_as(&super::qualified_configuration::QUALIFIED_CONFIGURATION), whose).await
+    }
+
+    /// Which file of the bundle holds the bytes with this digest.
+    pub(super) fn stored_code(&self, digest: &str) -> Arc<OnceCell<Stored>> {
+        self.shared.facts.code(digest)
     }
 
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.

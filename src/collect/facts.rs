@@ -1,13 +1,16 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-ups are made and recorded as the `configuration`, `versions` and `aliases` collectors', whoever asks first: so a bundle reads the
-//! same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one that collects
-//! `resource-policy` or `event-source-mappings` also holds `versions` and `aliases`.)
+//! The look-ups are made and recorded as the `configuration`, `versions`, `aliases` and `qualified-configuration` collectors', whoever asks
+//! first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one
+//! that collects something for each version or alias also holds `versions`, `aliases` and `qualified-configuration`.)
 
 use super::aliases::ALIASES;
 use super::configuration::CONFIGURATION;
+use super::code::Stored;
 use super::cx::{Abort, CollectCx};
+use super::qualified_configuration::QUALIFIED_CONFIGURATION;
+use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
@@ -19,11 +22,13 @@ use crate::model::item::Sensitivity;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
 use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
+use aws_sdk_lambda::types::FunctionConfiguration;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// What `GetFunction` says of `$LATEST`, as far as later questions need it. Strings are AWS's own and unchecked.
+/// What `GetFunction` says of `$LATEST`, a version or an alias, as far as later questions need it. Strings are AWS's own and unchecked.
 #[derive(Clone)]
 pub struct FunctionFact {
     pub item: ItemId,
@@ -37,6 +42,42 @@ pub struct FunctionFact {
     pub role_arn: Option<String>,
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
+    pub layers: Vec<LayerFact>,
+    /// ARN of the managed instances' capacity provider.
+    pub capacity_provider: Option<String>,
+    /// ARN of the job that signed the code.
+    pub signing_job: Option<String>,
+    /// The bucket's object that holds the code, in `REFERENCE` mode: Lambda keeps no copy.
+    pub object: Option<S3ObjectFact>,
+    /// The image by digest, for a container image.
+    pub image_uri: Option<String>,
+}
+
+/// A layer as a configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFact {
+    /// With its version.
+    pub arn: String,
+    pub code_size: i64,
+    pub signing_job: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3ObjectFact {
+    pub bucket: String,
+    pub key: String,
+    pub version: Option<String>,
+}
+
+fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
+    let fact = |l: &aws_sdk_lambda::types::Layer| {
+        Some(LayerFact { arn: l.arn()?.to_string(), code_size: l.code_size(), signing_job: l.signing_job_arn().map(str::to_string) })
+    };
+    conf.layers().iter().filter_map(fact).collect()
+}
+
+fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
+    Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
 }
 
 impl FunctionFact {
@@ -52,6 +93,13 @@ impl FunctionFact {
             code_url: own(out.code().and_then(|c| c.location())),
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
+            layers: conf.map(layers_of).unwrap_or_default(),
+            capacity_provider: conf.and_then(capacity_provider_of),
+            signing_job: own(conf.and_then(|c| c.signing_job_arn())),
+            object: out.code().and_then(|c| c.resolved_s3_object()).and_then(|o| {
+                Some(S3ObjectFact { bucket: own(o.s3_bucket())?, key: own(o.s3_key())?, version: own(o.s3_object_version()) })
+            }),
+            image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -68,6 +116,9 @@ pub struct VersionFact {
     pub revision_id: Option<String>,
     pub code_sha256: Option<String>,
     pub code_size: Option<u64>,
+    pub layers: Vec<LayerFact>,
+    pub capacity_provider: Option<String>,
+    pub signing_job: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,9 +155,20 @@ fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
     Ok(Arc::new(Listed { item: pages.item, entries, unfinished }))
 }
 
+/// A look-up of which there is one for each name.
+type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
+
+fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
+    of.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default().clone()
+}
+
 #[derive(Default)]
 pub struct Facts {
     function: OnceCell<Result<Arc<FunctionFact>, Fault>>,
+    /// By qualifier.
+    qualified: Each<Result<Arc<FunctionFact>, Fault>>,
+    /// By the digest that AWS states: which file of the bundle holds it.
+    code: Each<Stored>,
     versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
     skew: Mutex<TimeDelta>,
@@ -132,6 +194,26 @@ impl Facts {
             .cloned()
     }
 
+    /// The same for a version or an alias. `cx` must be the context of the `qualified-configuration` unit.
+    pub(super) async fn qualified(&self, cx: &CollectCx<'_>, whose: &Qualifier) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        cell(&self.qualified, &whose.name)
+            .get_or_try_init(|| async {
+                let question = Question::new(&QUALIFIED_CONFIGURATION.calls[0], format!("configuration of {}", whose.words)).sensitivity(Sensitivity::S3);
+                let future = cx.aws().lambda().get_function().function_name(&cx.target().function).qualifier(&whose.name).send();
+                Ok(match cx.ask(question, future).await? {
+                    Reply::Got(answer) => Ok(Arc::new(FunctionFact::from_output(answer.item, &answer.output))),
+                    Reply::Absent(fault) | Reply::Gap(fault) => Err(fault),
+                })
+            })
+            .await
+            .cloned()
+    }
+
+    /// Where the bytes with this digest (in AWS's words) are or will be: whoever fills the cell stores them, the others wait for him.
+    pub(super) fn code(&self, digest: &str) -> Arc<OnceCell<Stored>> {
+        cell(&self.code, digest)
+    }
+
     /// `cx` must be the context of the `versions` unit.
     pub(super) async fn versions(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
         self.versions
@@ -153,6 +235,9 @@ impl Facts {
                                     revision_id: v.revision_id().map(str::to_string),
                                     code_sha256: v.code_sha256().map(str::to_string),
                                     code_size: u64::try_from(v.code_size()).ok(),
+                                    layers: layers_of(v),
+                                    capacity_provider: capacity_provider_of(v),
+                                    signing_job: v.signing_job_arn().map(str::to_string),
                                 })
                             }));
                             out.versions().len()

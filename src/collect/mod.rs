@@ -4,10 +4,12 @@
 //! failing call is a gap, and the run goes on. It can write nothing to AWS (its calls are reads, and the fence holds it to them), name no
 //! file freely and print nothing. To add one, copy `template.rs`.
 
+mod code;
 mod cx;
 mod download;
 mod facts;
 mod paging;
+mod qualifier;
 mod question;
 pub mod template;
 
@@ -23,9 +25,22 @@ mod function_urls;
 mod recent_invocations;
 mod resource_policy;
 mod versions;
+// The surface of the Lambda API: every read operation, in every qualifier.
+mod async_destinations;
+mod capacity;
+mod code_object;
+mod code_signing;
+pub mod lambda_reads;
+mod layers;
+mod qualified_configuration;
+mod recursion;
+mod runtime_management;
+mod tags;
+mod version_code;
 
 pub use cx::{Abort, CollectCx, Shared};
-pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+pub use facts::{AliasFact, Facts, FunctionFact, LayerFact, Listed, S3ObjectFact, VersionFact};
+pub use qualifier::Qualifier;
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
 
 use crate::model::call::Call;
@@ -75,6 +90,18 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &caller_identity::CallerIdentity,
     &recent_invocations::RecentInvocations,
     &control_plane_history::ControlPlaneHistory,
+    // The surface of the Lambda API. Configurations of the versions first: the addresses of their code are asked for with them.
+    &qualified_configuration::QualifiedConfiguration,
+    &version_code::VersionCode,
+    &layers::Layers,
+    &code_object::CodeObject,
+    &code_signing::CodeSigning,
+    &async_destinations::AsyncDestinations,
+    &runtime_management::RuntimeManagement,
+    &recursion::Recursion,
+    &capacity::Capacity,
+    &tags::Tags,
+    // End of the surface of the Lambda API.
     &resource_policy::ResourcePolicy,
     &function_urls::FunctionUrls,
     &event_source_mappings::EventSourceMappings,
