@@ -70,7 +70,7 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         };
     };
     match code {
-        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => FaultClass::NotFound,
+        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "ProvisionedConcurrencyConfigNotFoundException" | "CodeSigningConfigNotFoundException" | "NotFound" | "404" => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => FaultClass::Denied,
         "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
         | "LimitExceededException" | "ProvisionedThroughputExceededException" | "RequestThrottled" | "BandwidthLimitExceeded" => FaultClass::Throttled,

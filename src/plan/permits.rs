@@ -53,8 +53,38 @@ pub enum Effect {
     Deny,
 }
 
-/// The one action that reads a resource finer than its declared scope can say.
-const MAPPING: &str = "lambda:GetEventSourceMapping";
+/// An action on resources finer than its declared scope can say.
+struct Finer {
+    action: &'static str,
+    /// Statement id, and in words.
+    noun: &'static str,
+    words: &'static str,
+    /// What stands after `arn:<partition>:`; `{region}` and `{account}` are the target's. Empty: nothing is granted before its name is known.
+    arn: &'static str,
+}
+
+const fn finer(action: &'static str, noun: &'static str, words: &'static str, arn: &'static str) -> Finer {
+    Finer { action, noun, words, arn }
+}
+
+/// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
+/// function is known then too, and reading every object of the account is too much to give for it.
+const FINER: [Finer; 10] = [
+    finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
+    finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
+    finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
+    finer("lambda:GetCapacityProvider", "CapacityProviders", "capacity providers", "lambda:{region}:{account}:capacity-provider:*"),
+    finer("lambda:ListFunctionVersionsByCapacityProvider", "CapacityProviders", "capacity providers", "lambda:{region}:{account}:capacity-provider:*"),
+    finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
+    finer("s3:GetObjectVersion", "CodeBucket", "the code's bucket, which you name", ""),
+    finer("s3:GetObjectVersionAttributes", "CodeBucket", "the code's bucket, which you name", ""),
+    finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, which you name", ""),
+];
+
+fn finer_of(action: &str) -> Option<&'static Finer> {
+    FINER.iter().find(|f| f.action == action)
+}
 
 /// What an action is granted on, in words.
 pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
@@ -63,8 +93,7 @@ pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
         Scope::Role => "its role",
         Scope::Policy => "managed policies",
         Scope::LogGroup => "its log group",
-        Scope::Any if action == MAPPING => "event source mappings",
-        Scope::Any => "`*`",
+        Scope::Any => finer_of(action).map_or("`*`", |f| f.words),
     }
 }
 
@@ -88,6 +117,9 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     }
     if uses(Scope::Role) && wants.role.is_none() {
         notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
+    }
+    if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
+        notes.push("A function whose code Lambda refers to in a bucket (REFERENCE mode) also needs s3:GetObjectVersion, s3:GetObjectVersionAttributes and s3:ListBucketVersions on that bucket; without them its code is a gap.".into());
     }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
@@ -116,6 +148,9 @@ impl Wants<'_> {
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for call in phase.steps.iter().flat_map(|s| &s.calls) {
             let Some(action) = &call.action else { continue };
+            if call.scope == Scope::Any && finer_of(action).is_some_and(|f| f.arn.is_empty()) {
+                continue;
+            }
             let (noun, resources) = self.resources(action, call.scope);
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
@@ -140,10 +175,10 @@ impl Wants<'_> {
                 let arn = format!("arn:{partition}:logs:{region}:{account}:log-group:{group}");
                 ("LogGroup", vec![arn.clone(), format!("{arn}:*")])
             }
-            Scope::Any if action == MAPPING => {
-                ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")])
-            }
-            Scope::Any => ("Unscoped", vec!["*".into()]),
+            Scope::Any => match finer_of(action) {
+                Some(f) => (f.noun, vec![format!("arn:{partition}:{}", f.arn.replace("{region}", region).replace("{account}", account))]),
+                None => ("Unscoped", vec!["*".into()]),
+            },
         }
     }
 }

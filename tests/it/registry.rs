@@ -16,11 +16,28 @@ use std::path::Path;
 const NOT_SHIPPED: &[(&str, &str)] = &[];
 
 /// Calls whose IAM action is not called like the operation, and where that was seen.
-const OTHER_NAMES: &[(&str, &str)] = &[];
+const OTHER_NAMES: &[(&str, &str)] = &[
+    // The surface of the Lambda API.
+    ("lambda:GetLayerVersion", "GetLayerVersionByArn: Service Authorization Reference, Lambda; it has no action of its own"),
+    ("s3:GetObjectVersion", "GetObject with a version id: S3 API Reference, GetObject, Permissions"),
+    ("s3:GetObjectVersionAttributes", "GetObjectAttributes with a version id: S3 API Reference, GetObjectAttributes, Permissions"),
+    ("s3:ListBucketVersions", "ListObjectVersions: S3 API Reference, ListObjectVersions, Permissions"),
+];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
-const NARROWED_ELSEWHERE: &[(&str, &str)] =
-    &[("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
+    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+    // The surface of the Lambda API.
+    ("lambda:GetLayerVersion", "the plan names layers, of any account; which ones is known after the first call"),
+    ("lambda:GetLayerVersionPolicy", "the plan names the account's layers"),
+    ("lambda:GetCodeSigningConfig", "the plan names the account's code signing configurations"),
+    ("lambda:GetCapacityProvider", "the plan names the account's capacity providers"),
+    ("lambda:ListFunctionVersionsByCapacityProvider", "the plan names the account's capacity providers"),
+    ("signer:DescribeSigningJob", "the plan names signing jobs, of any account: who signed is known after the first call"),
+    ("s3:GetObjectVersion", "the plan grants nothing and notes it: the bucket is known after the first call"),
+    ("s3:GetObjectVersionAttributes", "the plan grants nothing and notes it: the bucket is known after the first call"),
+    ("s3:ListBucketVersions", "the plan grants nothing and notes it: the bucket is known after the first call"),
+];
 
 fn units() -> Vec<Unit> {
     let r = Registry::built_in();

@@ -94,7 +94,7 @@ impl Answer {
                 let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>");
                 Answer::new(status, "text/xml", body)
             }
-            Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
+            Some("https" | "S3") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
         }
     }
@@ -140,6 +140,11 @@ impl World {
     pub fn healthy(key: &str) -> Answer {
         DEFAULTS.get(key).unwrap_or_else(|| panic!("tests/data/wire/world has no answer for {key}: add one")).clone()
     }
+    /// `Lambda.GetFunction@Qualifier=2` is what the world answers to a `Lambda.GetFunction` that says `Qualifier=2`.
+    fn healthy_to(sent: &Sent) -> Answer {
+        let particular = |k: &String| k.split_once('@').is_some_and(|(key, needle)| key == sent.key && sent.says(needle));
+        DEFAULTS.iter().find(|(k, _)| particular(k)).map_or_else(|| World::healthy(&sent.key), |(_, answer)| answer.clone())
+    }
     pub fn knows(key: &str) -> bool {
         DEFAULTS.contains_key(key)
     }
@@ -160,7 +165,7 @@ impl World {
         self.sent.lock().unwrap().clone()
     }
     fn answer(&self, sent: &Sent) -> Answer {
-        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy(&sent.key) };
+        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy_to(sent) };
         let mut left = rule.answers.lock().unwrap();
         let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
         next.expect("a rule has an answer")
@@ -175,6 +180,10 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // The surface of the Lambda API.
+        "signer" => "signer",
+        _ if host.contains(".s3.") => "S3",
+        // End of the surface of the Lambda API.
         _ => return "https.DownloadCode".into(),
     };
     let target = headers.iter().find(|(k, _)| k.eq_ignore_ascii_case("x-amz-target")).and_then(|(_, v)| v.rsplit('.').next());
@@ -191,6 +200,29 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
             ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
             ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
+            // The surface of the Lambda API.
+            ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
+            ("GET", [_, "functions", _, "event-invoke-config", "list"]) => "ListFunctionEventInvokeConfigs",
+            ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
+            ("GET", [_, "functions", _, "runtime-management-config"]) => "GetRuntimeManagementConfig",
+            ("GET", [_, "functions", _, "recursion-config"]) => "GetFunctionRecursionConfig",
+            ("GET", [_, "functions", _, "code-signing-config"]) => "GetFunctionCodeSigningConfig",
+            ("GET", [_, "functions", _, "function-scaling-config"]) => "GetFunctionScalingConfig",
+            ("GET", [_, "code-signing-configs", _]) => "GetCodeSigningConfig",
+            ("GET", [_, "capacity-providers", _]) => "GetCapacityProvider",
+            ("GET", [_, "capacity-providers", _, "function-versions"]) => "ListFunctionVersionsByCapacityProvider",
+            ("GET", [_, "account-settings"]) => "GetAccountSettings",
+            ("GET", [_, "tags", _]) => "ListTags",
+            ("GET", [_, "layers"]) if uri.contains("find=LayerVersion") => "GetLayerVersionByArn",
+            ("GET", [_, "layers", _, "versions"]) => "ListLayerVersions",
+            ("GET", [_, "layers", _, "versions", _, "policy"]) => "GetLayerVersionPolicy",
+            ("GET", ["signing-jobs", _]) => "DescribeSigningJob",
+            ("GET", _) if service == "S3" => match uri.split_once('?').map(|(_, query)| query).unwrap_or_default() {
+                query if query.starts_with("attributes") => "GetObjectAttributes",
+                query if query.starts_with("versions") => "ListObjectVersions",
+                _ => "GetObject",
+            },
+            // End of the surface of the Lambda API.
             _ => panic!("no operation is known for {method} {uri}: add it here"),
         }
         .to_string()
