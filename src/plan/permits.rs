@@ -59,7 +59,7 @@ struct Finer {
     /// Statement id, and in words.
     noun: &'static str,
     words: &'static str,
-    /// What stands after `arn:<partition>:`; `{region}` and `{account}` are the target's. Empty: nothing is granted before its name is known.
+    /// What stands after `arn:<partition>:`; `{region}` and `{account}` are the target's.
     arn: &'static str,
 }
 
@@ -68,7 +68,8 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 }
 
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
-/// function is known then too, and reading every object of the account is too much to give for it.
+/// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
+/// have (they have no capitals), to be replaced.
 const FINER: [Finer; 10] = [
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
@@ -77,9 +78,9 @@ const FINER: [Finer; 10] = [
     finer("lambda:GetCapacityProvider", "CapacityProviders", "capacity providers", "lambda:{region}:{account}:capacity-provider:*"),
     finer("lambda:ListFunctionVersionsByCapacityProvider", "CapacityProviders", "capacity providers", "lambda:{region}:{account}:capacity-provider:*"),
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
-    finer("s3:GetObjectVersion", "CodeBucket", "the code's bucket, which you name", ""),
-    finer("s3:GetObjectVersionAttributes", "CodeBucket", "the code's bucket, which you name", ""),
-    finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, which you name", ""),
+    finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
+    finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
+    finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
 ];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
@@ -119,7 +120,7 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
         notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
     }
     if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
-        notes.push("A function whose code Lambda refers to in a bucket (REFERENCE mode) also needs s3:GetObjectVersion, s3:GetObjectVersionAttributes and s3:ListBucketVersions on that bucket; without them its code is a gap.".into());
+        notes.push("BUCKET-OF-THE-CODE stands for the bucket of a function whose code Lambda only refers to (REFERENCE mode). Put its name there; for every other function the s3 statements can go.".into());
     }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
@@ -148,9 +149,6 @@ impl Wants<'_> {
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for call in phase.steps.iter().flat_map(|s| &s.calls) {
             let Some(action) = &call.action else { continue };
-            if call.scope == Scope::Any && finer_of(action).is_some_and(|f| f.arn.is_empty()) {
-                continue;
-            }
             let (noun, resources) = self.resources(action, call.scope);
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());

@@ -34,9 +34,9 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("lambda:GetCapacityProvider", "the plan names the account's capacity providers"),
     ("lambda:ListFunctionVersionsByCapacityProvider", "the plan names the account's capacity providers"),
     ("signer:DescribeSigningJob", "the plan names signing jobs, of any account: who signed is known after the first call"),
-    ("s3:GetObjectVersion", "the plan grants nothing and notes it: the bucket is known after the first call"),
-    ("s3:GetObjectVersionAttributes", "the plan grants nothing and notes it: the bucket is known after the first call"),
-    ("s3:ListBucketVersions", "the plan grants nothing and notes it: the bucket is known after the first call"),
+    ("s3:GetObjectVersion", "the plan names a bucket to be replaced: which one is known after the first call"),
+    ("s3:GetObjectVersionAttributes", "the plan names a bucket to be replaced: which one is known after the first call"),
+    ("s3:ListBucketVersions", "the plan names a bucket to be replaced: which one is known after the first call"),
 ];
 
 fn units() -> Vec<Unit> {
