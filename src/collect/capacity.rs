@@ -4,7 +4,7 @@
 
 use super::cx::at_once;
 use super::facts::VersionFact;
-use super::qualifier::Qualifier;
+use super::qualifier::{LATEST_PUBLISHED, Qualifier};
 use super::versions::VERSIONS;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
@@ -76,7 +76,7 @@ async fn managed_instances(cx: &CollectCx<'_>) -> Result<(), Abort> {
             if let Some(arn) = &fact.capacity_provider {
                 providers.insert(arn.clone());
                 // GetFunctionScalingConfig takes no `$LATEST`, only what is published of it.
-                scaled.insert("$LATEST.PUBLISHED".to_string());
+                scaled.insert(LATEST_PUBLISHED.to_string());
             }
         }
         Err(fault) => drop(cx.gap_from(&fault, "capacity provider of $LATEST")?),

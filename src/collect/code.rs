@@ -65,9 +65,11 @@ pub(super) fn limit(cx: &CollectCx<'_>, stated: Option<u64>) -> u64 {
 pub(super) async fn obtain(cx: &CollectCx<'_>, whose: &Whose<'_>, fact: &FunctionFact) -> Result<(), Abort> {
     let subject = whose.subject();
     if fact.package_type.as_deref() == Some("Image") {
-        let uri = fact.image_uri.as_deref().map_or_else(|| "whose address GetFunction did not resolve".into(), |u| tame(u, 300));
-        cx.gap(GapKind::Unsupported, &subject, &format!("it is a container image, which this version of freezeframe does not download: {uri}"))?;
-        return Ok(());
+        return match fact.image_uri.as_deref() {
+            Some(uri) => cx.not_applicable(&subject, &format!("it is a container image, which `container-image` reads: {}", tame(uri, 300))),
+            None => cx.gap(GapKind::Unsupported, &subject, "it is a container image, and GetFunction did not resolve its address"),
+        }
+        .map(drop);
     }
     let Some(url) = fact.code_url.as_deref() else {
         cx.gap(GapKind::Unsupported, &subject, "GetFunction answered without an address for the code; Code.Error in its answer may say why")?;

@@ -179,6 +179,12 @@ impl<'r> CollectCx<'r> {
         })?)
     }
 
+    /// The same for a file that must lie at a place of its own.
+    pub(super) fn made(&self, subject: &str, file: FileRef, from: ItemId) -> Result<ItemId, Abort> {
+        let item = NewItem { files: vec![file], derived_from: vec![from], ..self.blank(subject, ItemStatus::Collected, Sensitivity::S0) };
+        Ok(self.draft().add(item)?)
+    }
+
     /// The question does not arise for this target; `why` in words.
     pub fn not_applicable(&self, subject: &str, why: &str) -> Result<ItemId, Abort> {
         let detail = Some(why.to_string());

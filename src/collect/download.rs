@@ -5,6 +5,7 @@ use super::cx::{Abort, CollectCx};
 use super::question::Question;
 use crate::aws::fault::{Fault, FaultClass};
 use crate::aws::tape::{self, Listening};
+use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::ItemId;
 use crate::model::item::{FileRef, ItemStatus, ProviderDigest};
@@ -13,6 +14,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// AWS prints SHA-256 in base64 (`CodeSha256`) or as OCI does (`sha256:<hex>`).
+fn same_digest(ours: &Sha256, value: &str) -> bool {
+    ours.to_base64() == value || value.strip_prefix("sha256:").is_some_and(|hex| Sha256::from_hex(hex) == Some(*ours))
+}
 
 /// Read a body to its end; the tape keeps it. What goes wrong on the way looks to the asker like an answer that could not be read.
 async fn drain<E>(mut body: ByteStream) -> Result<(), SdkError<E, HttpResponse>> {
@@ -38,7 +44,7 @@ impl Tried {
     /// Whether the body that came last hashes to what AWS says. False where it says nothing.
     pub fn agrees_with(&self, digest: Option<(&str, &str)>) -> bool {
         let ours = self.exchanges.last().and_then(|x| x.body_sha256);
-        self.fault.is_none() && digest.zip(ours).is_some_and(|((_, value), ours)| ours.to_base64() == value)
+        self.fault.is_none() && digest.zip(ours).is_some_and(|((_, value), ours)| same_digest(&ours, value))
     }
     /// The file that the last body became.
     pub fn file(&self, cx: &CollectCx<'_>) -> Option<FileRef> {
@@ -116,7 +122,7 @@ impl CollectCx<'_> {
         let mut item = self.item(question, ItemStatus::Collected, &tried.exchanges, detail);
         item.provider_digest = digest.and_then(|(name, value)| {
             let ours = tried.exchanges.last()?.body_sha256?;
-            Some(ProviderDigest { name: name.into(), value: value.into(), matches: ours.to_base64() == value })
+            Some(ProviderDigest { name: name.into(), value: value.into(), matches: same_digest(&ours, value) })
         });
         Ok(Ok(self.draft().add(item)?))
     }
@@ -128,6 +134,15 @@ impl CollectCx<'_> {
         item.files.push(stored.file.clone());
         item.derived_from.push(stored.item);
         item.provider_digest = Some(ProviderDigest { name: digest.0.into(), value: digest.1.into(), matches: true });
+        Ok(self.draft().add(item)?)
+    }
+
+    /// A part of an answer, as a file of its own, with the digest that AWS states for it.
+    pub(super) fn computed(&self, question: &Question<'_>, file: FileRef, from: ItemId, digest: (&str, &str)) -> Result<ItemId, Abort> {
+        let mut item = self.item(question, ItemStatus::Collected, &[], None);
+        item.provider_digest = Some(ProviderDigest { name: digest.0.into(), value: digest.1.into(), matches: same_digest(&file.sha256, digest.1) });
+        item.files.push(file);
+        item.derived_from.push(from);
         Ok(self.draft().add(item)?)
     }
 }

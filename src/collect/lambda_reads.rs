@@ -37,7 +37,7 @@ pub static LAMBDA_READS: &[(&str, Decision)] = &[
     ("GetLayerVersionPolicy", By(&["layers"])),
     ("GetPolicy", By(&["resource-policy"])),
     ("GetProvisionedConcurrencyConfig", Within("ListProvisionedConcurrencyConfigs")),
-    ("GetResourcePolicy", By(&["resource-policy"])),
+    ("GetResourcePolicy", By(&["resource-policy-document"])),
     ("GetRuntimeManagementConfig", By(&["runtime-management"])),
     ("ListAliases", By(&["aliases"])),
     ("ListCapacityProviders", Not("a list of the account's; the providers that the function names are read")),

@@ -30,10 +30,12 @@ mod async_destinations;
 mod capacity;
 mod code_object;
 mod code_signing;
+mod container_image;
 pub mod lambda_reads;
 mod layers;
 mod qualified_configuration;
 mod recursion;
+mod resource_policy_document;
 mod runtime_management;
 mod tags;
 mod version_code;
@@ -94,8 +96,10 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &qualified_configuration::QualifiedConfiguration,
     &version_code::VersionCode,
     &layers::Layers,
+    &container_image::ContainerImage,
     &code_object::CodeObject,
     &code_signing::CodeSigning,
+    &resource_policy_document::ResourcePolicyDocument,
     &async_destinations::AsyncDestinations,
     &runtime_management::RuntimeManagement,
     &recursion::Recursion,

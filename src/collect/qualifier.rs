@@ -23,6 +23,8 @@ impl Qualifier {
     }
 }
 
+pub(super) const LATEST_PUBLISHED: &str = "$LATEST.PUBLISHED";
+
 type Asking<'f> = BoxFuture<'f, Result<(), Abort>>;
 
 /// Ask of every alias. `what` names the question where the aliases could not be listed: `resource policies`.
@@ -40,7 +42,12 @@ pub(super) async fn each_alias<'f>(cx: &'f CollectCx<'_>, what: &str, ask: &(dyn
 pub(super) async fn each_version<'f>(cx: &'f CollectCx<'_>, what: &str, ask: &(dyn Fn(Qualifier) -> Asking<'f> + Send + Sync)) -> Result<(), Abort> {
     match cx.versions().await? {
         Ok(list) => {
-            at_once(list.published().map(|v| ask(Qualifier::version(&v.version)))).await?;
+            let mut versions: Vec<Qualifier> = list.published().map(|v| Qualifier::version(&v.version)).collect();
+            // On managed instances `$LATEST` runs as it was last published; that version has no number and no list shows it.
+            if list.entries.iter().any(|v| v.version == "$LATEST" && v.capacity_provider.is_some()) {
+                versions.push(Qualifier::version(LATEST_PUBLISHED));
+            }
+            at_once(versions.into_iter().map(ask)).await?;
             cx.gap_of_rest(&list, &format!("{what} of further versions"))
         }
         Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, &format!("{what} of the published versions")).map(drop),

@@ -1,10 +1,9 @@
 //! The resource policies: of the function itself, of every alias and of every published version. Each is a policy of its own, and a
-//! statement that sits on an alias alone shows nowhere else. Asked twice: `GetPolicy` has been there since 2015, `GetResourcePolicy` (2026)
-//! is said to hold what `PutResourcePolicy` wrote, denials and conditions included. Whether the first shows all of the second is not known
-//! to us, so both answers are kept.
+//! statement that sits on an alias alone shows nowhere else.
 
+use super::aliases::ALIASES;
 use super::cx::at_once;
-use super::qualifier::{each_alias, each_version};
+use super::versions::VERSIONS;
 use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
@@ -13,16 +12,13 @@ use futures_util::FutureExt;
 
 pub struct ResourcePolicy;
 
-const GET: Call = Call::read(Service::Lambda, "GetPolicy", "lambda:GetPolicy", Scope::Function);
-const GET_WHOLE: Call = Call::read(Service::Lambda, "GetResourcePolicy", "lambda:GetResourcePolicy", Scope::Function);
-
 static SPEC: CollectorSpec = CollectorSpec {
     id: "resource-policy",
     title: "Resource policies",
     answers: "Who outside the function's role may invoke or change it, through the function, an alias or a version?",
     group: Group::Policy,
     volatility: Volatility::V2,
-    calls: &[GET, GET_WHOLE],
+    calls: &[Call::read(Service::Lambda, "GetPolicy", "lambda:GetPolicy", Scope::Function)],
     params: &[],
 };
 
@@ -33,30 +29,34 @@ impl Collector for ResourcePolicy {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        // `$LATEST` takes no statements of its own (AddPermission refuses it): the unqualified policy is its policy.
-        let of_qualified = |q: super::qualifier::Qualifier| policies(cx, q.words, Some(q.name)).boxed();
-        tokio::try_join!(
-            policies(cx, "the function".into(), None),
-            each_alias(cx, "resource policies", &of_qualified),
-            each_version(cx, "resource policies", &of_qualified)
-        )?;
+        tokio::try_join!(policy(cx, "the function".into(), None), of_aliases(cx), of_versions(cx))?;
         Ok(())
     }
 }
 
-async fn policies(cx: &CollectCx<'_>, whose: String, qualifier: Option<String>) -> Result<(), Abort> {
-    let arn = qualifier.as_ref().map_or_else(|| cx.target().arn(), |q| format!("{}:{q}", cx.target().arn()));
-    at_once([policy(cx, &whose, qualifier).boxed(), whole_policy(cx, &whose, arn).boxed()]).await
+async fn of_aliases(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    match cx.aliases().await? {
+        Ok(list) => {
+            at_once(list.entries.iter().map(|a| policy(cx, format!("alias {}", a.name), Some(a.name.clone())).boxed())).await?;
+            cx.gap_of_rest(&list, "resource policies of further aliases")
+        }
+        Err(fault) => cx.gap_from_lookup(&ALIASES, &fault, "resource policies of the aliases").map(drop),
+    }
 }
 
-async fn policy(cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<(), Abort> {
-    let question = Question::new(&GET, format!("resource policy of {whose}"));
+async fn of_versions(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    match cx.versions().await? {
+        // `$LATEST` takes no statements of its own (AddPermission refuses it): the unqualified policy is its policy.
+        Ok(list) => {
+            at_once(list.published().map(|v| policy(cx, format!("version {}", v.version), Some(v.version.clone())).boxed())).await?;
+            cx.gap_of_rest(&list, "resource policies of further versions")
+        }
+        Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, "resource policies of the published versions").map(drop),
+    }
+}
+
+async fn policy(cx: &CollectCx<'_>, whose: String, qualifier: Option<String>) -> Result<(), Abort> {
+    let question = Question::new(&SPEC.calls[0], format!("resource policy of {whose}"));
     cx.ask(question, cx.aws().lambda().get_policy().function_name(&cx.target().function).set_qualifier(qualifier).send()).await?;
-    Ok(())
-}
-
-async fn whole_policy(cx: &CollectCx<'_>, whose: &str, arn: String) -> Result<(), Abort> {
-    let question = Question::new(&GET_WHOLE, format!("resource policy document of {whose}"));
-    cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).await?;
     Ok(())
 }

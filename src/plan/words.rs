@@ -11,7 +11,7 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("control-plane-history", "LookupEvents", "several searches, once per page of 50 events; CloudTrail gives 2 requests a second"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.
-    ("resource-policy", "GetResourcePolicy", "once for the function, each alias and each published version"),
+    ("resource-policy-document", "GetResourcePolicy", "once for the function, each alias and each published version"),
     ("qualified-configuration", "GetFunction", "once for each alias and each published version"),
     ("version-code", "DownloadCode", "once for each digest that is not stored yet; streamed"),
     ("version-code", "GetFunction", "only when a presigned address has expired"),
@@ -26,6 +26,9 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("code-signing", "DescribeSigningJob", "once per signing job that a configuration names"),
     ("capacity", "GetFunctionScalingConfig", "once per version on managed instances"),
     ("capacity", "GetCapacityProvider", "once per capacity provider that a configuration names"),
+    ("container-image", "DownloadCode", "once for each configuration and layer of an image; streamed"),
+    ("container-image", "BatchGetImage", "once for each manifest of an image"),
+    ("container-image", "GetDownloadUrlForLayer", "once for each configuration and layer of an image"),
     ("tags", "ListTags", "once"),
     // End of the surface of the Lambda API.
     ("function-urls", "ListFunctionUrlConfigs", "once per page"),

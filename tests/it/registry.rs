@@ -34,6 +34,8 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("lambda:GetCapacityProvider", "the plan names the account's capacity providers"),
     ("lambda:ListFunctionVersionsByCapacityProvider", "the plan names the account's capacity providers"),
     ("signer:DescribeSigningJob", "the plan names signing jobs, of any account: who signed is known after the first call"),
+    ("ecr:BatchGetImage", "the plan names repositories of the Region, of any account: which one is known after the first call"),
+    ("ecr:GetDownloadUrlForLayer", "the plan names repositories of the Region, of any account: which one is known after the first call"),
     ("s3:GetObjectVersion", "the plan names a bucket to be replaced: which one is known after the first call"),
     ("s3:GetObjectVersionAttributes", "the plan names a bucket to be replaced: which one is known after the first call"),
     ("s3:ListBucketVersions", "the plan names a bucket to be replaced: which one is known after the first call"),

@@ -20,6 +20,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        have no eventId.
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
                        the role's whole ARN (as AWS wants it) grants nothing.
+* layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
+                       (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -267,8 +269,31 @@ def roles_by_path():
     iam_actions.extract_resource_arn = resource_arn
 
 
+def layers_by_action():
+    """GetLayerVersionByArn is granted by lambda:GetLayerVersion on the layer that its query names."""
+    action_of, resource_of = iam_actions._lambda_action, iam_actions.extract_resource_arn
+
+    def lambda_action(method, path):
+        parts = [p for p in path.split("/") if p]
+        if method != "GET" or "functions" in parts or "layers" not in parts:
+            return action_of(method, path)
+        rest = parts[parts.index("layers") + 1:]
+        if rest[-1:] == ["policy"]:
+            return "GetLayerVersionPolicy"
+        # Without a name it would be ListLayers too; nothing in the drill lists them.
+        return "ListLayerVersions" if rest[-1:] == ["versions"] else "GetLayerVersion"
+
+    def resource_arn(service, method, path, headers, body, query_params, *args, **kwargs):
+        arn = (query_params or {}).get("Arn") if service == "lambda" and path.rstrip("/").endswith("/layers") else None
+        arn = arn[0] if isinstance(arn, list) else arn
+        return arn or resource_of(service, method, path, headers, body, query_params, *args, **kwargs)
+
+    iam_actions._lambda_action, iam_actions.extract_resource_arn = lambda_action, resource_arn
+
+
 def apply(root_key):
     roles_by_path()
+    layers_by_action()
     code_of_versions()
     execution_sessions()
     reserved_everywhere()

@@ -202,7 +202,7 @@ async fn lists_that_cannot_be_read_leave_a_gap_in_every_question_that_needs_them
     let world = World::default()
         .on("Lambda.ListVersionsByFunction", denied("Lambda.ListVersionsByFunction"))
         .on("Lambda.ListAliases", denied("Lambda.ListAliases"));
-    let all = ["qualified-configuration", "version-code", "layers", "code-object", "code-signing", "runtime-management", "capacity", "resource-policy"];
+    let all = ["qualified-configuration", "version-code", "layers", "code-object", "code-signing", "runtime-management", "capacity", "resource-policy-document"];
     let bag = run(&all, world).await;
     for id in all {
         let of_versions = |i: &&freezeframe::model::item::Item| i.action.as_deref() == Some("lambda:ListVersionsByFunction") && i.collector == id;
@@ -210,12 +210,29 @@ async fn lists_that_cannot_be_read_leave_a_gap_in_every_question_that_needs_them
     }
 }
 
+#[tokio::test]
+async fn what_is_published_of_latest_on_managed_instances_is_a_version_too() {
+    let mut list = healthy_json("Lambda.ListVersionsByFunction");
+    list["Versions"][0]["CapacityProviderConfig"] = list["Versions"][2]["CapacityProviderConfig"].clone();
+    let bag = run(&["qualified-configuration", "runtime-management"], World::default().on("Lambda.ListVersionsByFunction", [Answer::json(&list)])).await;
+    assert_eq!(qualifiers(&bag, "Lambda.GetFunction"), ["%24LATEST.PUBLISHED", "1", "2", "live"]);
+    assert_eq!(qualifiers(&bag, "Lambda.GetRuntimeManagementConfig"), ["", "%24LATEST.PUBLISHED", "1", "2"]);
+}
+
+#[tokio::test]
+async fn an_operation_that_the_endpoint_does_not_know_is_no_absence() {
+    // MiniStack's words for a path without a route.
+    let body = r#"{"message": "Function not found: /2021-07-20/functions/payments-export/runtime-management-config"}"#;
+    let unknown = Answer::new(404, "application/json", body).header("x-amzn-errortype", "ResourceNotFoundException");
+    let bag = run(&["runtime-management"], World::default().on("Lambda.GetRuntimeManagementConfig", [unknown])).await;
+    assert_eq!(bag.of("runtime-management").iter().filter(|i| is_gap(i, GapKind::Unsupported)).count(), 3);
+}
+
 // ── one question each ──
 
 #[tokio::test]
-async fn both_policies_are_asked_of_the_function_every_alias_and_every_version() {
-    let bag = run(&["resource-policy"], World::default()).await;
-    assert_eq!(qualifiers(&bag, "Lambda.GetPolicy"), ["", "1", "2", "live"]);
+async fn policy_documents_are_asked_of_the_function_every_alias_and_every_version() {
+    let bag = run(&["resource-policy-document"], World::default()).await;
     let arn = format!("arn%3Aaws%3Alambda%3A{}%3A123456789012%3Afunction%3Apayments-export", bag.region);
     let mut whole: Vec<_> = bag.sent("Lambda.GetResourcePolicy").iter().map(|s| s.uri.rsplit('/').next().unwrap().to_string()).collect();
     whole.sort();
@@ -338,4 +355,73 @@ async fn scaling_is_asked_of_what_runs_on_managed_instances() {
     assert_eq!(bag.gaps(), []);
     assert_eq!(qualifiers(&bag, "Lambda.GetFunctionScalingConfig"), ["%24LATEST.PUBLISHED", "2"]);
     assert_eq!(bag.sent("Lambda.GetCapacityProvider").len(), 1, "one provider, named twice");
+}
+
+// ── container images ──
+
+const MANIFEST: &str = "8ebca3cff2f791346cff89adffb3ac857b7cc5eba1f53e9f9cc06d935bcd1d80";
+
+#[tokio::test]
+async fn an_image_becomes_a_layout_of_blobs_by_digest() {
+    let bag = run(&["container-image"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let root = bag.draft.dir().join("data/10-code/image");
+    let read = |name: &str| -> Value { serde_json::from_slice(&std::fs::read(root.join(name)).unwrap()).unwrap() };
+    assert_eq!(read("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}));
+    let index = read("index.json");
+    assert_eq!(index["manifests"][0]["digest"], format!("sha256:{MANIFEST}"));
+    // Whoever reads the layout follows digests and sizes, and each file is what its name says.
+    let blob = |digest: &Value, size: &Value| {
+        let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap().to_string();
+        let bytes = std::fs::read(root.join("blobs/sha256").join(&hex)).unwrap();
+        assert_eq!((Sha256::of(&bytes).to_string(), json!(bytes.len())), (hex, size.clone()));
+        bytes
+    };
+    let of_index = &index["manifests"][0];
+    let manifest: Value = serde_json::from_slice(&blob(&of_index["digest"], &of_index["size"])).unwrap();
+    for part in [&manifest["config"], &manifest["layers"][0]] {
+        blob(&part["digest"], &part["size"]);
+    }
+    assert_eq!(std::fs::read_dir(root.join("blobs/sha256")).unwrap().count(), 3);
+    let stated = bag.items.iter().filter(|i| i.provider_digest.is_some()).map(|i| i.provider_digest.as_ref().unwrap().matches);
+    assert_eq!(stated.collect::<Vec<_>>(), [true; 3]);
+    let [sent] = &bag.sent("ECR.BatchGetImage")[..] else { panic!() };
+    let body: Value = serde_json::from_str(&sent.body).unwrap();
+    assert_eq!((&body["registryId"], &body["repositoryName"]), (&json!("123456789012"), &json!("team/app")));
+    assert_eq!(body["imageIds"], json!([{"imageDigest": format!("sha256:{MANIFEST}")}]));
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_from_ecr_is_a_gap_that_cannot_be_closed() {
+    let gone = Answer::json(&json!({"images": [], "failures": [{"imageId": {}, "failureCode": "ImageNotFound", "failureReason": "x"}]}));
+    let bag = run(&["container-image"], World::default().on("ECR.BatchGetImage", [gone])).await;
+    let [(_, GapKind::NotAcquirable, subject)] = bag.gaps()[..] else { panic!("{:?}", bag.gaps()) };
+    assert!(bag.item(subject).detail.as_deref().unwrap().contains("ECR says: ImageNotFound"));
+    assert!(bag.sent("ECR.GetDownloadUrlForLayer").is_empty());
+}
+
+#[tokio::test]
+async fn a_manifest_or_a_layer_that_is_not_its_digest_is_recorded_not_refused() {
+    let mut answer = healthy_json("ECR.BatchGetImage");
+    let text = answer["images"][0]["imageManifest"].as_str().unwrap().replace("\"size\"", "\"size\" ");
+    answer["images"][0]["imageManifest"] = json!(text);
+    let world = World::default().on("ECR.BatchGetImage", [Answer::json(&answer)]).on("https.DownloadCode", [Answer::new(200, "application/octet-stream", "others")]);
+    let bag = run(&["container-image"], world).await;
+    assert_eq!(bag.gaps(), []);
+    let stated = bag.items.iter().filter_map(|i| Some(i.provider_digest.as_ref()?.matches));
+    assert_eq!(stated.collect::<Vec<_>>(), [false; 3]);
+}
+
+#[tokio::test]
+async fn an_image_elsewhere_is_not_asked_for() {
+    let mut function = healthy_json("Lambda.GetFunction");
+    function["Configuration"]["PackageType"] = json!("Image");
+    for uri in [format!("123456789012.dkr.ecr.evil.example/x.amazonaws.com/app@sha256:{MANIFEST}"), format!("registry.example/app@sha256:{MANIFEST}")] {
+        function["Code"]["ResolvedImageUri"] = json!(uri);
+        let world = World::default().on("Lambda.GetFunction", [Answer::json(&function)]);
+        let bag = run(&["function-code", "container-image"], world).await;
+        assert_eq!(bag.item("code of $LATEST").status, ItemStatus::NotApplicable, "another collector's");
+        assert!(bag.gaps().iter().any(|(_, kind, subject)| *kind == GapKind::Unsupported && subject.contains("container image of $LATEST")), "{uri}");
+        assert!(bag.sent("ECR.BatchGetImage").is_empty());
+    }
 }

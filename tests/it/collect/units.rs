@@ -145,9 +145,10 @@ async fn a_function_that_is_gone_leaves_its_logs_and_its_history() {
 #[tokio::test]
 async fn policies_are_read_of_the_function_every_alias_and_every_version() {
     let bag = run(&["resource-policy"], World::default()).await;
-    let mut whose: Vec<_> = subjects(&bag, "resource-policy").iter().filter_map(|s| s.strip_prefix("resource policy of ").map(str::to_string)).collect();
-    whose.sort();
-    assert_eq!(whose, ["alias live", "the function", "version 1", "version 2"]);
+    assert_eq!(
+        subjects(&bag, "resource-policy"),
+        ["resource policy of alias live", "resource policy of the function", "resource policy of version 1", "resource policy of version 2"]
+    );
     let mut qualifiers: Vec<_> = bag.sent("Lambda.GetPolicy").iter().map(|s| s.uri.split_once("Qualifier=").map_or("", |q| q.1).to_string()).collect();
     qualifiers.sort();
     assert_eq!(qualifiers, ["", "1", "2", "live"]);

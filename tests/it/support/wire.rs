@@ -74,6 +74,16 @@ impl Answer {
         }
         self
     }
+    /// What the world writes as `THIS-REGION` is the Region that was asked: each test has its own.
+    fn in_region(mut self, region: &str) -> Answer {
+        if let Answer::Http { body, .. } | Answer::Cut { body, .. } = &mut self
+            && let Ok(text) = std::str::from_utf8(body)
+            && text.contains("THIS-REGION")
+        {
+            *body = text.replace("THIS-REGION", region).into_bytes();
+        }
+        self
+    }
     pub fn cut(self) -> Answer {
         match self {
             Answer::Http { status, headers, body } => Answer::Cut { status, headers, body },
@@ -182,6 +192,7 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "cloudtrail" => "CloudTrail",
         // The surface of the Lambda API.
         "signer" => "signer",
+        _ if host.starts_with("api.ecr.") => "ECR",
         _ if host.contains(".s3.") => "S3",
         // End of the surface of the Lambda API.
         _ => return "https.DownloadCode".into(),
@@ -249,7 +260,7 @@ impl HttpConnector for Wire {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
         let sent = Sent { key, host, uri, body };
-        let answer = self.0.answer(&sent);
+        let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
             all.push(sent);
