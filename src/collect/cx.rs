@@ -15,7 +15,7 @@ use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::{FileRef, ItemStatus, Sensitivity};
-use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
+use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration, parse_regions};
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -63,6 +63,10 @@ impl<'r> CollectCx<'r> {
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
+    /// This unit's clients in another Region; `None` for the target's own. Whoever takes the Region from an answer has checked its form.
+    pub(super) fn aws_in(&self, region: &str) -> Option<Aws> {
+        (region != self.aws.region()).then(|| self.aws.in_region(region))
+    }
     pub fn target(&self) -> &Target {
         &self.shared.target
     }
@@ -94,6 +98,17 @@ impl<'r> CollectCx<'r> {
     /// Which file of the bundle holds the bytes with this digest.
     pub(super) fn stored_code(&self, digest: &str) -> Arc<OnceCell<Stored>> {
         self.shared.facts.code(digest)
+    }
+
+    /// The resource policy of the function or one of its qualifiers; asked once per run.
+    pub(super) async fn policy(&self, whose: &str, qualifier: Option<String>) -> Result<super::policy_report::PolicyFact, Abort> {
+        self.shared.facts.policy(&self.asking_as(&super::resource_policy::SPEC), whose, qualifier).await
+    }
+
+    /// The statements of all resource policies of the function and its qualifiers.
+    pub async fn policies(&self) -> Result<Arc<super::policy_report::Policies>, Abort> {
+        // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
+        self.shared.facts.policies(self).boxed().await
     }
 
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
@@ -133,6 +148,15 @@ impl<'r> CollectCx<'r> {
     pub fn count(&self, name: &str) -> u64 {
         self.params.count(name).or_else(|| self.default_of(name, ParamKind::Count).parse().ok()).unwrap_or_default()
     }
+    /// The Regions that a parameter names; the target's own where it says `own`.
+    pub fn regions(&self, name: &str) -> Vec<String> {
+        let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::Regions).to_string());
+        let mut regions = parse_regions(&said).unwrap_or_default();
+        if regions.is_empty() {
+            regions.push(self.shared.target.region.clone());
+        }
+        regions
+    }
     fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
         self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)
     }
@@ -144,7 +168,7 @@ impl<'r> CollectCx<'r> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.turn(&question).await;
-        let (result, exchanges) = self.hear(future).await;
+        let (result, exchanges) = self.hear(&question, future).await;
         match result {
             Ok(output) => {
                 let (status, detail) = unless_unsaved(ItemStatus::Collected, None, exchanges.last());
@@ -154,14 +178,18 @@ impl<'r> CollectCx<'r> {
             Err(e) => {
                 let fault = Fault::of(&e, &exchanges);
                 self.no_answer(&question, &fault, &exchanges)?;
-                Ok(if fault.class == FaultClass::NotFound { Reply::Absent(fault) } else { Reply::Gap(fault) })
+                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() {
+                    Reply::Absent(fault)
+                } else {
+                    Reply::Gap(fault)
+                })
             }
         }
     }
 
     /// Run one call and hear its exchanges.
-    pub(super) async fn hear<F: Future>(&self, future: F) -> (F::Output, Vec<Exchange>) {
-        let (output, exchanges) = tape::listen(Listening::default(), future).await;
+    pub(super) async fn hear<F: Future>(&self, question: &Question<'_>, future: F) -> (F::Output, Vec<Exchange>) {
+        let (output, exchanges) = tape::listen(Listening { discard_body: question.withhold, ..Listening::default() }, future).await;
         if let Some(last) = exchanges.last() {
             self.shared.facts.hear(last);
         }
@@ -236,6 +264,9 @@ impl<'r> CollectCx<'r> {
     pub(super) fn no_answer(&self, question: &Question<'_>, fault: &Fault, exchanges: &[Exchange]) -> Result<ItemId, Abort> {
         if fault.class == FaultClass::NotFound {
             return Ok(self.draft().add(self.item(question, ItemStatus::NotFound, exchanges, Some(fault.to_string())))?);
+        }
+        if let Some(words) = question.says_not_in_use(fault) {
+            return Ok(self.draft().add(self.item(question, ItemStatus::NotApplicable, exchanges, Some(format!("{words} ({fault})"))))?);
         }
         let mut item = self.item(question, ItemStatus::Gap(fault.gap_kind()), exchanges, Some(fault.to_string()));
         item.action = question.call.action.filter(|_| fault.class == FaultClass::Denied).map(str::to_string);

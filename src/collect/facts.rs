@@ -11,6 +11,7 @@ use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
 use super::qualified_configuration::QUALIFIED_CONFIGURATION;
 use super::qualifier::Qualifier;
+use super::policy_report::{self, Policies, PolicyFact};
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
@@ -78,6 +79,10 @@ fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
 
 fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
     Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
+    /// The customer's key for environment and code; `None` for AWS's own.
+    pub kms_key: Option<String>,
+    /// Where events go that the function failed on.
+    pub dead_letter: Option<String>,
 }
 
 impl FunctionFact {
@@ -100,6 +105,8 @@ impl FunctionFact {
                 Some(S3ObjectFact { bucket: own(o.s3_bucket())?, key: own(o.s3_key())?, version: own(o.s3_object_version()) })
             }),
             image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
+            kms_key: own(conf.and_then(|c| c.kms_key_arn())),
+            dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -175,6 +182,9 @@ pub struct Facts {
     code: Each<Stored>,
     versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
+    /// Resource policies by qualifier; and all their statements.
+    policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    policies: OnceCell<Arc<Policies>>,
     skew: Mutex<TimeDelta>,
 }
 
@@ -285,6 +295,16 @@ impl Facts {
             })
             .await
             .cloned()
+    }
+
+    /// `cx` must be the context of the `resource-policy` unit.
+    pub(super) async fn policy(&self, cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<PolicyFact, Abort> {
+        let cell = self.policy.lock().unwrap_or_else(PoisonError::into_inner).entry(qualifier.clone()).or_default().clone();
+        cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
+    }
+
+    pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
+        self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

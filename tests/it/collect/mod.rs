@@ -2,6 +2,7 @@
 
 mod conformance;
 mod lambda_surface;
+mod triggers;
 mod units;
 
 use crate::support::wire::{self, Sent, World};
