@@ -13,7 +13,7 @@ use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::{FileRef, ItemStatus, Sensitivity};
-use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
+use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration, parse_regions};
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -60,6 +60,10 @@ impl<'r> CollectCx<'r> {
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
+    /// This unit's clients in another Region; `None` for the target's own. Whoever takes the Region from an answer has checked its form.
+    pub(super) fn aws_in(&self, region: &str) -> Option<Aws> {
+        (region != self.aws.region()).then(|| self.aws.in_region(region))
+    }
     pub fn target(&self) -> &Target {
         &self.shared.target
     }
@@ -81,6 +85,17 @@ impl<'r> CollectCx<'r> {
     /// All aliases of the function; asked once per run.
     pub async fn aliases(&self) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
         self.shared.facts.aliases(&self.asking_as(&super::aliases::ALIASES)).await
+    }
+
+    /// The resource policy of the function or one of its qualifiers; asked once per run.
+    pub(super) async fn policy(&self, whose: &str, qualifier: Option<String>) -> Result<super::policy_report::PolicyFact, Abort> {
+        self.shared.facts.policy(&self.asking_as(&super::resource_policy::SPEC), whose, qualifier).await
+    }
+
+    /// The statements of all resource policies of the function and its qualifiers.
+    pub async fn policies(&self) -> Result<Arc<super::policy_report::Policies>, Abort> {
+        // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
+        self.shared.facts.policies(self).boxed().await
     }
 
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
@@ -119,6 +134,15 @@ impl<'r> CollectCx<'r> {
     }
     pub fn count(&self, name: &str) -> u64 {
         self.params.count(name).or_else(|| self.default_of(name, ParamKind::Count).parse().ok()).unwrap_or_default()
+    }
+    /// The Regions that a parameter names; the target's own where it says `own`.
+    pub fn regions(&self, name: &str) -> Vec<String> {
+        let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::Regions).to_string());
+        let mut regions = parse_regions(&said).unwrap_or_default();
+        if regions.is_empty() {
+            regions.push(self.shared.target.region.clone());
+        }
+        regions
     }
     fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
         self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)

@@ -8,6 +8,7 @@
 use super::aliases::ALIASES;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
+use super::policy_report::{self, Policies, PolicyFact};
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
@@ -20,6 +21,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
 use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -37,6 +39,10 @@ pub struct FunctionFact {
     pub role_arn: Option<String>,
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
+    /// The customer's key for environment and code; `None` for AWS's own.
+    pub kms_key: Option<String>,
+    /// Where events go that the function failed on.
+    pub dead_letter: Option<String>,
 }
 
 impl FunctionFact {
@@ -52,6 +58,8 @@ impl FunctionFact {
             code_url: own(out.code().and_then(|c| c.location())),
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
+            kms_key: own(conf.and_then(|c| c.kms_key_arn())),
+            dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -113,6 +121,9 @@ pub struct Facts {
     function: OnceCell<Result<Arc<FunctionFact>, Fault>>,
     versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
+    /// Resource policies by qualifier; and all their statements.
+    policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    policies: OnceCell<Arc<Policies>>,
     skew: Mutex<TimeDelta>,
 }
 
@@ -199,6 +210,16 @@ impl Facts {
             })
             .await
             .cloned()
+    }
+
+    /// `cx` must be the context of the `resource-policy` unit.
+    pub(super) async fn policy(&self, cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<PolicyFact, Abort> {
+        let cell = self.policy.lock().unwrap_or_else(PoisonError::into_inner).entry(qualifier.clone()).or_default().clone();
+        cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
+    }
+
+    pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
+        self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

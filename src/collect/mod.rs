@@ -23,8 +23,31 @@ mod function_urls;
 mod recent_invocations;
 mod resource_policy;
 mod versions;
+// Triggers from both ends; identity in depth.
+mod account_mappings;
+mod api_gateways;
+mod delivery_targets;
+mod eventbridge_rules;
+mod function_key;
+pub mod grants;
+mod load_balancer_targets;
+mod log_subscriptions;
+mod organization_policies;
+mod pipes;
+mod policy_report;
+mod qualified;
+mod raw_list;
+mod role_simulation;
+mod s3_notifications;
+mod schedules;
+mod service_last_accessed;
+mod shared_role_census;
+mod sns_subscriptions;
+pub mod trigger_table;
 
 pub use cx::{Abort, CollectCx, Shared};
+pub use policy_report::{Policies, PolicyFact};
+pub use role_simulation::HIGH_RISK;
 pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
 
@@ -74,14 +97,33 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &configuration::Configuration,
     &caller_identity::CallerIdentity,
     &recent_invocations::RecentInvocations,
+    // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
+    &schedules::Schedules,
     &control_plane_history::ControlPlaneHistory,
     &resource_policy::ResourcePolicy,
     &function_urls::FunctionUrls,
     &event_source_mappings::EventSourceMappings,
     &execution_role::ExecutionRole,
+    // Triggers from both ends; identity in depth.
+    &account_mappings::AccountMappings,
+    &eventbridge_rules::EventbridgeRules,
+    &pipes::Pipes,
+    &log_subscriptions::LogSubscriptions,
+    &s3_notifications::S3Notifications,
+    &sns_subscriptions::SnsSubscriptions,
+    &api_gateways::ApiGateways,
+    &load_balancer_targets::LoadBalancerTargets,
+    &delivery_targets::DeliveryTargets,
+    &function_key::FunctionKey,
+    &role_simulation::RoleSimulation,
+    &shared_role_census::SharedRoleCensus,
+    &organization_policies::OrganizationPolicies,
+    // End of triggers and identity.
     &concurrency::Concurrency,
     &aliases::Aliases,
     &versions::Versions,
+    // Triggers from both ends; identity in depth.
+    &service_last_accessed::ServiceLastAccessed,
 ];
 
 pub fn find(id: &str) -> Option<&'static dyn Collector> {
