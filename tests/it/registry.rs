@@ -16,11 +16,37 @@ use std::path::Path;
 const NOT_SHIPPED: &[(&str, &str)] = &[];
 
 /// Calls whose IAM action is not called like the operation, and where that was seen.
-const OTHER_NAMES: &[(&str, &str)] = &[];
+const OTHER_NAMES: &[(&str, &str)] = &[
+    // Triggers and identity.
+    ("apigateway:GET", "every read of API Gateway, v1 and v2: Service Authorization Reference, API Gateway Management"),
+    ("s3:GetBucketNotification", "GetBucketNotificationConfiguration: its API reference"),
+];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
 const NARROWED_ELSEWHERE: &[(&str, &str)] =
-    &[("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+    &[
+    // Triggers and identity: what is asked about is known only when a policy or a list has named it, and may be anybody's.
+    ("events:DescribeRule", "rules are found by the search"),
+    ("events:ListTargetsByRule", "rules are found by the search"),
+    ("events:DescribeEventBus", "buses are named by destinations"),
+    ("scheduler:GetSchedule", "schedules are found by the search"),
+    ("pipes:DescribePipe", "pipes are found by the search"),
+    ("sns:ListSubscriptionsByTopic", "topics are named by the resource policies"),
+    ("sns:GetTopicAttributes", "topics are named by destinations"),
+    ("sqs:GetQueueUrl", "queues are named by destinations"),
+    ("sqs:GetQueueAttributes", "queues are named by destinations"),
+    ("s3:GetBucketNotification", "buckets are named by the resource policies"),
+    ("s3:GetBucketPolicy", "buckets are named by destinations"),
+    ("apigateway:GET", "APIs are named by the resource policies"),
+    ("logs:DescribeSubscriptionFilters", "the default group, and groups that the resource policies name, beside the function's own"),
+    ("kms:DescribeKey", "the key is named by the configuration"),
+    ("kms:GetKeyPolicy", "the key is named by the configuration"),
+    ("kms:ListGrants", "the key is named by the configuration"),
+    ("organizations:ListParents", "the way up is found by walking it"),
+    ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
+    ("organizations:DescribePolicy", "policies are found by the list"),
+    // End of triggers and identity.
+    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
 
 fn units() -> Vec<Unit> {
     let r = Registry::built_in();

@@ -2,7 +2,7 @@
 //! a new collector is tested the moment it stands in the slice.
 
 use super::{Bag, is_gap, run};
-use crate::support::wire::{Answer, World, key};
+use crate::support::wire::{Answer, World, key, placed};
 use freezeframe::collect::COLLECTORS;
 use freezeframe::model::call::{Access, Call, Service};
 use freezeframe::model::exchange::BodyEnd;
@@ -25,6 +25,11 @@ fn paged(call: &Call) -> bool {
         || (call.service == Service::Logs && call.operation.starts_with("Describe"))
 }
 
+/// Asked with its answer withheld: hashed, and no byte of it kept.
+fn withheld(collector: &str, call: &Call) -> bool {
+    collector == "shared-role-census" && call.operation == "ListFunctions"
+}
+
 /// The answer that says that there is another page, under the token `page-two`.
 fn first_of_two(call: &Call) -> Answer {
     let whole = World::healthy(&key(call));
@@ -32,9 +37,13 @@ fn first_of_two(call: &Call) -> Answer {
         let text = whole.text().replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><Marker>page-two</Marker>");
         return Answer::new(200, "text/xml", text);
     }
+    if call.service == Service::Sns {
+        let text = whole.text().replace("</Subscriptions>", "</Subscriptions><NextToken>page-two</NextToken>");
+        return Answer::new(200, "text/xml", text);
+    }
     let mut body: serde_json::Value = serde_json::from_str(&whole.text()).unwrap();
     let member = match call.service {
-        Service::Lambda => "NextMarker",
+        Service::Lambda | Service::Kms => "NextMarker",
         Service::Logs => "nextToken",
         _ => "NextToken",
     };
@@ -53,7 +62,9 @@ fn on_page_two(world: World, call: &Call, second: Answer) -> World {
 
 /// Items of the collector that were asked with this call.
 fn asked<'b>(bag: &'b Bag, collector: &str, call: &Call) -> Vec<&'b Item> {
-    let found = bag.asked(collector, call.operation);
+    let mut found = bag.asked(collector, call.operation);
+    // Two services of one collector may have operations of one name.
+    found.retain(|i| bag.exchanges(i).iter().all(|x| x.service == call.service.sdk_id()));
     assert!(!found.is_empty(), "{collector} asked no {}", call.operation);
     found
 }
@@ -91,7 +102,8 @@ async fn a_healthy_world_leaves_no_gap_and_every_declared_call_is_made() {
         }
     }
     for item in &bag.items {
-        assert!(!item.files.is_empty() || item.status == ItemStatus::NotApplicable, "{item:?}");
+        let kept_none = item.collector == "shared-role-census" && item.subject.contains("not kept");
+        assert!(!item.files.is_empty() || item.status == ItemStatus::NotApplicable || kept_none, "{item:?}");
         for file in &item.files {
             assert_eq!(std::fs::read(file.path.under(bag.draft.dir())).unwrap().len() as u64, file.bytes);
         }
@@ -157,7 +169,7 @@ async fn throttling_is_outlasted_and_stays_visible() {
         let attempts = bag.exchanges(tried[0]);
         assert_eq!(attempts.iter().map(|x| (x.attempt, x.status)).collect::<Vec<_>>(), [(1, Some(status)), (2, Some(200))]);
         assert_eq!(attempts[0].invocation, attempts[1].invocation);
-        assert_eq!(tried[0].files.len(), 1, "the refusal is an exchange, not a part of the answer");
+        assert_eq!(tried[0].files.len(), usize::from(!withheld(collector, call)), "the refusal is an exchange, not a part of the answer");
     }
 }
 
@@ -174,6 +186,11 @@ async fn a_body_that_breaks_off_is_a_gap_and_its_part_is_kept() {
             assert!(is_gap(item, GapKind::Truncated), "{collector}: {call}: {item:?}");
             let exchanges = bag.exchanges(item);
             assert!(exchanges.iter().all(|x| matches!(&x.body_end, BodyEnd::Failed(why) if why.contains("as scripted"))), "{exchanges:?}");
+            if withheld(collector, call) {
+                assert!(item.files.is_empty(), "{item:?}");
+                continue;
+            }
+            let body = placed(&body, &bag.region);
             assert_eq!(bag.file(item, 0), &body[..body.len().div_ceil(2)], "{collector}: {call}");
         }
     }
@@ -201,7 +218,8 @@ async fn two_pages_are_one_item() {
         let bag = run(&[collector], on_page_two(World::default(), call, World::healthy(&key(call)))).await;
         assert_eq!(bag.gaps(), [], "{collector}: {call}");
         for item in asked(&bag, collector, call) {
-            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, 2), "{collector}: {call}");
+            let kept = if withheld(collector, call) { 0 } else { 2 };
+            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, kept), "{collector}: {call}");
         }
         assert!(bag.sent(&key(call)).iter().any(|s| s.says("page-two")));
     }
@@ -225,7 +243,9 @@ async fn a_failing_second_page_keeps_the_first_and_says_so() {
                     item.detail.as_deref().is_some_and(|d| d.contains("page 2 failed; ") && d.contains("entries of the pages before")),
                     "{item:?}"
                 );
-                assert_eq!(bag.file(item, 0), first_of_two(call).text().as_bytes());
+                if !withheld(collector, call) {
+                    assert_eq!(bag.file(item, 0), placed(first_of_two(call).text().as_bytes(), &bag.region));
+                }
             }
         }
     }
@@ -237,7 +257,7 @@ async fn a_page_token_that_repeats_ends_the_reading() {
         let bag = run(&[collector], World::default().on(&key(call), [first_of_two(call)])).await;
         for item in asked(&bag, collector, call) {
             assert!(is_gap(item, GapKind::Truncated), "{collector}: {call}: {item:?}");
-            assert_eq!(item.files.len(), 2);
+            assert_eq!(item.files.len(), if withheld(collector, call) { 0 } else { 2 });
         }
     }
 }

@@ -106,6 +106,14 @@ impl Answer {
                 );
                 Answer::new(status, "text/xml", body)
             }
+            Some("SNS" | "Elastic-Load-Balancing-v2") => {
+                let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>");
+                Answer::new(status, "text/xml", body)
+            }
+            Some("S3") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>")),
+            Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
+                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
+            }
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
         }
@@ -184,6 +192,14 @@ impl World {
     }
 }
 
+/// Answers that name the Region of whoever asks hold `@REGION@` in its place: each test has a Region of its own.
+pub fn placed(body: &[u8], region: &str) -> Vec<u8> {
+    match std::str::from_utf8(body) {
+        Ok(text) if text.contains("@REGION@") => text.replace("@REGION@", region).into_bytes(),
+        _ => body.to_vec(),
+    }
+}
+
 /// Which operation a request asks for, by the protocol of its service.
 fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], body: &str) -> String {
     let service = match host.split('.').next().unwrap_or_default() {
@@ -192,6 +208,18 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // Triggers and identity.
+        "events" => "EventBridge",
+        "scheduler" => "Scheduler",
+        "pipes" => "Pipes",
+        "sns" => "SNS",
+        "sqs" => "SQS",
+        "kms" => "KMS",
+        "organizations" => "Organizations",
+        "elasticloadbalancing" => "Elastic-Load-Balancing-v2",
+        "apigateway" if uri.starts_with("/v2/") => "ApiGatewayV2",
+        "apigateway" => "API-Gateway",
+        _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
     let target = headers.iter().find(|(k, _)| k.eq_ignore_ascii_case("x-amz-target")).and_then(|(_, v)| v.rsplit('.').next());
@@ -206,6 +234,23 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
             ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
+            // Triggers and identity.
+            ("GET", [_, "functions"]) => "ListFunctions",
+            ("GET", [_, "functions", _, "event-invoke-config", "list"]) => "ListFunctionEventInvokeConfigs",
+            ("GET", ["schedules"]) => "ListSchedules",
+            ("GET", ["schedules", _]) => "GetSchedule",
+            ("GET", ["v1", "pipes"]) => "ListPipes",
+            ("GET", ["v1", "pipes", _]) => "DescribePipe",
+            ("GET", ["restapis", _]) => "GetRestApi",
+            ("GET", ["restapis", _, "resources"]) => "GetResources",
+            ("GET", ["v2", "apis", _]) => "GetApi",
+            ("GET", ["v2", "apis", _, "routes"]) => "GetRoutes",
+            ("GET", ["v2", "apis", _, "integrations"]) => "GetIntegrations",
+            ("GET", ["restapis", _, "authorizers"] | ["v2", "apis", _, "authorizers"]) => "GetAuthorizers",
+            ("GET", ["restapis", _, "stages"] | ["v2", "apis", _, "stages"]) => "GetStages",
+            ("GET", _) if service == "S3" && uri.contains("?notification") => "GetBucketNotificationConfiguration",
+            ("GET", _) if service == "S3" && uri.contains("?policy") => "GetBucketPolicy",
+            // End of triggers and identity.
             ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
             ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
             _ => panic!("no operation is known for {method} {uri}: add it here"),
@@ -213,6 +258,12 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         .to_string()
     });
     format!("{service}.{operation}")
+}
+
+/// The Region in the signature's scope: some hosts name none.
+fn headers_region(request: &HttpRequest) -> String {
+    let signed = request.headers().get("authorization").unwrap_or_default();
+    signed.split("Credential=").nth(1).and_then(|c| c.split('/').nth(2)).unwrap_or_default().to_string()
 }
 
 #[derive(Clone, Debug)]
@@ -248,6 +299,8 @@ impl HttpConnector for Wire {
         };
         headers.push(("x-amzn-requestid".into(), format!("request-{number}")));
         headers.extend(self.0.date.map(|d| ("date".to_string(), d.to_string())));
+        let region = headers_region(&request);
+        let body = placed(&body, &region);
         let body = if cut {
             let half = Bytes::copy_from_slice(&body[..body.len().div_ceil(2)]);
             let frames = vec![Ok(Frame::data(half)), Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut off, as scripted"))];
