@@ -1,6 +1,7 @@
 //! Every collector over the scripted wire: `conformance.rs` is a table over `COLLECTORS` and their calls, `units.rs` what is particular to one.
 
 mod conformance;
+mod triggers;
 mod units;
 
 use crate::support::wire::{self, Sent, World};
