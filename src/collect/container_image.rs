@@ -99,7 +99,7 @@ impl Collector for ContainerImage {
             return cx.not_applicable("container image", "no configuration that could be read names one").map(drop);
         }
         let entries = Mutex::new(vec![]);
-        at_once(named.iter().map(|(uri, whose)| image(cx, &entries, uri, &whose.join(", ")).boxed())).await?;
+        at_once(named.iter().map(|(uri, whose)| image(cx, &entries, uri, whose.join(", ")).boxed())).await?;
         index(cx, entries.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -126,7 +126,7 @@ struct Entry {
     descriptor: Value,
 }
 
-async fn image(cx: &CollectCx<'_>, entries: &Mutex<Vec<Entry>>, uri: &str, whose: &str) -> Result<(), Abort> {
+async fn image(cx: &CollectCx<'_>, entries: &Mutex<Vec<Entry>>, uri: &str, whose: String) -> Result<(), Abort> {
     let subject = tame(&format!("container image of {whose}: {uri}"), 300);
     let Some(place) = Place::of(uri).filter(|p| p.region == cx.aws().region()) else {
         return cx.gap(GapKind::Unsupported, &subject, "the address is no image of ECR in the function's Region, by digest").map(drop);

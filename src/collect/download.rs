@@ -94,7 +94,7 @@ impl CollectCx<'_> {
         let mut tried = Tried { fault: None, exchanges: vec![] };
         for _ in 0..3 {
             self.turn(question).await;
-            let how = Listening { wanted: Some(wanted.clone()), withhold_query: false, limit };
+            let how = Listening { wanted: Some(wanted.clone()), withhold_query: false, limit, discard_body: None };
             let (result, exchanges) = tape::listen(how, async { drain(call().await?).await }).await;
             let fault = result.err().map(|e| Fault::of(&e, &exchanges));
             tried = tried.then(Tried { fault, exchanges });

@@ -52,6 +52,10 @@ pub struct FunctionFact {
     pub object: Option<S3ObjectFact>,
     /// The image by digest, for a container image.
     pub image_uri: Option<String>,
+    /// The customer's key for environment and code; `None` for AWS's own.
+    pub kms_key: Option<String>,
+    /// Where events go that the function failed on.
+    pub dead_letter: Option<String>,
 }
 
 /// A layer as a configuration names it.
@@ -79,10 +83,6 @@ fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
 
 fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
     Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
-    /// The customer's key for environment and code; `None` for AWS's own.
-    pub kms_key: Option<String>,
-    /// Where events go that the function failed on.
-    pub dead_letter: Option<String>,
 }
 
 impl FunctionFact {
