@@ -56,6 +56,8 @@ pub struct FunctionFact {
     pub kms_key: Option<String>,
     /// Where events go that the function failed on.
     pub dead_letter: Option<String>,
+    /// Whether it has a durable configuration (which it can only be made with).
+    pub durable: bool,
 }
 
 /// A layer as a configuration names it.
@@ -107,6 +109,7 @@ impl FunctionFact {
             image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
             kms_key: own(conf.and_then(|c| c.kms_key_arn())),
             dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
+            durable: conf.is_some_and(|c| c.durable_config().is_some()),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -130,6 +133,8 @@ pub struct VersionFact {
     pub layers: Vec<LayerFact>,
     pub capacity_provider: Option<String>,
     pub signing_job: Option<String>,
+    /// Whether it has a durable configuration.
+    pub durable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -254,6 +259,7 @@ impl Facts {
                                     layers: layers_of(v),
                                     capacity_provider: capacity_provider_of(v),
                                     signing_job: v.signing_job_arn().map(str::to_string),
+                                    durable: v.durable_config().is_some(),
                                 })
                             }));
                             out.versions().len()

@@ -39,6 +39,12 @@ mod resource_policy_document;
 mod runtime_management;
 mod tags;
 mod version_code;
+// ── invocations ──
+mod durable_executions;
+mod log_pages;
+mod log_query;
+mod metrics;
+mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
 pub use facts::{AliasFact, Facts, FunctionFact, LayerFact, Listed, S3ObjectFact, VersionFact};
@@ -114,9 +120,15 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &function_code::FunctionCode,
     &configuration::Configuration,
     &caller_identity::CallerIdentity,
+    // invocations: V5
+    &durable_executions::DurableExecutions,
+    &metrics::Metrics,
+    // invocations: V4
     &recent_invocations::RecentInvocations,
     // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
     &schedules::Schedules,
+    // invocations: V3
+    &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
     // The surface of the Lambda API. Configurations of the versions first: the addresses of their code are asked for with them.
     &qualified_configuration::QualifiedConfiguration,

@@ -8,6 +8,15 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("function-code", "DownloadCode", "from the presigned address that AWS gave; streamed"),
     ("function-code", "GetFunction", "only when the presigned address has expired"),
     ("recent-invocations", "FilterLogEvents", "once per page, newest first, until the window or a bound ends it"),
+    // invocations
+    ("recent-invocations", "StartQuery", "only for a log group that cannot be filtered; paid by the gigabyte searched"),
+    ("recent-invocations", "GetQueryResults", "every few seconds until the query has ended, then once per page"),
+    ("metrics", "GetMetricData", "once per 100,800 points, and per page; paid by the metric"),
+    ("traces", "GetTraceSummaries", "once per six hours of the window, and per page"),
+    ("traces", "BatchGetTraces", "once per five traces, and per page"),
+    ("durable-executions", "ListDurableExecutionsByFunction", "of each durable version, running ones first; once per page"),
+    ("durable-executions", "GetDurableExecution", "once per execution"),
+    ("durable-executions", "GetDurableExecutionHistory", "once per execution and page"),
     ("control-plane-history", "LookupEvents", "several searches, once per page of 50 events; CloudTrail gives 2 requests a second"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.

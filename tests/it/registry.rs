@@ -181,7 +181,8 @@ fn every_scope_is_one_that_iam_knows_for_the_action() {
         let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
         let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
         let ok = match call.scope {
-            Scope::Function => has("function"),
+            // A durable execution's ARN begins with its function's.
+            Scope::Function => has("function") || has("durable-execution"),
             Scope::Role => has("role"),
             Scope::Policy => has("policy"),
             Scope::LogGroup => has("log-group"),

@@ -177,7 +177,7 @@ impl World {
     /// `Lambda.GetFunction@Qualifier=2` is what the world answers to a `Lambda.GetFunction` that says `Qualifier=2`.
     fn healthy_to(sent: &Sent) -> Answer {
         let particular = |k: &String| k.split_once('@').is_some_and(|(key, needle)| key == sent.key && sent.says(needle));
-        DEFAULTS.iter().find(|(k, _)| particular(k)).map_or_else(|| World::healthy(&sent.key), |(_, answer)| answer.clone())
+        DEFAULTS.iter().find(|(k, _)| particular(k)).map_or_else(|| World::healthy(&entry_for(sent)), |(_, answer)| answer.clone())
     }
     pub fn knows(key: &str) -> bool {
         DEFAULTS.contains_key(key)
@@ -219,6 +219,15 @@ pub fn placed(body: &[u8], region: &str) -> Vec<u8> {
     }
 }
 
+/// The file that a request is answered from: the operation's, but where the world holds two things of a kind.
+fn entry_for(sent: &Sent) -> String {
+    // invocations: the function logs elsewhere, and its default group is still there, in the class that wants queries.
+    if sent.key == "CloudWatch-Logs.DescribeLogGroups" && sent.body.contains("/aws/lambda/") {
+        return format!("{}.default-group", sent.key);
+    }
+    sent.key.clone()
+}
+
 /// Which operation a request asks for, by the protocol of its service.
 fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], body: &str) -> String {
     let service = match host.split('.').next().unwrap_or_default() {
@@ -242,6 +251,9 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "elasticloadbalancing" => "Elastic-Load-Balancing-v2",
         "apigateway" if uri.starts_with("/v2/") => "ApiGatewayV2",
         "apigateway" => "API-Gateway",
+        // invocations
+        "monitoring" => "CloudWatch",
+        "xray" => "XRay",
         _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
@@ -276,6 +288,13 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             // End of triggers and identity.
             ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
             ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
+            // invocations
+            ("GET", [_, "functions", _, "durable-executions"]) => "ListDurableExecutionsByFunction",
+            ("GET", [_, "durable-executions", _]) => "GetDurableExecution",
+            ("GET", [_, "durable-executions", _, "history"]) => "GetDurableExecutionHistory",
+            ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
+            ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
+            ("POST", ["Traces"]) => "BatchGetTraces",
             // The surface of the Lambda API.
             ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
             ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
