@@ -70,7 +70,9 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         };
     };
     match code {
-        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => FaultClass::NotFound,
+        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404"
+        // SQS, in its JSON and in its older form.
+        | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => FaultClass::Denied,
         "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
         | "LimitExceededException" | "ProvisionedThroughputExceededException" | "RequestThrottled" | "BandwidthLimitExceeded" => FaultClass::Throttled,

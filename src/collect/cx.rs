@@ -200,6 +200,11 @@ impl<'r> CollectCx<'r> {
         Ok(())
     }
 
+    /// Wait, by the run's clock: for something at AWS that takes its time.
+    pub(super) async fn pause(&self, how_long: Duration) {
+        self.shared.connector.clock().sleep(how_long).await;
+    }
+
     pub(super) async fn turn(&self, question: &Question<'_>) {
         let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
         self.aws.pace().turn(question.call.service, question.call.operation, region).await;

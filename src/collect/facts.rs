@@ -37,6 +37,10 @@ pub struct FunctionFact {
     pub role_arn: Option<String>,
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
+    // ── invocations ──
+    /// Whether it has a durable configuration (which it can only be made with).
+    pub durable: bool,
+    pub dead_letter_arn: Option<String>,
 }
 
 impl FunctionFact {
@@ -52,6 +56,8 @@ impl FunctionFact {
             code_url: own(out.code().and_then(|c| c.location())),
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
+            durable: conf.is_some_and(|c| c.durable_config().is_some()),
+            dead_letter_arn: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn()).filter(|a| !a.is_empty())),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -68,6 +74,8 @@ pub struct VersionFact {
     pub revision_id: Option<String>,
     pub code_sha256: Option<String>,
     pub code_size: Option<u64>,
+    /// Whether it has a durable configuration.
+    pub durable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -153,6 +161,7 @@ impl Facts {
                                     revision_id: v.revision_id().map(str::to_string),
                                     code_sha256: v.code_sha256().map(str::to_string),
                                     code_size: u64::try_from(v.code_size()).ok(),
+                                    durable: v.durable_config().is_some(),
                                 })
                             }));
                             out.versions().len()

@@ -23,6 +23,13 @@ mod function_urls;
 mod recent_invocations;
 mod resource_policy;
 mod versions;
+// ── invocations ──
+mod async_leftovers;
+mod durable_executions;
+mod log_pages;
+mod log_query;
+mod metrics;
+mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
 pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
@@ -73,7 +80,14 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &function_code::FunctionCode,
     &configuration::Configuration,
     &caller_identity::CallerIdentity,
+    // invocations: V5
+    &durable_executions::DurableExecutions,
+    &metrics::Metrics,
+    // invocations: V4
     &recent_invocations::RecentInvocations,
+    &async_leftovers::AsyncLeftovers,
+    // invocations: V3
+    &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
     &resource_policy::ResourcePolicy,
     &function_urls::FunctionUrls,

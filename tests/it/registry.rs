@@ -20,7 +20,12 @@ const OTHER_NAMES: &[(&str, &str)] = &[];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
 const NARROWED_ELSEWHERE: &[(&str, &str)] =
-    &[("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+    &[
+    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+    // invocations
+    ("sqs:GetQueueUrl", "the queue is known only when the function's configuration is read"),
+    ("sqs:GetQueueAttributes", "the queue is known only when the function's configuration is read"),
+];
 
 fn units() -> Vec<Unit> {
     let r = Registry::built_in();
@@ -138,7 +143,8 @@ fn every_scope_is_one_that_iam_knows_for_the_action() {
         let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
         let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
         let ok = match call.scope {
-            Scope::Function => has("function"),
+            // A durable execution's ARN begins with its function's.
+            Scope::Function => has("function") || has("durable-execution"),
             Scope::Role => has("role"),
             Scope::Policy => has("policy"),
             Scope::LogGroup => has("log-group"),

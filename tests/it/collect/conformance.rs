@@ -20,7 +20,20 @@ fn second_asking(collector: &str, call: &Call) -> bool {
     collector == "function-code" && call.operation == "GetFunction"
 }
 
+/// Paged, though the name does not say so.
+const ALSO_PAGED: &[&str] = &[
+    // invocations
+    "GetDurableExecutionHistory",
+    "GetMetricData",
+    "GetQueryResults",
+    "GetTraceSummaries",
+    "BatchGetTraces",
+];
+
 fn paged(call: &Call) -> bool {
+    if ALSO_PAGED.contains(&call.operation) {
+        return true;
+    }
     ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p)) || (call.service == Service::Logs && call.operation.starts_with("Describe"))
 }
 

@@ -160,11 +160,20 @@ impl World {
         self.sent.lock().unwrap().clone()
     }
     fn answer(&self, sent: &Sent) -> Answer {
-        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy(&sent.key) };
+        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy(&entry_for(sent)) };
         let mut left = rule.answers.lock().unwrap();
         let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
         next.expect("a rule has an answer")
     }
+}
+
+/// The file that a request is answered from: the operation's, but where the world holds two things of a kind.
+fn entry_for(sent: &Sent) -> String {
+    // invocations: the function logs elsewhere, and its default group is still there, in the class that wants queries.
+    if sent.key == "CloudWatch-Logs.DescribeLogGroups" && sent.body.contains("/aws/lambda/") {
+        return format!("{}.default-group", sent.key);
+    }
+    sent.key.clone()
 }
 
 /// Which operation a request asks for, by the protocol of its service.
@@ -175,6 +184,10 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // invocations
+        "monitoring" => "CloudWatch",
+        "xray" => "XRay",
+        "sqs" => "SQS",
         _ => return "https.DownloadCode".into(),
     };
     let target = headers.iter().find(|(k, _)| k.eq_ignore_ascii_case("x-amz-target")).and_then(|(_, v)| v.rsplit('.').next());
@@ -191,6 +204,14 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
             ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
             ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
+            // invocations
+            ("GET", [_, "functions", _, "durable-executions"]) => "ListDurableExecutionsByFunction",
+            ("GET", [_, "durable-executions", _]) => "GetDurableExecution",
+            ("GET", [_, "durable-executions", _, "history"]) => "GetDurableExecutionHistory",
+            ("GET", [_, "functions", _, "event-invoke-config", "list"]) => "ListFunctionEventInvokeConfigs",
+            ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
+            ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
+            ("POST", ["Traces"]) => "BatchGetTraces",
             _ => panic!("no operation is known for {method} {uri}: add it here"),
         }
         .to_string()
