@@ -67,6 +67,10 @@ pub(super) async fn invocations(cx: &CollectCx<'_>, items: Vec<ItemId>) -> Resul
         let why = format!("{} lines about invocations had no room in invocations.jsonl; the events themselves are kept", tally.left);
         cx.gap(GapKind::TooLarge, "further invocations", &why)?;
     }
+    if records.is_empty() && items.iter().any(|id| cx.draft().item(*id).is_some_and(|i| i.status.gap().is_some())) {
+        // The gap of the events says what is open: nobody knows that there was no invocation.
+        return Ok(());
+    }
     if records.is_empty() {
         let why = format!("none of the {} log events that were read names an invocation", tally.lines);
         return cx.not_applicable(SUBJECT, &why).map(drop);

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub struct Traces;
@@ -50,10 +51,10 @@ impl Collector for Traces {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let elsewhere = destination(cx).await?;
-        let found = Mutex::new(BTreeMap::new());
+        let (found, unread) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
         let (from, to) = cx.window("window");
         let (slices, rest) = slices(from, to);
-        at_once(slices.into_iter().map(|(a, b)| summaries(cx, a, b, &found).boxed())).await?;
+        at_once(slices.into_iter().map(|(a, b)| summaries(cx, a, b, &found, &unread).boxed())).await?;
         if let Some(oldest) = rest {
             let why = format!("X-Ray keeps traces for 30 days; from {} on they were asked for", clock::stamp(oldest));
             cx.gap(GapKind::NotAcquirable, "traces of the older part of the window", &why)?;
@@ -63,12 +64,16 @@ impl Collector for Traces {
             let why = "trace segments go to CloudWatch Logs (Transaction Search, log group aws/spans); this collector reads X-Ray only, and X-Ray does not return them";
             return cx.gap(GapKind::Unsupported, "traces in full", why).map(drop);
         }
+        if found.is_empty() && unread.into_inner() {
+            // The gaps of the lists say what is open: nobody knows that there is no trace.
+            return Ok(());
+        }
         if found.is_empty() {
             return cx.not_applicable("traces in full", "no trace was listed").map(drop);
         }
         let most = usize::try_from(cx.count("max-traces")).unwrap_or(usize::MAX);
         // A trace id holds the second in which it began.
-        let newest: Vec<&String> = found.keys().rev().take(most).collect();
+        let newest: Vec<&String> = found.iter().rev().take(most).collect();
         if found.len() > newest.len() {
             let why = format!("{} traces were listed, {} read in full, as bounded by max-traces", found.len(), newest.len());
             cx.gap(GapKind::TooLarge, "older traces in full", &why)?;
@@ -87,10 +92,10 @@ async fn destination(cx: &CollectCx<'_>) -> Result<bool, Abort> {
     })
 }
 
-async fn summaries(cx: &CollectCx<'_>, from: DateTime<Utc>, to: DateTime<Utc>, found: &Mutex<BTreeMap<String, ()>>) -> Result<(), Abort> {
+async fn summaries(cx: &CollectCx<'_>, from: DateTime<Utc>, to: DateTime<Utc>, found: &Mutex<BTreeSet<String>>, unread: &AtomicBool) -> Result<(), Abort> {
     // A function's name is letters, digits, `-` and `_`: it cannot leave its quotes.
     let filter = format!("service(\"{}\")", cx.target().function);
-    cx.ask_pages(
+    let whole = cx.ask_pages(
         // Summaries hold addresses and users of callers.
         Question::new(&SUMMARIES, format!("traces through the function from {} to {}", clock::stamp(from), clock::stamp(to))).sensitivity(Sensitivity::S2),
         Bound { pages: 200, bytes: 64 << 20 },
@@ -105,12 +110,15 @@ async fn summaries(cx: &CollectCx<'_>, from: DateTime<Utc>, to: DateTime<Utc>, f
         |bytes| {
             let body = body(&bytes);
             let all = body["TraceSummaries"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let ids = all.iter().filter_map(|s| s["Id"].as_str()).filter(|id| is_trace_id(id)).map(|id| (id.to_string(), ()));
+            let ids = all.iter().filter_map(|s| s["Id"].as_str()).filter(|id| is_trace_id(id)).map(str::to_string);
             found.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
             all.len()
         },
     )
     .await?;
+    if !whole {
+        unread.store(true, Ordering::Relaxed);
+    }
     Ok(())
 }
 

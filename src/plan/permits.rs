@@ -62,7 +62,7 @@ pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
         Scope::Function => "the function",
         Scope::Role => "its role",
         Scope::Policy => "managed policies",
-        Scope::LogGroup => "its log group",
+        Scope::LogGroup => "its log groups",
         Scope::Any if action == MAPPING => "event source mappings",
         Scope::Any => "`*`",
     }
@@ -136,9 +136,11 @@ impl Wants<'_> {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])
             }
             Scope::LogGroup => {
-                let group = self.log_group.map_or_else(|| self.target.default_log_group(), str::to_string);
-                let arn = format!("arn:{partition}:logs:{region}:{account}:log-group:{group}");
-                ("LogGroup", vec![arn.clone(), format!("{arn}:*")])
+                // The default group is read too: it holds what was logged before the function was told to log elsewhere.
+                let default = self.target.default_log_group();
+                let named = self.log_group.filter(|g| *g != default).map(str::to_string);
+                let arns = named.into_iter().chain([default]).map(|group| format!("arn:{partition}:logs:{region}:{account}:log-group:{group}"));
+                ("LogGroup", arns.flat_map(|arn| [arn.clone(), format!("{arn}:*")]).collect())
             }
             Scope::Any if action == MAPPING => {
                 ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")])

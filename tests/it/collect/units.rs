@@ -369,6 +369,12 @@ async fn events_that_name_no_invocation_are_not_made_into_one() {
     let bag = run(&["recent-invocations"], world).await;
     assert_eq!(bag.item("invocations").status, ItemStatus::NotApplicable);
     assert_eq!(bag.gaps(), []);
+    let denied = |key: &str| Answer::error(key, 403, "AccessDeniedException");
+    let world = World::default()
+        .on("CloudWatch-Logs.FilterLogEvents", [denied("CloudWatch-Logs.FilterLogEvents")])
+        .on("CloudWatch-Logs.StartQuery", [denied("CloudWatch-Logs.StartQuery")]);
+    let bag = run(&["recent-invocations"], world).await;
+    assert!(bag.gaps().len() == 2 && bag.items.iter().all(|i| !i.subject.starts_with("invocations")), "{:?}", bag.items);
 }
 
 // ── metrics ──
@@ -423,6 +429,9 @@ async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
     assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "a day in slices of six hours");
     assert!(bag.sent("XRay.GetTraceSummaries").iter().all(|s| s.says(r#"service(\"payments-export\")"#)));
     assert_eq!(bag.sent("XRay.BatchGetTraces").len(), 1, "a trace that is listed twice is read once");
+    // A list that could not be read is no proof that there was nothing.
+    let bag = run(&["traces"], World::default().on("XRay.GetTraceSummaries", [Answer::error("XRay.GetTraceSummaries", 403, "AccessDeniedException")])).await;
+    assert!(bag.gaps().len() == 4 && bag.items.iter().all(|i| i.subject != "traces in full"), "{:?}", bag.items);
     let left = Answer::json(&json!({ "Traces": [], "UnprocessedTraceIds": ["1-6b000000-1e2c502e358361800241fd45"] }));
     let bag = run(&["traces"], World::default().on("XRay.BatchGetTraces", [left])).await;
     assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Truncated]);
@@ -459,6 +468,10 @@ async fn durable_executions_are_asked_of_durable_versions_running_ones_first() {
     let bag = run(&["durable-executions"], World::default().on("Lambda.GetFunction", [plain])).await;
     assert_eq!(bag.item("durable executions").status, ItemStatus::NotApplicable);
     assert!(bag.sent("Lambda.ListDurableExecutionsByFunction").is_empty());
+    let denied = Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException");
+    let plain = function(|f| drop(f["Configuration"].as_object_mut().unwrap().remove("DurableConfig")));
+    let bag = run(&["durable-executions"], World::default().on("Lambda.GetFunction", [plain]).on("Lambda.ListVersionsByFunction", [denied])).await;
+    assert!(bag.of("durable-executions").iter().all(|i| is_gap(i, GapKind::Denied)), "unknown is not clean: {:?}", bag.items);
 }
 
 // ── async-leftovers ──
