@@ -111,7 +111,7 @@ async fn which(cx: &CollectCx<'_>) -> Result<Vec<Metric>, Abort> {
             }
             cx.aws().raw(call("ListMetrics", &body))
         },
-        next_token,
+        |bytes: &Vec<u8>| next_token(bytes),
         |bytes| {
             let listed = entries(&bytes, "Metrics");
             for metric in listed.iter().filter_map(metric_of) {
@@ -151,7 +151,7 @@ async fn data(cx: &CollectCx<'_>, what: String, from: DateTime<Utc>, to: DateTim
             }
             cx.aws().raw(call("GetMetricData", &body))
         },
-        next_token,
+        |bytes: &Vec<u8>| next_token(bytes),
         |bytes| {
             let results = entries(&bytes, "MetricDataResults");
             let bad = results.iter().filter(|r| matches!(r["StatusCode"].as_str(), Some("Forbidden" | "InternalError"))).count();
@@ -219,7 +219,7 @@ fn metric_of(listed: &Value) -> Option<Metric> {
     (dimensions.len() <= 30).then_some((text(&listed["MetricName"])?, dimensions))
 }
 
-fn next_token(bytes: &Vec<u8>) -> Option<String> {
+fn next_token(bytes: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(bytes).ok()?;
     body["NextToken"].as_str().map(str::to_string)
 }

@@ -106,7 +106,7 @@ async fn summaries(cx: &CollectCx<'_>, from: DateTime<Utc>, to: DateTime<Utc>, f
             }
             cx.aws().raw(RawCall::rest(Service::Xray, "GetTraceSummaries", "POST", &["TraceSummaries"], &[], Some(&ask)))
         },
-        next_token,
+        |bytes: &Vec<u8>| next_token(bytes),
         |bytes| {
             let body = body(&bytes);
             let all = body["TraceSummaries"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -136,7 +136,7 @@ async fn in_full(cx: &CollectCx<'_>, n: usize, ids: Vec<&String>) -> Result<(), 
             }
             cx.aws().raw(RawCall::rest(Service::Xray, "BatchGetTraces", "POST", &["Traces"], &[], Some(&ask)))
         },
-        next_token,
+        |bytes: &Vec<u8>| next_token(bytes),
         |bytes| {
             let body = body(&bytes);
             unprocessed += body["UnprocessedTraceIds"].as_array().map_or(0, Vec::len);
@@ -150,8 +150,10 @@ async fn in_full(cx: &CollectCx<'_>, n: usize, ids: Vec<&String>) -> Result<(), 
     Ok(())
 }
 
+type Slice = (DateTime<Utc>, DateTime<Utc>);
+
 /// The window in slices, newest first, and where they end when they do not reach its beginning.
-fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<(DateTime<Utc>, DateTime<Utc>)>, Option<DateTime<Utc>>) {
+fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<Slice>, Option<DateTime<Utc>>) {
     let (mut out, mut end) = (vec![], to);
     while end > from {
         if out.len() == MAX_SLICES {
@@ -173,7 +175,7 @@ fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
-fn next_token(bytes: &Vec<u8>) -> Option<String> {
+fn next_token(bytes: &[u8]) -> Option<String> {
     body(bytes)["NextToken"].as_str().map(str::to_string)
 }
 

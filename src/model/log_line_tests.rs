@@ -50,6 +50,7 @@ proptest! {
 
 /// Each of the collected lines, held against what a person read in it.
 #[test]
+#[expect(clippy::disallowed_macros, reason = "a test says how many lines it has checked")]
 fn real_lines_say_what_a_person_reads_in_them() {
     let Ok(text) = std::fs::read_to_string(REAL) else {
         println!("0 real lines checked: {REAL} is not here");
