@@ -47,7 +47,7 @@ mod metrics;
 mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
-pub use facts::{AliasFact, Facts, FunctionFact, LayerFact, Listed, S3ObjectFact, VersionFact};
+pub use facts::{AliasFact, Facts, FunctionFact, LayerFact, Listed, S3ObjectFact, Told, VersionFact};
 pub use qualifier::Qualifier;
 // Triggers from both ends; identity in depth.
 mod account_mappings;
