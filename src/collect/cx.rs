@@ -14,6 +14,7 @@ use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::{FileRef, ItemStatus, Sensitivity};
 use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
+use crate::model::params::{SINCE, UNTIL};
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -73,6 +74,16 @@ impl<'r> CollectCx<'r> {
         self.shared.facts.function(&self.asking_as(&super::configuration::CONFIGURATION)).await
     }
 
+    /// The same; of a function that is gone, what the plan knows of it from elsewhere (its role, its log group), where it knows that it is gone.
+    pub async fn function_or_told(&self) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        let fault = match self.function().await? {
+            Err(fault) if fault.class == FaultClass::NotFound => fault,
+            known => return Ok(known),
+        };
+        let asked = self.draft().items().iter().find(|i| i.collector == super::configuration::CONFIGURATION.id).map(|i| i.id);
+        Ok(asked.and_then(|item| self.shared.facts.gone(item)).ok_or(fault))
+    }
+
     /// All versions of the function, `$LATEST` included; asked once per run. What was listed before a failure is kept, and says so.
     pub async fn versions(&self) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
         self.shared.facts.versions(&self.asking_as(&super::versions::VERSIONS)).await
@@ -95,11 +106,13 @@ impl<'r> CollectCx<'r> {
         now.checked_add_signed(self.shared.facts.skew()).unwrap_or(now)
     }
 
-    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970.
+    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970. Where the plan states instants
+    /// (`since`, `until`: the operator's words, resolved), they hold instead.
     pub fn window(&self, name: &str) -> (DateTime<Utc>, DateTime<Utc>) {
-        let now = self.server_now();
+        let to = self.params.instant(UNTIL).unwrap_or_else(|| self.server_now());
         let length = TimeDelta::from_std(self.duration(name)).unwrap_or(TimeDelta::MAX);
-        (now.checked_sub_signed(length).unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH), now)
+        let from = self.params.instant(SINCE).or_else(|| to.checked_sub_signed(length)).unwrap_or(DateTime::UNIX_EPOCH);
+        (from.max(DateTime::UNIX_EPOCH), to)
     }
 
     pub(super) fn state_target(&self, fact: &FunctionFact) {
@@ -183,6 +196,14 @@ impl<'r> CollectCx<'r> {
     /// A gap that no call of ours left.
     pub fn gap(&self, kind: GapKind, subject: &str, why: &str) -> Result<ItemId, Abort> {
         Ok(self.draft().add(NewItem { detail: Some(why.to_string()), ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
+    }
+
+    /// Nothing names the execution role: neither the configuration nor, of a function that is gone, what is known from elsewhere.
+    pub fn gap_without_role(&self, subject: &str) -> Result<ItemId, Abort> {
+        if self.shared.facts.is_told() {
+            return self.gap(GapKind::NotAcquirable, subject, "the function is gone, and nothing names the role that it had; --role does");
+        }
+        self.gap(GapKind::Unsupported, subject, "the configuration names no role")
     }
 
     /// The function look-up failed, and so this question could not even be put.

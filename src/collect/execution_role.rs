@@ -4,7 +4,6 @@
 use super::cx::at_once;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
-use crate::model::gap::GapKind;
 use crate::model::item::Group;
 use async_trait::async_trait;
 use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
@@ -39,12 +38,12 @@ impl Collector for ExecutionRole {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let fact = match cx.function().await? {
+        let fact = match cx.function_or_told().await? {
             Ok(fact) => fact,
             Err(fault) => return cx.gap_from(&fault, "execution role").map(drop),
         };
         let Some(role) = fact.role_name() else {
-            return cx.gap(GapKind::Unsupported, "execution role", "the configuration names no role").map(drop);
+            return cx.gap_without_role("execution role").map(drop);
         };
         tokio::try_join!(role_and_boundary(cx, role), inline(cx, role), attached(cx, role))?;
         Ok(())

@@ -19,6 +19,7 @@ use crate::model::item::Sensitivity;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
 use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
+use aws_sdk_lambda::types::{FunctionConfiguration, LoggingConfig};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -114,9 +115,34 @@ pub struct Facts {
     versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
     skew: Mutex<TimeDelta>,
+    /// Of a function that is gone: what the plan says of it.
+    told: Option<Told>,
+}
+
+/// What is known from elsewhere (CloudTrail, the operator) of a function that is gone. Unchecked, like AWS's own words.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub role_arn: Option<String>,
+    pub log_group: Option<String>,
 }
 
 impl Facts {
+    pub fn told(told: Option<Told>) -> Self {
+        Facts { told, ..Facts::default() }
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// The function that is gone, as far as the plan knows it; `item` is the one that says that it is gone.
+    pub(super) fn gone(&self, item: ItemId) -> Option<Arc<FunctionFact>> {
+        let told = self.told.as_ref()?;
+        let logging = LoggingConfig::builder().set_log_group(told.log_group.clone()).build();
+        let conf = FunctionConfiguration::builder().set_role(told.role_arn.clone()).logging_config(logging).build();
+        Some(Arc::new(FunctionFact::from_output(item, &GetFunctionOutput::builder().configuration(conf).build())))
+    }
+
     /// `cx` must be the context of the `configuration` unit (see the module's words).
     pub(super) async fn function(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
         self.function

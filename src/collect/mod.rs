@@ -25,7 +25,7 @@ mod resource_policy;
 mod versions;
 
 pub use cx::{Abort, CollectCx, Shared};
-pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+pub use facts::{AliasFact, Facts, FunctionFact, Listed, Told, VersionFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
 
 use crate::model::call::Call;

@@ -54,7 +54,7 @@ impl Collector for RecentInvocations {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let named = match cx.function().await? {
+        let named = match cx.function_or_told().await? {
             Ok(fact) => fact.log_group.clone(),
             // The function is gone, its log group need not be.
             Err(fault) if fault.class == FaultClass::NotFound => None,

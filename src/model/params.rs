@@ -1,10 +1,17 @@
 //! Parameters of a playbook step: what a unit takes, and what a step gave.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// The bounds that an operator's words give to a window, as instants (RFC 3339). No playbook can set them: it outlives every instant.
+pub const SINCE: &str = "since";
+pub const UNTIL: &str = "until";
+/// The parameter that every collector with a window calls it by: how far back to look.
+pub const WINDOW: &str = "window";
 
 /// The kind of value that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +79,10 @@ impl Params {
     }
     pub fn count(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
+    }
+    /// RFC 3339; for [`SINCE`] and [`UNTIL`] alone.
+    pub fn instant(&self, name: &str) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc3339(&self.text(name)?).ok().map(|t| t.with_timezone(&Utc))
     }
 }
 

@@ -38,7 +38,7 @@ mod registry;
 mod shipped;
 
 pub use node::MAX_BYTES;
-pub use problem::{Invalid, Pos, Problem};
+pub use problem::{Invalid, Pos, Problem, choice};
 pub use registry::{Registry, Unit};
 pub use shipped::{LoadError, Shipped, load, shipped};
 
@@ -88,6 +88,9 @@ pub struct Step {
     pub params: Params,
     /// A step that is off is kept, so that the dry run can say what is not done.
     pub enabled: bool,
+    /// The operator said to skip it: no word of any playbook, and never true of one that was just read.
+    #[serde(skip)]
+    pub skipped: bool,
     #[serde(skip)]
     pub at: Pos,
 }

@@ -6,7 +6,6 @@
     clippy::disallowed_macros,
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
-
 #![expect(clippy::disallowed_macros, reason = "tests print figures and what they had to skip")]
 
 /// Bundles: good ones, and one broken for each finding.
