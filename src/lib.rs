@@ -7,7 +7,7 @@
 //! | 0 words | [`model`] | plain data, and the glossary |
 //! | 1 doors | [`aws`], [`store`], [`clock`], [`intake`] | the only ways to the outside |
 //! | 2 format | [`bundle`] | Draft → Sealed → Verified |
-//! | 3 units | [`collect`], [`contain`] | what is read, what is changed: one file each |
+//! | 3 units | [`collect`], [`contain`], [`examine`] | what is read, what is changed, what can be said of it offline |
 //! | 4 language | [`playbook`] | YAML in, playbook out |
 //! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
@@ -26,6 +26,7 @@ pub mod contain;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod engine;
+pub mod examine;
 pub mod handler;
 pub mod intake;
 pub mod model;
