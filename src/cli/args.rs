@@ -194,8 +194,8 @@ pub struct SnapshotArgs {
     pub function: String,
     #[command(flatten)]
     pub case: CaseArgs,
-    /// How much is read
-    #[arg(long, value_enum, default_value_t)]
+    /// How much is read: triage (seconds), standard, or deep; each is a shipped playbook
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub depth: Depth,
     #[command(flatten)]
     pub collect: CollectArgs,
