@@ -9,6 +9,9 @@ use super::unit::Aws;
 use crate::clock::Clock;
 use crate::model::call::Call;
 use aws_config::BehaviorVersion;
+use aws_config::default_provider::region;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_smithy_http_client::{Builder as HttpBuilder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -32,6 +35,11 @@ pub struct ConnectOptions {
 pub enum ConnectError {
     #[error("no Region is set")]
     NoRegion,
+    #[error("there are no credentials to work with")]
+    NoCredentials {
+        #[source]
+        source: Fault,
+    },
     #[error("the credentials were not accepted by AWS STS")]
     Credentials {
         #[source]
@@ -49,7 +57,7 @@ impl ConnectError {
     pub fn hint(&self) -> &'static str {
         match self {
             ConnectError::NoRegion => "pass --region, or set AWS_REGION, or `region` in the profile",
-            ConnectError::Credentials { .. } => {
+            ConnectError::NoCredentials { .. } | ConnectError::Credentials { .. } => {
                 "sign in again (`aws sso login --profile …`), choose another --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             }
             ConnectError::Identity { .. } => "check the network, the proxy and --endpoint-url",
@@ -60,6 +68,16 @@ impl ConnectError {
 /// The one HTTP client that all clients of a connector share.
 pub(super) fn https() -> SharedHttpClient {
     HttpBuilder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+}
+
+/// The credentials of this profile and no others. The Region is the one in which a profile's role is assumed or its sign-on is renewed.
+async fn profile_credentials(profile: &str, region: Option<&str>, http: SharedHttpClient) -> ProfileFileCredentialsProvider {
+    let region = match region {
+        Some(region) => Some(Region::new(region.to_string())),
+        None => region::Builder::default().profile_name(profile).build().region().await,
+    };
+    let conf = ProviderConfig::default().with_http_client(http).with_region(region);
+    ProfileFileCredentialsProvider::builder().configure(&conf).profile_name(profile).build()
 }
 
 /// Who we are, as STS says.
@@ -88,7 +106,7 @@ impl Connector {
     /// The same over a given HTTP client: for scripted wires.
     pub async fn load_with(options: &ConnectOptions, clock: Arc<dyn Clock>, http: SharedHttpClient) -> Result<Connector, ConnectError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             // Standard mode: exponential backoff with full jitter. Five attempts outlast the throttling that a busy account sees.
             .retry_config(aws_config::retry::RetryConfig::standard().with_max_attempts(5))
             .timeout_config(
@@ -99,7 +117,8 @@ impl Connector {
                     .build(),
             );
         if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
+            // The chain's first link is the environment: a profile named by the user must beat keys of another account that are set there.
+            loader = loader.profile_name(profile).credentials_provider(profile_credentials(profile, options.region.as_deref(), http).await);
         }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
@@ -149,6 +168,7 @@ impl Connector {
         let answer = answer.map_err(|e| {
             let source = Fault::of(&e, &exchanges);
             match source.class {
+                FaultClass::Credentials if source.status.is_none() => ConnectError::NoCredentials { source },
                 FaultClass::Credentials | FaultClass::Denied => ConnectError::Credentials { source },
                 _ => ConnectError::Identity { source },
             }

@@ -7,6 +7,7 @@
 //! What it never does: hand out a line that does not continue the chain, or write behind one.
 
 use super::chain::{self, ChainHead};
+use super::fault_point;
 use super::journal::{JournalError, MAX_SEGMENTS, segment_name};
 use crate::clock::{Clock, stamp};
 use crate::model::journal_event::{JournalEvent, JournalLine};
@@ -103,7 +104,10 @@ impl CaseJournal {
             let (number, bytes) = self.next(&events)?;
             let put = self.store.put_if_absent(&key(number), bytes.clone()).await;
             match put.map_err(|source| JournalError::AppendJournalSegment { number, source })? {
-                Put::Stored => return self.take(number, &bytes),
+                Put::Stored => {
+                    fault_point::reached("case-segment");
+                    return self.take(number, &bytes);
+                }
                 Put::Exists => {
                     let there = self.fetch(number).await?.ok_or(JournalError::MissingSegment { number })?;
                     self.take(number, &there)?;

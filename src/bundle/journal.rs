@@ -4,6 +4,7 @@
 //! cannot be sealed, and what it holds stays an unfinished bag. What it never does: read itself back, or rewrite a line.
 
 use super::chain::{self, ChainError, ChainHead};
+use super::fault_point;
 use crate::clock::{Clock, stamp};
 use crate::model::canon::CanonError;
 use crate::model::journal_event::JournalEvent;
@@ -132,6 +133,7 @@ impl FileJournal {
         match written {
             Ok(()) => {
                 state.head = head;
+                fault_point::reached("bundle-line");
                 Ok(head)
             }
             Err(e) => {

@@ -9,7 +9,7 @@ use super::draft::{Draft, Inner, State};
 use super::journal::JournalError;
 use super::manifest::{self, DiskError, PAYLOAD_MANIFEST, TAG_MANIFEST};
 use super::payload::Digest;
-use super::{text, zip_writer};
+use super::{fault_point, text, zip_writer};
 use crate::clock::stamp;
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -93,6 +93,7 @@ impl Draft {
 
 impl Inner {
     fn seal(&self, state: &mut State, planned: Vec<PlannedUnit>, finished: bool) -> Result<Sealed, SealError> {
+        fault_point::reached("seal-begins");
         self.write_missing_records(state)?;
         let items = state.items.clone();
         let gaps = gaps(&items, &planned);
@@ -148,6 +149,7 @@ impl Inner {
             predicate,
         };
         self.state_it(&statement, &mut tags)?;
+        fault_point::reached("sealed");
         let mut files = tags.files;
         files.extend(payload.iter().map(|(path, digest)| (path.clone(), *digest)));
         Ok(Sealed { name: self.name.clone(), dir: self.dir.clone(), root, statement, items, gaps, files })
@@ -177,6 +179,7 @@ impl Inner {
             disk::write_new(&temp, &bytes)?;
             disk::persist(tempfile::TempPath::try_from_path(temp.clone())?, &self.dir.join(STATEMENT))?;
             disk::sync_dir(&seal)?;
+            fault_point::reached("stated");
             fs::remove_dir_all(&tmp)?;
             disk::sync_dir(&self.dir)?;
             disk::sync_dir(self.dir.parent().unwrap_or(&self.dir))
@@ -239,6 +242,7 @@ impl Sealed {
         let discard = || {
             fs::rename(&self.dir, &doomed)?;
             disk::sync_dir(doomed.parent().unwrap_or(&doomed))?;
+            fault_point::reached("discarded");
             fs::remove_dir_all(&doomed)
         };
         discard().map_err(|source| SealError::Discard { dir: self.dir.clone(), source })
@@ -254,6 +258,7 @@ struct Tags<'a> {
 impl Tags<'_> {
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
         disk::write_new(&self.dir.join(name), bytes).map_err(failed(name))?;
+        fault_point::reached("tag-file");
         self.files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
         Ok(())
     }

@@ -79,19 +79,20 @@ pub(super) fn readme(about: &Predicate) -> String {
     )
 }
 
-/// `meta/VERIFY.txt`: comments and commands, so that it can be read, pasted step by step, or given to `sh`.
+/// `meta/VERIFY.txt`: comments and commands, so that it can be read, pasted step by step, or given to `bash -e`: a step that finds something
+/// says so in capitals and fails, without closing the shell of whoever pasted it.
 pub(super) fn verify(about: &Predicate, items: &[Item]) -> String {
     let bundle = &about.bundle;
     let mut text = format!(
         r#"# How to check {bundle}
 # without freezeframe. Read before you paste. It needs sha256sum, jq (1.6 or later), openssl, base64, and bagit.py 1.9.0
-# (pip install bagit==1.9.0). Run it from the directory that holds this bundle, unpacked:
+# (pip install bagit==1.9.0). From the directory that holds the zip:
 #
 #   sha256sum -c {bundle}.zip.sha256 && unzip -t {bundle}.zip && unzip {bundle}.zip
 #   cd {bundle}
 
 # 1. Every file is what the manifests say. (No output is good news.)
-sha256sum -c --strict --quiet {PAYLOAD_MANIFEST} && sha256sum -c --strict --quiet {TAG_MANIFEST} && echo content-ok || echo CONTENT DIFFERS
+sha256sum -c --strict --quiet {PAYLOAD_MANIFEST} && sha256sum -c --strict --quiet {TAG_MANIFEST} && echo content-ok || {{ echo CONTENT DIFFERS; false; }}
 
 # 2. Nothing was added: sha256sum does not look for additional files, bagit.py does.
 bagit.py --validate .
@@ -99,7 +100,7 @@ bagit.py --validate .
 # 3. The root digest is the one that the statement names. Compare it with what the collector wrote down as well: this bundle
 #    is not signed, so whoever could change all of it could change its statement too.
 sha256sum {TAG_MANIFEST}
-test "$(jq -r '.subject[0].digest.sha256' seal/statement.json)" = "$(sha256sum {TAG_MANIFEST} | cut -d' ' -f1)" && echo root-ok || echo ROOT DIFFERS
+test "$(jq -r '.subject[0].digest.sha256' seal/statement.json)" = "$(sha256sum {TAG_MANIFEST} | cut -d' ' -f1)" && echo root-ok || {{ echo ROOT DIFFERS; false; }}
 
 # 4. The journal is one unbroken chain, and ends where the statement says. (A few seconds for each thousand lines.)
 cat meta/journal/*.jsonl | {{
@@ -108,7 +109,7 @@ cat meta/journal/*.jsonl | {{
     [ "$(printf %s "$l" | jq -r .prev)" = "$p" ] || {{ echo CHAIN BROKEN behind "$p"; break; }}
     p=$(printf %s "$l" | sha256sum | cut -d' ' -f1)
   done
-  test "$(jq -r .predicate.journalHead seal/statement.json)" = "$p" && echo chain-ok || echo CHAIN ENDS ELSEWHERE
+  test "$(jq -r .predicate.journalHead seal/statement.json)" = "$p" && echo chain-ok || {{ echo CHAIN ENDS ELSEWHERE; false; }}
 }}
 
 # 5. What was not learnt, and why.
@@ -126,7 +127,7 @@ jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
     for (item, file) in code {
         let path = file.path.as_str();
         text.push_str(&format!(
-            "test \"$(openssl dgst -sha256 -binary {path} | base64)\" = \"$(jq -r 'select(.id==\"{item}\").provider_digest.value' meta/items.jsonl)\" && echo code-ok {path} || echo CODE DIFFERS {path}\n"
+            "test \"$(openssl dgst -sha256 -binary {path} | base64)\" = \"$(jq -r 'select(.id==\"{item}\").provider_digest.value' meta/items.jsonl)\" && echo code-ok {path} || {{ echo CODE DIFFERS {path}; false; }}\n"
         ));
     }
     text

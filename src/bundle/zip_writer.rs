@@ -3,6 +3,7 @@
 //! Determinism: entries sorted bytewise, times and owners fixed, compression chosen by name. Zip64 where a file needs it. What it never
 //! does: put a byte into the zip that the seal does not vouch for, or replace a file.
 
+use super::fault_point;
 use super::payload::Digest;
 use super::seal::SealError;
 use crate::model::digest::{self, Hasher};
@@ -35,15 +36,19 @@ pub(super) fn write(dir: &Path, name: &str, files: &BTreeMap<BundlePath, Digest>
     let mut out = ZipWriter::new(BufWriter::with_capacity(256 << 10, file));
     for (path, digest) in files {
         entry(&mut out, dir, name, path, digest).map_err(failed)?.then_some(()).ok_or(SealError::Changed { path: path.clone() })?;
+        fault_point::reached("zip-entry");
     }
     let finish = || {
         out.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         // The writer went back and forth in the file, so its digest can only be had by reading it.
         let (sha256, _) = digest::of_reader(File::open(&temp)?)?;
+        fault_point::reached("zip-written");
         disk::persist(temp, zip)?;
         let dir = zip.parent().unwrap_or(Path::new("."));
         disk::write_new(&zip.with_extension("zip.sha256"), format!("{sha256}  {name}.zip\n").as_bytes())?;
-        disk::sync_dir(dir)
+        disk::sync_dir(dir)?;
+        fault_point::reached("zipped");
+        Ok(())
     };
     finish().map_err(failed)
 }

@@ -28,13 +28,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "URL", help_heading = "Connection")]
     pub endpoint_url: Option<String>,
     /// One JSON document on stdout, everything else on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
     /// No progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     pub quiet: bool,
     /// More of what happens on stderr (RUST_LOG is respected)
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     pub verbose: bool,
 }
 
@@ -68,7 +68,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042")]
     Restore(RestoreArgs),
     /// The playbooks: list, show, check
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  freezeframe playbook list\n  freezeframe playbook show snapshot-and-contain > my-playbook.yaml\n  freezeframe playbook check my-playbook.yaml"
+    )]
     Playbook(PlaybookCommand),
     /// Say what the responder would do with an event; asks nobody
     #[command(after_help = "Example:\n  freezeframe explain event.json")]
@@ -78,7 +81,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  freezeframe drill\n  freezeframe drill --keep     # leaves emulator and function running")]
     Drill(DrillArgs),
     /// Shell completions on stdout
-    #[command(hide = true)]
+    #[command(
+        hide = true,
+        after_help = "Example:\n  freezeframe completions bash > ~/.local/share/bash-completion/completions/freezeframe"
+    )]
     Completions { shell: clap_complete::Shell },
 }
 
@@ -108,8 +114,9 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub struct ShowArgs {
+    /// A bundle: its zip or its directory
     pub bundle: PathBuf,
-    /// An item (`i000003`), an exchange (`x000007`) or a path in the bundle; its bytes go to stdout untouched
+    /// An item (`i000003`), an exchange (`x000007`) or a path in the bundle; its bytes go to stdout untouched (with --json its record instead)
     pub item: Option<String>,
 }
 
@@ -117,6 +124,7 @@ pub struct ShowArgs {
 pub struct PlanArgs {
     /// A shipped playbook's name, or a file
     pub playbook: String,
+    /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
 }
 
@@ -124,6 +132,7 @@ pub struct PlanArgs {
 pub struct RunArgs {
     /// A shipped playbook's name, or a file
     pub playbook: String,
+    /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
     #[command(flatten)]
     pub case: CaseArgs,
@@ -134,6 +143,7 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct ContainArgs {
+    /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
     #[command(flatten)]
     pub case: CaseArgs,
@@ -172,11 +182,20 @@ pub struct RestoreArgs {
 #[derive(Debug, Subcommand)]
 pub enum PlaybookCommand {
     /// The shipped playbooks
+    #[command(after_help = "Example:\n  freezeframe playbook list")]
     List,
     /// A shipped playbook's text: a starting point for your own
-    Show { name: String },
+    #[command(after_help = "Example:\n  freezeframe playbook show snapshot-and-contain > my-playbook.yaml")]
+    Show {
+        /// As `playbook list` names it
+        name: String,
+    },
     /// Check a playbook file; says line, column and a suggestion
-    Check { file: PathBuf },
+    #[command(after_help = "Example:\n  freezeframe playbook check my-playbook.yaml")]
+    Check {
+        /// The file, or a shipped playbook's name
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
 //! `drill`: practise on a local emulator.
 
 use super::args::{DrillArgs, Global};
+use super::documents::Drilled;
 use super::error::CliError;
 use super::session::screen;
 use crate::clock::SystemClock;
-use crate::drill::emulator::kept;
+use crate::drill::emulator::kept::{self, Stopped};
 use crate::drill::story::{self, DrillError, Options};
 use crate::model::outcome::Outcome;
 use std::path::PathBuf;
@@ -24,13 +25,19 @@ pub async fn drill(global: &Global, args: DrillArgs) -> Result<Outcome, CliError
     let kept_error = |e| CliError::new("the emulator that was kept could not be stopped").because(e);
     let stopped = kept::stop(&root).await.map_err(kept_error)?;
     if args.stop {
-        screen.text(&format!("{stopped:?}"));
+        let told = match stopped {
+            Stopped::NoneKept => "no emulator had been kept",
+            Stopped::Ended => "the emulator that was kept has ended",
+            Stopped::WasGone => "the emulator that was kept had ended before",
+        };
+        screen.text(told);
+        screen.document(&Drilled { v: 1, stopped: Some(told), checks: 0, failures: vec![], bundles: vec![] });
         return Ok(Outcome::Complete);
     }
     let program = std::env::current_exe().map_err(|e| CliError::new("cannot find the program that is running").because(e))?;
     let options = Options { root: &root, program: &program, keep: args.keep, say: &|line| screen.text(line) };
     let told = story::play(options, Arc::new(SystemClock::new())).await.map_err(face)?;
-    screen.document(&serde_json::json!({"v": 1, "checks": told.checks, "failures": told.failures, "bundles": told.bundles}));
+    screen.document(&Drilled { v: 1, stopped: None, checks: told.checks, failures: told.failures.clone(), bundles: told.bundles.clone() });
     if let Some(bundle) = told.bundles.first() {
         screen.text(&format!("\nthe evidence:     {}", bundle.display()));
         screen.text("check without us: unzip it and paste the commands of meta/VERIFY.txt");
@@ -45,9 +52,10 @@ pub async fn drill(global: &Global, args: DrillArgs) -> Result<Outcome, CliError
     if told.failures.is_empty() {
         return Ok(Outcome::Complete);
     }
-    let mut error = CliError::new(format!("{} of {} claims were not seen to hold", told.failures.len(), told.checks));
-    error.more = told.failures;
-    Err(error)
+    // Said here and not returned: stdout has its one document already.
+    let error = CliError::new(format!("{} of {} claims were not seen to hold", told.failures.len(), told.checks)).more(told.failures);
+    screen.error(&error);
+    Ok(error.outcome)
 }
 
 fn face(error: DrillError) -> CliError {

@@ -3,6 +3,7 @@
 
 pub mod args;
 mod contain;
+mod documents;
 mod error;
 mod explain;
 mod plan;
@@ -10,6 +11,7 @@ mod playbook;
 pub mod render;
 mod restore;
 mod run;
+pub mod schemas;
 mod session;
 mod show;
 mod summary;
@@ -20,6 +22,8 @@ pub use error::CliError;
 use crate::model::outcome::Outcome;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
+use documents::ErrorDocument;
+use render::Screen;
 use std::process::ExitCode;
 
 /// Parse the process's arguments and do what they say.
@@ -29,7 +33,13 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // clap prints help and version to stdout, errors to stderr.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { Outcome::Usage.exit_code() } else { 0 });
+            if !e.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if std::env::args_os().any(|a| a == "--json") {
+                Screen { json: true, quiet: false }.document(&ErrorDocument::of(&misunderstood(&e)));
+            }
+            return ExitCode::from(Outcome::Usage.exit_code());
         }
     };
     let screen = session::screen(&cli.global);
@@ -38,15 +48,28 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => {
             let error = CliError::new("could not start the asynchronous runtime").because(e);
-            screen.error(&error);
-            return ExitCode::from(error.outcome.exit_code());
+            return failed(screen, &error);
         }
     };
-    let outcome = runtime.block_on(dispatch(cli)).unwrap_or_else(|error| {
-        screen.error(&error);
-        error.outcome
-    });
-    ExitCode::from(outcome.exit_code())
+    match runtime.block_on(dispatch(cli)) {
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
+        Err(error) => failed(screen, &error),
+    }
+}
+
+fn failed(screen: Screen, error: &CliError) -> ExitCode {
+    screen.error(error);
+    screen.document(&ErrorDocument::of(error));
+    ExitCode::from(error.outcome.exit_code())
+}
+
+/// clap's complaint in the form of our own, for `--json`. Its first paragraph is the error; the rest is usage.
+fn misunderstood(error: &clap::Error) -> CliError {
+    let text = error.to_string();
+    let said = text.split("\n\n").next().unwrap_or_default();
+    let said = if said.starts_with("error: ") { said.trim_start_matches("error: ") } else { "a command is missing" };
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    CliError::new(format!("the command line was not understood: {said}")).hint("try --help").outcome(Outcome::Usage)
 }
 
 async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {

@@ -1,18 +1,11 @@
 //! `playbook list | show | check`.
 
 use super::args::{Global, PlaybookCommand};
+use super::documents::{Listed, PlaybookChecked, PlaybookText, Playbooks};
 use super::error::CliError;
 use super::session::screen;
 use crate::model::outcome::Outcome;
 use crate::playbook::{self, LoadError, Playbook};
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Listed<'p> {
-    name: &'p str,
-    title: String,
-    contains: bool,
-}
 
 pub fn playbook(global: &Global, command: PlaybookCommand) -> Result<Outcome, CliError> {
     let screen = screen(global);
@@ -26,7 +19,7 @@ pub fn playbook(global: &Global, command: PlaybookCommand) -> Result<Outcome, Cl
             for p in &all {
                 screen.text(&format!("{:24} {}{}", p.name, p.title, if p.contains { "  [changes AWS]" } else { "" }));
             }
-            screen.document(&all);
+            screen.document(&Playbooks { v: 1, playbooks: all });
         }
         PlaybookCommand::Show { name } => {
             let shipped = playbook::shipped().iter().find(|s| s.name == name).ok_or_else(|| {
@@ -36,12 +29,13 @@ pub fn playbook(global: &Global, command: PlaybookCommand) -> Result<Outcome, Cl
                     .outcome(Outcome::Usage)
             })?;
             screen.text(shipped.text.trim_end());
-            screen.document(&serde_json::json!({"name": shipped.name, "text": shipped.text}));
+            screen.document(&PlaybookText { v: 1, name: shipped.name, text: shipped.text });
         }
         PlaybookCommand::Check { file } => {
             let read = load(&file.display().to_string())?;
             screen.text(&format!("{}: valid ({} phases)", file.display(), read.phases.len()));
-            screen.document(&serde_json::json!({"file": file, "valid": true, "playbook": read.name, "sha256": read.sha256.to_string()}));
+            let contains = read.contains();
+            screen.document(&PlaybookChecked { v: 1, file, playbook: read.name, sha256: read.sha256.to_string(), contains });
         }
     }
     Ok(Outcome::Complete)
@@ -52,9 +46,9 @@ pub fn load(name_or_path: &str) -> Result<Playbook, CliError> {
     match playbook::load(name_or_path) {
         Ok((playbook, _)) => Ok(playbook),
         Err(LoadError::Invalid(invalid)) => {
-            let lines: Vec<String> = invalid.problems().iter().flat_map(|p| p.lines()).collect();
-            Err(CliError::new(format!("the playbook has {} problems", invalid.problems().len()))
-                .more(lines)
+            let problems = invalid.problems();
+            Err(CliError::new(format!("the playbook has {} {}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" }))
+                .problems(problems)
                 .hint("`freezeframe playbook show snapshot-and-contain` is a starting point")
                 .outcome(Outcome::Usage))
         }

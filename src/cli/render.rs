@@ -3,6 +3,7 @@
 use super::error::CliError;
 use crate::aws::fault::tame;
 use crate::engine::progress::{Note, Progress};
+use crate::playbook::Problem;
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
@@ -48,43 +49,18 @@ impl Screen {
         }
     }
 
-    /// `error:`, `caused by:`, `hint:`; the one place where chains are printed.
+    /// `error:`, `caused by:`, `hint:`, to stderr; the one place where chains are printed.
     pub fn error(self, error: &CliError) {
         let mut err = anstream::stderr().lock();
-        let _ = writeln!(err, "{} {}", "error:".red().bold(), tame(&error.to_string(), 2000));
-        let mut cause = std::error::Error::source(error);
-        while let Some(c) = cause {
-            let _ = writeln!(err, "  {} {}", "caused by:".red(), tame(&c.to_string(), 2000));
-            cause = c.source();
+        let _ = writeln!(err, "{} {error}", "error:".red().bold());
+        for cause in error.causes() {
+            let _ = writeln!(err, "  {} {cause}", "caused by:".red());
         }
         for hint in &error.hints {
-            let _ = writeln!(err, "  {} {hint}", "hint:".cyan());
+            let _ = writeln!(err, "  {} {}", "hint:".cyan(), tame(hint, 2000));
         }
-        for line in &error.more {
+        for line in error.problems.iter().flat_map(Problem::lines).chain(error.more.iter().cloned()) {
             let _ = writeln!(err, "{line}");
-        }
-        if self.json {
-            #[derive(Serialize)]
-            struct ErrorDocument<'e> {
-                v: u32,
-                error: String,
-                caused_by: Vec<String>,
-                hints: &'e [String],
-                exit_code: u8,
-            }
-            let mut caused_by = vec![];
-            let mut cause = std::error::Error::source(error);
-            while let Some(c) = cause {
-                caused_by.push(tame(&c.to_string(), 2000));
-                cause = c.source();
-            }
-            self.document(&ErrorDocument {
-                v: 1,
-                error: error.to_string(),
-                caused_by,
-                hints: &error.hints,
-                exit_code: error.outcome.exit_code(),
-            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! `show`: what is in a bundle; one item's bytes to stdout. It verifies nothing: `verify` does.
 
 use super::args::{Global, ShowArgs};
+use super::documents::{Contents, Shown, ShownFile};
 use super::error::CliError;
 use super::session::screen;
 use crate::aws::fault::tame;
@@ -21,7 +22,6 @@ pub fn show(global: &Global, args: ShowArgs) -> Result<Outcome, CliError> {
     let screen = screen(global);
     let items = items(&bag)?;
     let Some(wanted) = &args.item else {
-        screen.document(&items);
         for item in &items {
             let file = item.files.first().map(|f| f.path.as_str()).unwrap_or("–");
             let more = if item.files.len() > 1 { format!(" (+{} more)", item.files.len() - 1) } else { String::new() };
@@ -36,10 +36,20 @@ pub fn show(global: &Global, args: ShowArgs) -> Result<Outcome, CliError> {
         if items.is_empty() {
             screen.remark("no items: the bundle was not sealed, or is not one of ours");
         }
+        screen.document(&Contents { v: 1, items });
         return Ok(Outcome::Complete);
     };
-    let paths = resolve(&bag, &items, wanted)?;
-    for path in paths {
+    let found = resolve(&bag, &items, wanted)?;
+    if screen.json {
+        screen.document(&record(&bag, found));
+        return Ok(Outcome::Complete);
+    }
+    if let (Some(item), []) = (found.item, found.paths.as_slice()) {
+        let detail = item.detail.as_deref().map(|d| format!(": {}", tame(d, 300))).unwrap_or_default();
+        return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str()))
+            .hint("its exchanges are shown with `show <bundle> x…`"));
+    }
+    for path in found.paths {
         let bytes = bag.stream(&path).map_err(|e| CliError::new(format!("cannot read {}", path.as_str())).because(e))?;
         screen.bytes(bytes).map_err(|e| CliError::new("could not write to standard output").because(e))?;
     }
@@ -63,28 +73,54 @@ fn items(bag: &BagSource) -> Result<Vec<Item>, CliError> {
         .collect()
 }
 
+/// What was named.
+struct Found<'i> {
+    item: Option<&'i Item>,
+    /// The files whose bytes it stands for.
+    paths: Vec<BundlePath>,
+}
+
 /// `i000003`, `x000007` or a path.
-fn resolve(bag: &BagSource, items: &[Item], wanted: &str) -> Result<Vec<BundlePath>, CliError> {
+fn resolve<'i>(bag: &BagSource, items: &'i [Item], wanted: &str) -> Result<Found<'i>, CliError> {
     if let Some(item) = items.iter().find(|i| i.id.to_string() == wanted) {
-        if item.files.is_empty() {
-            let detail = item.detail.as_deref().map(|d| format!(": {}", tame(d, 300))).unwrap_or_default();
-            return Err(CliError::new(format!("{wanted} ({}) has no bytes{detail}", item.status.as_str()))
-                .hint("its exchanges are shown with `show <bundle> x…`"));
-        }
-        return Ok(item.files.iter().map(|f| f.path.clone()).collect());
+        return Ok(Found { item: Some(item), paths: item.files.iter().map(|f| f.path.clone()).collect() });
     }
-    if wanted.starts_with('x') && wanted[1..].parse::<u32>().is_ok() {
-        for entry in bag.files() {
-            let EntryName::Path(p) = &entry.name else { continue };
-            if !p.as_str().ends_with(".http.json") {
-                continue;
-            }
-            let record: Option<Exchange> = bag.read_small(p, 1 << 20).ok().and_then(|b| serde_json::from_slice(&b).ok());
-            if record.is_some_and(|x| x.id.to_string() == wanted) {
-                return Ok(vec![p.clone()]);
-            }
-        }
-        return Err(CliError::new(format!("there is no exchange {wanted} in this bundle")).outcome(Outcome::Usage));
+    let number = |letter| wanted.strip_prefix(letter).is_some_and(|n| n.parse::<u32>().is_ok());
+    if number('i') {
+        return Err(CliError::new(format!("there is no item {wanted} in this bundle"))
+            .hint("`show <bundle>` lists them")
+            .outcome(Outcome::Usage));
     }
-    Ok(vec![path(wanted)?])
+    if number('x') {
+        let found = exchanges(bag).into_iter().find(|(_, x)| x.id.to_string() == wanted);
+        let (path, _) =
+            found.ok_or_else(|| CliError::new(format!("there is no exchange {wanted} in this bundle")).outcome(Outcome::Usage))?;
+        return Ok(Found { item: None, paths: vec![path] });
+    }
+    let path = path(wanted)?;
+    if !bag.files().iter().any(|f| matches!(&f.name, EntryName::Path(p) if *p == path)) {
+        return Err(CliError::new(format!("there is no file {} in this bundle", path.as_str())).outcome(Outcome::Usage));
+    }
+    Ok(Found { item: None, paths: vec![path] })
+}
+
+/// Every exchange that can be read, with the path of its record.
+fn exchanges(bag: &BagSource) -> Vec<(BundlePath, Exchange)> {
+    let records = bag.files().iter().filter_map(|entry| match &entry.name {
+        EntryName::Path(p) if p.as_str().ends_with(".http.json") => Some(p),
+        _ => None,
+    });
+    records.filter_map(|p| Some((p.clone(), serde_json::from_slice(&bag.read_small(p, 1 << 20).ok()?).ok()?))).collect()
+}
+
+/// For `--json`, which has no room for a stranger's bytes: what is known of them.
+fn record(bag: &BagSource, found: Found<'_>) -> Shown {
+    let named = |x: &Exchange, path: &BundlePath| match found.item {
+        Some(item) => item.exchanges.contains(&x.id),
+        None => found.paths.contains(path),
+    };
+    let exchanges = exchanges(bag).into_iter().filter(|(path, x)| named(x, path)).map(|(_, x)| x).collect();
+    let size = |path: &BundlePath| bag.files().iter().find(|f| matches!(&f.name, EntryName::Path(p) if p == path)).map_or(0, |f| f.bytes);
+    let files = found.paths.iter().map(|p| ShownFile { path: p.as_str().to_string(), bytes: size(p) }).collect();
+    Shown { v: 1, item: found.item.cloned(), exchanges, files }
 }

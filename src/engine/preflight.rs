@@ -16,7 +16,8 @@ use std::time::Duration;
 
 pub static PREFLIGHT_CALLS: &[Call] = &[
     Call::free(Service::Sts, "GetCallerIdentity"),
-    Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function),
+    // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
+    Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
 ];
 
 /// Regions that are enabled in every account of the commercial partition (AWS General Reference, "Regions"): where a function of the same
@@ -82,13 +83,16 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
     let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT_CALLS, recorder.clone());
     let identity = connector.identity(&aws).await?;
     let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
-    let future = aws.lambda().get_function_configuration().function_name(&target.function).send();
+    let future = aws.lambda().get_function().function_name(&target.function).send();
     let (answer, exchanges) = tape::listen(Listening::default(), future).await;
     let known = match answer {
-        Ok(conf) => Known {
-            role_arn: conf.role().map(str::to_string),
-            log_group: conf.logging_config().and_then(|l| l.log_group()).map(str::to_string),
-        },
+        Ok(found) => {
+            let conf = found.configuration();
+            Known {
+                role_arn: conf.and_then(|c| c.role()).map(str::to_string),
+                log_group: conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group()).map(str::to_string),
+            }
+        }
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
             let elsewhere = elsewhere(&aws, &target).await;
             return Err(PreflightError::NoSuchFunction {
@@ -118,7 +122,7 @@ async fn elsewhere(aws: &crate::aws::Aws, target: &Target) -> Vec<String> {
     }
     let asked = stream::iter(REGIONS.into_iter().filter(|r| *r != target.region))
         .map(|region| async move {
-            let found = aws.in_region(region).lambda().get_function_configuration().function_name(&target.function).send().await.is_ok();
+            let found = aws.in_region(region).lambda().get_function().function_name(&target.function).send().await.is_ok();
             found.then(|| region.to_string())
         })
         .buffer_unordered(8)

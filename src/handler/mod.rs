@@ -104,7 +104,8 @@ pub enum HandlerError {
         run: RunId,
         left: PathBuf,
         #[source]
-        source: keep::KeepError,
+        // Boxed: an error is carried through every `?`, and this one is the largest.
+        source: Box<keep::KeepError>,
     },
     #[error("run {run} ended and its bundles are kept, but that could not be written down")]
     EndLease {
@@ -214,7 +215,7 @@ impl Handler {
             Err(source) => {
                 let left = scratch.keep();
                 let _ = leases.end(&lease, Outcome::Failed).await;
-                return Err(HandlerError::KeepBundles { run, left, source });
+                return Err(HandlerError::KeepBundles { run, left, source: Box::new(source) });
             }
         };
         leases.end(&lease, acted.outcome).await.map_err(|source| HandlerError::EndLease { run: run.clone(), source })?;

@@ -11,6 +11,7 @@ use crate::store::s3::S3Store;
 use chrono::DateTime;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
 /// Serve invocations until Lambda ends the process.
 pub async fn serve(handler: Handler) -> Result<(), Cause> {
     let handler = &handler;
-    let one = async |event: LambdaEvent<Value>| -> Result<Value, Diagnostic> {
+    let one = async |event: LambdaEvent<Box<RawValue>>| -> Result<Value, Diagnostic> {
         let delivery = Delivery {
             id: event.context.request_id.clone(),
             deadline: i64::try_from(event.context.deadline).ok().filter(|ms| *ms > 0).and_then(DateTime::from_timestamp_millis),
@@ -60,9 +61,8 @@ pub async fn serve(handler: Handler) -> Result<(), Cause> {
             tracing::error!(error = %chain(error), "the event could not be dealt with");
             Diagnostic { error_type: "HandlerError".into(), error_message: chain(error) }
         };
-        let bytes =
-            serde_json::to_vec(&event.payload).map_err(|e| Diagnostic { error_type: "ReadEvent".into(), error_message: e.to_string() })?;
-        let reply = handler.handle(&bytes, &delivery).await.map_err(|e| said(&e))?;
+        // Raw: the event goes into evidence byte for byte, spacing and spelling of numbers included.
+        let reply = handler.handle(event.payload.get().as_bytes(), &delivery).await.map_err(|e| said(&e))?;
         tracing::info!(did = %reply.did, case = reply.case.as_deref(), run = reply.run.as_ref().map(tracing::field::display), gaps = reply.gaps, "answered");
         serde_json::to_value(&reply).map_err(|e| Diagnostic { error_type: "WriteReply".into(), error_message: e.to_string() })
     };

@@ -34,7 +34,7 @@ pub enum TargetError {
         "`{0}` is not a Lambda function: use a name, `name:qualifier`, or an ARN like arn:aws:lambda:eu-west-1:123456789012:function:name"
     )]
     NotAFunction(String),
-    #[error("`{text}` names a {kind}, which is another service with another API; freezeframe handles Lambda functions only")]
+    #[error("`{text}` names a {kind}; freezeframe handles Lambda functions only")]
     OtherService { text: String, kind: &'static str },
     #[error("the target says {part} {stated}, the credentials are for {actual}; use credentials (or --region) of {stated}")]
     Elsewhere { part: &'static str, stated: String, actual: String },

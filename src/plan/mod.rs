@@ -142,6 +142,11 @@ impl Plan {
     }
 }
 
+/// The plan's JSON Schema: file name in `evidence-schema/` and content.
+pub fn schema() -> (&'static str, String) {
+    crate::bundle::schemas::schema::<Plan>("plan.schema.json", "data/00-plan/plan.json, and what `freezeframe plan --json` prints")
+}
+
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
     let off = phase.steps.iter().filter(|s| !s.enabled).map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();

@@ -1,10 +1,11 @@
 //! What is wrong with a playbook: where, what, and what to do about it. Every problem is told at once, not only the first.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
 /// A place in the text, both counted from 1, columns in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Pos {
     pub line: usize,
     pub column: usize,
@@ -14,7 +15,7 @@ impl Pos {
     pub const START: Pos = Pos { line: 1, column: 1 };
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// The file or the shipped playbook's name, as the user gave it.
     pub file: String,

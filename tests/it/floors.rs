@@ -209,22 +209,22 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// Files that a parent declares under `#[cfg(test)]` (`mod draft_tests;`): tests like those inside a file.
+/// Files that are declared under `#[cfg(test)]`, by name or by `#[path]`: tests like those inside a file.
 fn test_files(src: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
     let mut out = vec![];
     for file in files {
-        let code = blanked(&std::fs::read_to_string(file).unwrap());
-        for (at, _) in code.match_indices("#[cfg(test)]") {
-            let item = code[at + 12..].split_inclusive([';', '{']).next().unwrap_or("");
-            // A child lies below the file, or beside it when a `#[path]` says so.
-            if let Some(name) = item.trim().strip_suffix(';').and_then(|i| i.rsplit("mod ").next()) {
-                let dir = if file.ends_with("mod.rs") || file.parent() == Some(src) && file.ends_with("lib.rs") {
-                    file.parent().unwrap().to_path_buf()
-                } else {
-                    file.with_extension("")
-                };
-                out.push(dir.join(format!("{}.rs", name.trim())));
-                out.push(file.parent().unwrap().join(format!("{}.rs", name.trim())));
+        let source = std::fs::read_to_string(file).unwrap();
+        for item in source.split("#[cfg(test)]\n").skip(1) {
+            let beside = file.parent().unwrap();
+            let own = file.file_name().unwrap();
+            let below = if own == "mod.rs" || (own == "lib.rs" && beside == src) { beside.to_path_buf() } else { file.with_extension("") };
+            let (first, second) = (item.lines().next().unwrap_or("").trim(), item.lines().nth(1).unwrap_or("").trim());
+            if let Some(path) = first.strip_prefix("#[path = \"").and_then(|p| p.strip_suffix("\"]")) {
+                assert!(second.ends_with(';'), "{}: a path without a module", file.display());
+                out.push(beside.join(path));
+            } else if let Some((_, name)) = first.strip_suffix(';').and_then(|item| item.rsplit_once("mod ")) {
+                out.push(below.join(format!("{name}.rs")));
+                out.push(below.join(name).join("mod.rs"));
             }
         }
     }

@@ -1,16 +1,24 @@
 //! The one integration binary: each further one would cost a link of the whole SDK. A file or folder below `tests/it/` is a module here, with
 //! one sentence; the guard at the end fails when one is forgotten. `tests/README.md` says which to look at for what you changed.
 
-#![expect(clippy::disallowed_methods, reason = "tests make files and print as they like; clippy.toml is about the program")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests make files and print as they like; clippy.toml is about the program"
+)]
 
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
+/// What a person or a script sees of the built program: transcripts, `--json`, help.
+mod cli;
 /// Every collector against a scripted wire.
 mod collect;
 /// The actions and the saga, against a small AWS in memory and a saga of fakes.
 mod contain;
 /// Documentation that cannot lie: generated tables, and paths that exist.
 mod docs;
+/// The whole program against a local AWS: the story, kills, gaps, interrupts, containment, secrets.
+mod drill;
 /// A file uses its own module and lower floors.
 mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
@@ -19,6 +27,8 @@ mod handler;
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A 200 MB code package passes through in 80 MB of memory.
+mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.
 mod plan;
 /// The language: what is accepted, and in which words the rest is refused.
@@ -27,6 +37,8 @@ mod playbook;
 mod registry;
 /// The committed schemas are what the types say.
 mod schemas;
+/// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
+mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
 /// Tape, fence and fetch against real sockets.

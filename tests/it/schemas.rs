@@ -7,7 +7,7 @@ fn committed_schemas_equal_the_types() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("evidence-schema");
     let bless = std::env::var_os("FREEZEFRAME_BLESS").is_some();
     let mut expected: Vec<String> = vec!["README.md".into()];
-    for (name, text) in freezeframe::bundle::schemas::all() {
+    for (name, text) in freezeframe::bundle::schemas::all().into_iter().chain(freezeframe::cli::schemas::all()) {
         expected.push(name.to_string());
         let path = dir.join(name);
         if bless {

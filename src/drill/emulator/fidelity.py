@@ -18,6 +18,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
+* lambda_actions       Reading or deleting a reservation asks for the permission to set one; listing function URLs for GetFunction,
+                       and reading one event source mapping for the list: least privilege fails where it holds on AWS, or passes.
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
                        the role's whole ARN (as AWS wants it) grants nothing; two actions that name it by ARN are evaluated
                        against `*`, and SimulatePrincipalPolicy finds no role that has a path.
@@ -275,7 +277,25 @@ def roles_by_path():
     iam_evaluator._gather_role_policies = lambda role, account: policies_of(role.rsplit("/", 1)[-1], account)
 
 
+def lambda_actions():
+    action_of = iam_actions._lambda_action
+    of_reservation = {"GET": "GetFunctionConcurrency", "PUT": "PutFunctionConcurrency", "DELETE": "DeleteFunctionConcurrency"}
+
+    def action(method, path):
+        parts = [p for p in path.split("/") if p]
+        if parts[1:2] == ["functions"] and parts[3:] == ["concurrency"]:
+            return of_reservation.get(method)
+        if parts[1:2] == ["functions"] and parts[3:] == ["urls"]:
+            return "ListFunctionUrlConfigs"
+        if parts[1:2] == ["event-source-mappings"] and len(parts) == 3 and method == "GET":
+            return "GetEventSourceMapping"
+        return action_of(method, path)
+
+    iam_actions._lambda_action = action
+
+
 def apply(root_key):
+    lambda_actions()
     roles_by_path()
     code_of_versions()
     execution_sessions()

@@ -127,7 +127,7 @@ async fn await_key(aws: &SeedClients, vault: &S3Store, begins_with: &str, ends_w
 async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("drill");
-    let installed = Emulator::prepare(&root, &|line| println!("{line}")).unwrap();
+    let installed = Emulator::prepare(&root, &|_| {}).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(&installed, &dir.path().join("emulator")).await.unwrap();
     let connector = connect(&emulator, &emulator.root, clock.clone()).await;
@@ -149,7 +149,7 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let bundle = dir.path().join(zip_key.rsplit('/').next().unwrap());
     std::fs::write(&bundle, &bytes).unwrap();
     let verified = Verified::read_back(&bundle).unwrap();
-    println!("{}: {} bytes, root {}", verified.bundle(), bytes.len(), verified.root());
+    assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
 
     // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,
     // asynchronously.
@@ -169,8 +169,9 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     // A request by hand, about the same function, opens a case of its own.
     let reply = invoke(&aws, &json!({"function": names::FUNCTION, "case": "IR-2026-0042"})).await;
     assert_eq!((&reply["did"], &reply["case"]), (&json!("acted"), &json!("IR-2026-0042")), "{reply}");
-    assert!(matches!(reply["outcome"].as_str(), Some("complete" | "gaps")), "{reply}");
-    println!("{}", serde_json::to_string_pretty(&reply).unwrap());
+    // The plan's own policy is enough. MiniStack 1.5.33 wants lambda:PutFunctionConcurrency for GetFunctionConcurrency (its iam_actions.py
+    // maps the path whatever the method), which no snapshot should be given; nothing else may be missing.
+    assert!(reply["gaps"] == 0 || reply["why"].as_str().unwrap().starts_with("1 gap: concurrency denied"), "{reply}");
 
     // What is not known is kept; what contains is refused.
     let unknown = invoke(&aws, &json!({"hello": "world"})).await;

@@ -142,6 +142,7 @@ fn a_damaged_event_never_panics() {
 
 /// Real forms, as AWS and others publish them. A file may hold one event, a list of them, or Panther's `cases[].event`.
 #[test]
+#[expect(clippy::disallowed_macros, reason = "says what was read, or that nothing was")]
 fn real_events() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join("shared/data/eventbridge")).find(|d| d.is_dir());
     let Some(dir) = shared else {

@@ -2,11 +2,13 @@
 //! rendering changed, and for what ships, where it means that a responder will read something else. `INSTA_UPDATE=always` rewrites them.
 
 use crate::playbook::units::registry;
+use crate::support::tools::{python_tools, repository};
 use freezeframe::model::call::Access;
 use freezeframe::model::target::Target;
 use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 fn target() -> Target {
     Target {
@@ -56,6 +58,24 @@ fn the_document_word_for_word() {
     let plan = of(BOTH, &Known::default());
     insta::assert_snapshot!("document", serde_json::to_string_pretty(&plan).unwrap());
     assert_eq!(serde_json::from_slice::<Plan>(&plan.canonical().unwrap()).unwrap(), plan, "a plan is read back as it was written");
+}
+
+/// Somebody else's validator, on everything that ships, and on a plan with a member too many.
+#[test]
+fn the_document_follows_its_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let (schema, jsonschema) = (repository("evidence-schema/plan.schema.json"), python_tools().join("jsonschema"));
+    let valid = |plan: &serde_json::Value| {
+        let file = dir.path().join("plan.json");
+        std::fs::write(&file, plan.to_string()).unwrap();
+        Command::new(&jsonschema).arg("-i").arg(&file).arg(&schema).output().unwrap().status.success()
+    };
+    for plan in shipped().iter().map(|s| of_shipped(s.name)).chain([of(BOTH, &Known::default())]) {
+        let mut plan = serde_json::to_value(&plan).unwrap();
+        assert!(valid(&plan), "{}", plan["playbook"]);
+        plan["phases"][0]["steps"][0]["invented"] = true.into();
+        assert!(!valid(&plan), "the schema is closed");
+    }
 }
 
 #[test]

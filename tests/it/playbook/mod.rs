@@ -148,3 +148,27 @@ fn loading_tells_apart_names_and_paths() {
     let e = playbook::load(path.to_str().unwrap()).unwrap_err();
     assert!(e.to_string().contains("at most 256 KiB"), "{e}");
 }
+
+proptest::proptest! {
+    /// Whatever is done to a playbook, it is read or refused at a place that exists; nothing panics, nothing steers the terminal.
+    #[test]
+    fn a_damaged_playbook_is_read_or_refused(
+        which in 0..shipped().len(),
+        at in 0..4096usize,
+        cut in 0..40usize,
+        junk in "[ -~\\n\\t\\x1b\\u{202e}é&*!|>{}\\[\\]:#-]{0,12}",
+    ) {
+        let text = shipped()[which].text;
+        let mut chars: Vec<char> = text.chars().collect();
+        let from = at % chars.len();
+        let to = (from + cut).min(chars.len());
+        chars.splice(from..to, junk.chars());
+        let text: String = chars.into_iter().collect();
+        if let Err(invalid) = playbook::parse("x.yaml", &text) {
+            for p in invalid.problems() {
+                assert!(p.at.line <= text.lines().count() + 1, "{p}");
+                assert!(!p.lines().concat().contains(['\u{1b}', '\u{202e}', '\n']), "{p}");
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! What several test modules share.
 
 pub mod cells;
+pub mod emulator;
 pub mod responder_zip;
+pub mod stage;
 pub mod tools;
 pub mod wire;

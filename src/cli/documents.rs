@@ -1,0 +1,120 @@
+//! The documents of `--json` that no lower floor knows. `schemas` lists all of them.
+
+use super::error::CliError;
+use crate::model::exchange::Exchange;
+use crate::model::item::Item;
+use crate::playbook::Problem;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What every command prints when it could not do what was asked.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ErrorDocument {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub error: String,
+    /// From the outermost cause to the first one.
+    pub caused_by: Vec<String>,
+    /// What the person can do.
+    pub hints: Vec<String>,
+    /// What is wrong with the playbook, where that is the matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    pub exit_code: u8,
+}
+
+impl ErrorDocument {
+    pub fn of(error: &CliError) -> Self {
+        ErrorDocument {
+            v: 1,
+            error: error.to_string(),
+            caused_by: error.causes(),
+            hints: error.hints.clone(),
+            problems: error.problems.clone(),
+            exit_code: error.outcome.exit_code(),
+        }
+    }
+}
+
+/// `show <bundle>`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Contents {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub items: Vec<Item>,
+}
+
+/// `show <bundle> <item>`: what is known of it. Its bytes are for the plain form alone.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Shown {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// None where an exchange or a path was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<Item>,
+    /// The exchange that was named, or those of the item.
+    pub exchanges: Vec<Exchange>,
+    /// The files whose bytes the plain form prints, in that order.
+    pub files: Vec<ShownFile>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ShownFile {
+    pub path: String,
+    pub bytes: u64,
+}
+
+/// `playbook list`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Playbooks {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub playbooks: Vec<Listed>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Listed {
+    pub name: &'static str,
+    pub title: String,
+    /// Whether running it changes anything in AWS.
+    pub contains: bool,
+}
+
+/// `playbook show`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PlaybookText {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+/// `playbook check`, of a good one; a bad one is an error with its problems.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PlaybookChecked {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub file: PathBuf,
+    pub playbook: String,
+    /// Of the text, byte for byte.
+    pub sha256: String,
+    /// Whether running it changes anything in AWS.
+    pub contains: bool,
+}
+
+/// `drill`
+#[cfg(feature = "drill")]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Drilled {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// `--stop`: what became of the emulator that an earlier `--keep` left running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<&'static str>,
+    /// Claims that were looked at.
+    pub checks: usize,
+    /// Those that were not seen to hold.
+    pub failures: Vec<String>,
+    pub bundles: Vec<PathBuf>,
+}

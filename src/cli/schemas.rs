@@ -1,0 +1,26 @@
+//! The JSON Schemas of what the faces print: `--json` of each command, and the handler's reply. The documents inside a bundle have theirs in
+//! `bundle::schemas`; `evidence-schema/` holds both.
+
+use super::documents::{Contents, ErrorDocument, PlaybookChecked, PlaybookText, Playbooks, Shown};
+use crate::bundle::schemas::schema;
+use crate::engine::report::Report;
+use crate::handler::explain::Explanation;
+use crate::handler::reply::Reply;
+
+/// File name in `evidence-schema/` and its content.
+pub fn all() -> Vec<(&'static str, String)> {
+    vec![
+        schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
+        crate::plan::schema(),
+        schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
+        schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
+        schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),
+        schema::<PlaybookText>("playbook-text.schema.json", "What `playbook show` prints with --json"),
+        schema::<PlaybookChecked>("playbook-checked.schema.json", "What `playbook check` prints with --json for a good playbook"),
+        schema::<Explanation>("explanation.schema.json", "What `explain` prints with --json"),
+        schema::<ErrorDocument>("error.schema.json", "What any command prints with --json when it could not do what was asked"),
+        #[cfg(feature = "drill")]
+        schema::<super::documents::Drilled>("drilled.schema.json", "What `drill` prints with --json"),
+        schema::<Reply>("reply.schema.json", "What the handler answers"),
+    ]
+}

@@ -1,0 +1,177 @@
+//! Help: what somebody reads at three in the morning.
+
+use super::Terminal;
+
+#[test]
+fn the_first_thing_that_is_read() {
+    insta::assert_snapshot!(Terminal::new().transcript(&["--help"]), @r"
+    $ freezeframe --help
+    --- stdout
+    Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly
+
+    Usage: freezeframe [OPTIONS] <COMMAND>
+
+    Commands:
+      snapshot  Snapshot one function into a verified evidence bundle; changes nothing in AWS
+      verify    Check a bundle (zip or directory) and say everything that is wrong with it
+      show      List what is in a bundle, or print one item's bytes
+      plan      Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it
+                needs
+      run       Run a playbook; asks before containing
+      contain   Contain a function of which the case already holds verified evidence
+      restore   Put back exactly what a case changed
+      playbook  The playbooks: list, show, check
+      explain   Say what the responder would do with an event; asks nobody
+      drill     Practise: seed a compromised function in a local AWS emulator and run the whole job
+                against it
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Exit codes: 0 complete · 1 failed · 2 usage or playbook invalid · 3 finished with gaps · 4
+    verification failed · 5 partly contained · 6 unwound · 7 stuck or drift · 8 refused · 130
+    interrupted after draining
+
+    Start with:  freezeframe snapshot my-function --case IR-2026-0042
+    --- exit 0
+    ");
+}
+
+#[test]
+fn without_a_command_the_help_goes_to_stderr() {
+    let output = Terminal::new().run(&[]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Usage: freezeframe"));
+}
+
+#[test]
+fn a_commands_help_in_full() {
+    insta::assert_snapshot!(Terminal::new().transcript(&["snapshot", "--help"]), @r"
+    $ freezeframe snapshot --help
+    --- stdout
+    Snapshot one function into a verified evidence bundle; changes nothing in AWS
+
+    Usage: freezeframe snapshot [OPTIONS] --case <ID> <FUNCTION>
+
+    Arguments:
+      <FUNCTION>  The function: a name, `name:qualifier` or an ARN
+
+    Options:
+          --case <ID>    The case: a directory of this name is made or joined
+          --cases <DIR>  Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
+      -h, --help         Print help
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Example:
+      freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1
+    --- exit 0
+    ");
+    insta::assert_snapshot!(Terminal::new().transcript(&["contain", "--help"]), @r#"
+    $ freezeframe contain --help
+    --- stdout
+    Contain a function of which the case already holds verified evidence
+
+    Usage: freezeframe contain [OPTIONS] --case <ID> <FUNCTION>
+
+    Arguments:
+      <FUNCTION>  The function: a name, `name:qualifier` or an ARN
+
+    Options:
+          --case <ID>               The case: a directory of this name is made or joined
+          --cases <DIR>             Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
+          --playbook <NAME|FILE>    Take the actions from this playbook's contain phase [default:
+                                    snapshot-and-contain]
+          --without-evidence <WHY>  Contain although the case holds no verified bundle of this function;
+                                    the reason goes into the journal
+          --yes                     Do not ask
+      -h, --help                    Print help
+
+    Connection:
+          --profile <NAME>      AWS profile to use
+          --region <REGION>     AWS Region of the function
+          --endpoint-url <URL>  Talk to this endpoint instead of AWS (an emulator, a proxy)
+
+    Output:
+          --json     One JSON document on stdout, everything else on stderr
+      -q, --quiet    No progress
+      -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
+
+    Examples:
+      freezeframe contain payments-export --case IR-2026-0042
+      freezeframe contain payments-export --case IR-2026-0042 --without-evidence "exfiltration is
+      running"
+    --- exit 0
+    "#);
+}
+
+/// The commands that `text` lists, hidden ones not among them.
+fn commands(text: &str) -> Vec<String> {
+    let listed = text.split("Commands:\n").nth(1).and_then(|t| t.split("\n\n").next()).unwrap_or_default();
+    let names = listed.lines().filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
+    names.filter_map(|l| l.split_whitespace().next()).filter(|n| *n != "help").map(str::to_string).collect()
+}
+
+#[test]
+fn every_command_says_what_it_does_what_it_takes_and_gives_an_example() {
+    let terminal = Terminal::new();
+    let help = |path: &[String]| {
+        let mut args: Vec<&str> = path.iter().map(String::as_str).collect();
+        args.push("--help");
+        let output = terminal.run(&args);
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut todo: Vec<Vec<String>> = commands(&help(&[])).into_iter().map(|c| vec![c]).collect();
+    assert!(todo.len() >= 9, "{todo:?}");
+    todo.push(vec!["completions".into()]);
+    let mut seen = 0;
+    while let Some(path) = todo.pop() {
+        let text = help(&path);
+        todo.extend(commands(&text).into_iter().map(|c| path.iter().cloned().chain([c]).collect()));
+        let example = text.split("Example").nth(1).unwrap_or_default();
+        assert!(example.contains(&format!("\n  freezeframe {}", path.join(" "))), "{path:?} has no example:\n{text}");
+        assert!(text.lines().next().is_some_and(|l| l.len() > 15), "{path:?} does not say what it does");
+        for line in text.lines().filter(|l| l.starts_with("  <") || l.starts_with("  [") || l.starts_with("      --")) {
+            assert!(line.trim().split("  ").count() > 1, "{path:?}: `{line}` is not explained");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 12, "{seen}");
+}
+
+#[test]
+fn completions_are_a_script_that_knows_the_commands() {
+    let output = Terminal::new().run(&["completions", "bash"]);
+    let script = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    for word in ["_freezeframe()", "snapshot", "--endpoint-url", "complete -F _freezeframe"] {
+        assert!(script.contains(word), "{word}");
+    }
+    // Whether bash agrees that it is a script.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("freezeframe.bash");
+    std::fs::write(&file, script).unwrap();
+    let checked = std::process::Command::new("bash").arg("-n").arg(&file).output();
+    assert!(checked.is_ok_and(|o| o.status.success()));
+}
