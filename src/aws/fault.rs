@@ -80,8 +80,14 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
             FaultClass::NotFound
         }
         // Triggers and identity: Pipes, KMS and API Gateway; SQS by both of its names; load balancers; Organizations.
-        "NotFoundException" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "TargetGroupNotFound" | "TargetNotFoundException"
-        | "PolicyNotFoundException" | "ChildNotFoundException" | "NoSuchBucketPolicy" => FaultClass::NotFound,
+        "NotFoundException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "TargetGroupNotFound"
+        | "TargetNotFoundException"
+        | "PolicyNotFoundException"
+        | "ChildNotFoundException"
+        | "NoSuchBucketPolicy" => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => {
             FaultClass::Denied
         }

@@ -9,10 +9,10 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
@@ -219,7 +219,11 @@ impl Aws {
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
                     };
-                    if readable { Ok(body.to_vec()) } else { Err(OrchestratorError::other("the answer is not in the form of this service")) }
+                    if readable {
+                        Ok(body.to_vec())
+                    } else {
+                        Err(OrchestratorError::other("the answer is not in the form of this service"))
+                    }
                 } else {
                     Err(OrchestratorError::operation(refusal(response)))
                 }

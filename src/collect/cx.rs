@@ -165,7 +165,11 @@ impl<'r> CollectCx<'r> {
             Err(e) => {
                 let fault = Fault::of(&e, &exchanges);
                 self.no_answer(&question, &fault, &exchanges)?;
-                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() { Reply::Absent(fault) } else { Reply::Gap(fault) })
+                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() {
+                    Reply::Absent(fault)
+                } else {
+                    Reply::Gap(fault)
+                })
             }
         }
     }

@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 
 pub struct DeliveryTargets;
 
-const DESTINATIONS: Call = Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);
+const DESTINATIONS: Call =
+    Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);
 const QUEUE_URL: Call = Call::read(Service::Sqs, "GetQueueUrl", "sqs:GetQueueUrl", Scope::Any);
 const QUEUE: Call = Call::read(Service::Sqs, "GetQueueAttributes", "sqs:GetQueueAttributes", Scope::Any);
 const TOPIC: Call = Call::read(Service::Sns, "GetTopicAttributes", "sns:GetTopicAttributes", Scope::Any);
@@ -89,7 +90,8 @@ async fn target(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
             let reply = cx.ask_json(Question::new(&QUEUE_URL, format!("address of queue {arn}")), aws, sqs("GetQueueUrl", &body)).await?;
             let Some(url) = reply.got().as_ref().and_then(|v| text(v, "QueueUrl")) else { return Ok(()) };
             let body = json!({"QueueUrl": url, "AttributeNames": ["All"]});
-            cx.ask_json(Question::new(&QUEUE, format!("policy and attributes of queue {arn}")), aws, sqs("GetQueueAttributes", &body)).await?;
+            cx.ask_json(Question::new(&QUEUE, format!("policy and attributes of queue {arn}")), aws, sqs("GetQueueAttributes", &body))
+                .await?;
         }
         "sns" => {
             let call = RawCall::query(Service::Sns, "GetTopicAttributes", "2010-03-31", &[("TopicArn", &arn)]);
@@ -97,11 +99,16 @@ async fn target(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
         }
         "events" => {
             let bus = name.strip_prefix("event-bus/").unwrap_or(name);
-            let call = RawCall::json(Service::Events, "DescribeEventBus", JsonVersion::V1_1, "AWSEvents.DescribeEventBus", &json!({"Name": bus}));
+            let call =
+                RawCall::json(Service::Events, "DescribeEventBus", JsonVersion::V1_1, "AWSEvents.DescribeEventBus", &json!({"Name": bus}));
             cx.ask_json(Question::new(&BUS, format!("policy of event bus {arn}")), aws, call).await?;
         }
         "s3" => {
-            cx.ask(Question::new(&BUCKET, format!("policy of bucket {arn}")).region(region), aws.s3().get_bucket_policy().bucket(*name).send()).await?;
+            cx.ask(
+                Question::new(&BUCKET, format!("policy of bucket {arn}")).region(region),
+                aws.s3().get_bucket_policy().bucket(*name).send(),
+            )
+            .await?;
         }
         _ => return elsewhere(cx, &arn),
     }
@@ -114,6 +121,7 @@ fn sqs(operation: &'static str, body: &Value) -> RawCall {
 
 /// A function, or something that we do not know: named, so that somebody looks.
 fn elsewhere(cx: &CollectCx<'_>, arn: &str) -> Result<(), Abort> {
-    let why = "a destination that is no queue, topic, event bus or bucket has no policy that is read here; for a function, take its own snapshot";
+    let why =
+        "a destination that is no queue, topic, event bus or bucket has no policy that is read here; for a function, take its own snapshot";
     cx.not_applicable(&format!("policy of destination {}", crate::aws::fault::tame(arn, 250)), why).map(drop)
 }

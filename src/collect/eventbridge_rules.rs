@@ -31,7 +31,12 @@ static SPEC: CollectorSpec = CollectorSpec {
     group: Group::Triggers,
     volatility: Volatility::V2,
     calls: &[BUSES, NAMES, RULE, TARGETS],
-    params: &[Param { name: "max-searches", kind: ParamKind::Count, default: "1000", doc: "Stop after so many pairs of event bus and function name; the rest is a gap" }],
+    params: &[Param {
+        name: "max-searches",
+        kind: ParamKind::Count,
+        default: "1000",
+        doc: "Stop after so many pairs of event bus and function name; the rest is a gap",
+    }],
 };
 
 /// Where a rule lives.
@@ -55,7 +60,8 @@ impl Collector for EventbridgeRules {
         let pairs: Vec<(&String, &Named)> = buses.iter().flat_map(|b| names.iter().map(move |n| (b, n))).collect();
         let most = usize::try_from(cx.count("max-searches")).unwrap_or(usize::MAX).max(1);
         if pairs.len() > most {
-            let why = format!("{} buses and {} names make {} searches; {most} were made, as bounded", buses.len(), names.len(), pairs.len());
+            let why =
+                format!("{} buses and {} names make {} searches; {most} were made, as bounded", buses.len(), names.len(), pairs.len());
             cx.gap(GapKind::TooLarge, "EventBridge rules of further names and buses", &why)?;
         }
         at_once(pairs.into_iter().take(most).map(|(bus, name)| by_target(cx, &found, bus, name).boxed())).await?;
@@ -83,9 +89,15 @@ async fn buses(cx: &CollectCx<'_>) -> Result<BTreeSet<String>, Abort> {
     let mut all = BTreeSet::from(["default".to_string()]);
     let members = Members { list: "EventBuses", next: "NextToken" };
     // With the policy of each bus: who may put events on it.
-    cx.ask_json_list(Question::new(&BUSES, "event buses with their policies"), cx.aws(), members, |t| call("ListEventBuses", json!({}), t), |bus| {
-        all.extend(text(bus, "Name"));
-    })
+    cx.ask_json_list(
+        Question::new(&BUSES, "event buses with their policies"),
+        cx.aws(),
+        members,
+        |t| call("ListEventBuses", json!({}), t),
+        |bus| {
+            all.extend(text(bus, "Name"));
+        },
+    )
     .await?;
     Ok(all)
 }
@@ -94,12 +106,18 @@ async fn by_target(cx: &CollectCx<'_>, found: &Mutex<BTreeSet<Rule>>, bus: &str,
     let question = Question::new(&NAMES, format!("EventBridge rules on bus {bus} that target {}", name.whose));
     let members = Members { list: "RuleNames", next: "NextToken" };
     let body = json!({"TargetArn": name.arn, "EventBusName": bus});
-    cx.ask_json_list(question, cx.aws(), members, |t| call("ListRuleNamesByTarget", body.clone(), t), |rule| {
-        if let Some(rule) = rule.as_str() {
-            let rule = Rule { region: cx.target().region.clone(), bus: bus.to_string(), name: rule.to_string() };
-            found.lock().unwrap_or_else(PoisonError::into_inner).insert(rule);
-        }
-    })
+    cx.ask_json_list(
+        question,
+        cx.aws(),
+        members,
+        |t| call("ListRuleNamesByTarget", body.clone(), t),
+        |rule| {
+            if let Some(rule) = rule.as_str() {
+                let rule = Rule { region: cx.target().region.clone(), bus: bus.to_string(), name: rule.to_string() };
+                found.lock().unwrap_or_else(PoisonError::into_inner).insert(rule);
+            }
+        },
+    )
     .await?;
     Ok(())
 }
@@ -111,7 +129,8 @@ async fn read(cx: &CollectCx<'_>, rule: Rule) -> Result<(), Abort> {
     // Patterns and inputs may hold business data.
     let question = Question::new(&RULE, format!("EventBridge rule {name} on bus {bus} in {region}")).sensitivity(Sensitivity::S2);
     cx.ask_json(question, aws, call("DescribeRule", json!({"Name": name, "EventBusName": bus}), None)).await?;
-    let question = Question::new(&TARGETS, format!("targets and inputs of EventBridge rule {name} on bus {bus} in {region}")).sensitivity(Sensitivity::S2);
+    let question = Question::new(&TARGETS, format!("targets and inputs of EventBridge rule {name} on bus {bus} in {region}"))
+        .sensitivity(Sensitivity::S2);
     let members = Members { list: "Targets", next: "NextToken" };
     let body = json!({"Rule": name, "EventBusName": bus});
     cx.ask_json_list(question, aws, members, |t| call("ListTargetsByRule", body.clone(), t), |_| {}).await?;

@@ -47,6 +47,7 @@ async fn target_group(cx: &CollectCx<'_>, group: Source) -> Result<(), Abort> {
     let call = RawCall::query(Service::Elb, "DescribeTargetGroups", VERSION, &[("TargetGroupArns.member.1", &group.arn)]);
     cx.ask(Question::new(&GROUPS, format!("target group {}", group.arn)).region(&group.region), aws.raw(call)).await?;
     let call = RawCall::query(Service::Elb, "DescribeTargetHealth", VERSION, &[("TargetGroupArn", &group.arn)]);
-    cx.ask(Question::new(&HEALTH, format!("targets of target group {} and their health", group.arn)).region(&group.region), aws.raw(call)).await?;
+    cx.ask(Question::new(&HEALTH, format!("targets of target group {} and their health", group.arn)).region(&group.region), aws.raw(call))
+        .await?;
     Ok(())
 }

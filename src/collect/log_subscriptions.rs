@@ -42,7 +42,9 @@ impl Collector for LogSubscriptions {
             Ok(fact) => groups.extend(fact.log_group.clone().map(|g| (own, g))),
             // The function is gone, its log group need not be.
             Err(fault) if fault.class == FaultClass::NotFound => {}
-            Err(fault) => drop(cx.gap_from(&fault, "subscription filters of the group that the function writes to (the default group was asked)")?),
+            Err(fault) => {
+                drop(cx.gap_from(&fault, "subscription filters of the group that the function writes to (the default group was asked)")?)
+            }
         }
         groups.extend(trigger_table::sources(cx, Way::LogGroup, "log groups").await?.into_iter().map(|s| (s.region, s.resource)));
         tokio::try_join!(account(cx), at_once(groups.into_iter().map(|(region, group)| filters(cx, region, group).boxed())))?;

@@ -46,10 +46,10 @@ mod sns_subscriptions;
 pub mod trigger_table;
 
 pub use cx::{Abort, CollectCx, Shared};
-pub use policy_report::{Policies, PolicyFact};
-pub use role_simulation::HIGH_RISK;
 pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+pub use policy_report::{Policies, PolicyFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
+pub use role_simulation::HIGH_RISK;
 
 use crate::model::call::Call;
 use crate::model::item::Group;

@@ -28,7 +28,8 @@ static SPEC: CollectorSpec = CollectorSpec {
     params: &[],
 };
 
-const KINDS: [(&str, &str); 2] = [("SERVICE_CONTROL_POLICY", "service control policies"), ("RESOURCE_CONTROL_POLICY", "resource control policies")];
+const KINDS: [(&str, &str); 2] =
+    [("SERVICE_CONTROL_POLICY", "service control policies"), ("RESOURCE_CONTROL_POLICY", "resource control policies")];
 const NOT_IN_USE: &[(&str, &str)] = &[("AWSOrganizationsNotInUseException", "the account is in no organisation, so none is over it")];
 /// Organisational units nest five deep; more is a circle.
 const LEVELS: usize = 8;
@@ -47,9 +48,15 @@ impl Collector for OrganizationPolicies {
                 let question = Question::new(&LIST, format!("{words} on {target}")).not_in_use(NOT_IN_USE);
                 let body = json!({"TargetId": target, "Filter": kind, "MaxResults": 20});
                 let members = Members { list: "Policies", next: "NextToken" };
-                cx.ask_json_list(question, cx.aws(), members, |t| call("ListPoliciesForTarget", body.clone(), t), |policy| {
-                    found.extend(text(policy, "Id").map(|id| (id, text(policy, "Name").unwrap_or_default())));
-                })
+                cx.ask_json_list(
+                    question,
+                    cx.aws(),
+                    members,
+                    |t| call("ListPoliciesForTarget", body.clone(), t),
+                    |policy| {
+                        found.extend(text(policy, "Id").map(|id| (id, text(policy, "Name").unwrap_or_default())));
+                    },
+                )
                 .await?;
             }
         }
@@ -72,9 +79,15 @@ async fn chain(cx: &CollectCx<'_>) -> Result<Vec<String>, Abort> {
         let mut parents = vec![];
         let question = Question::new(&PARENTS, format!("what is above {child} in the organisation")).not_in_use(NOT_IN_USE);
         let members = Members { list: "Parents", next: "NextToken" };
-        cx.ask_json_list(question, cx.aws(), members, |t| call("ListParents", json!({"ChildId": child}), t), |parent| {
-            parents.extend(text(parent, "Id").map(|id| (id, parent["Type"] == "ROOT")));
-        })
+        cx.ask_json_list(
+            question,
+            cx.aws(),
+            members,
+            |t| call("ListParents", json!({"ChildId": child}), t),
+            |parent| {
+                parents.extend(text(parent, "Id").map(|id| (id, parent["Type"] == "ROOT")));
+            },
+        )
         .await?;
         // There is one at most.
         let Some((parent, root)) = parents.into_iter().find(|(id, _)| seen.insert(id.clone())) else { break };

@@ -61,7 +61,11 @@ pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
 pub(super) async fn report(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let policies = cx.policies().await?;
     for (whose, item) in &policies.unreadable {
-        cx.gap(GapKind::Unsupported, &format!("statements of the resource policy of {whose}"), &format!("the document in item {item} is no policy"))?;
+        cx.gap(
+            GapKind::Unsupported,
+            &format!("statements of the resource policy of {whose}"),
+            &format!("the document in item {item} is no policy"),
+        )?;
     }
     if policies.grants.is_empty() {
         return Ok(());
@@ -69,7 +73,8 @@ pub(super) async fn report(cx: &CollectCx<'_>) -> Result<(), Abort> {
     table(cx, "statements of all resource policies in one table", "grants", &policies.grants, items_of(&policies.grants))?;
     let public = policies.grants.iter().filter(|g| g.allow && g.principals.contains(&Principal::Everybody));
     for (n, grant) in public.enumerate() {
-        let subject = format!("open to everybody: statement {} of {}", tame(grant.sid.as_deref().unwrap_or("without a name"), 100), grant.whose);
+        let subject =
+            format!("open to everybody: statement {} of {}", tame(grant.sid.as_deref().unwrap_or("without a name"), 100), grant.whose);
         table(cx, &subject, &format!("public-{}", n + 1), grant, vec![grant.item])?;
     }
     by_service(cx, &policies.grants)
@@ -101,12 +106,21 @@ fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
         let shown = tame(service, 100);
         match way_of(service) {
             None => {
-                let why = format!("{shown} may invoke the function; freezeframe does not know where that service keeps what it invokes. Sources named: {}", listed(&sources));
+                let why = format!(
+                    "{shown} may invoke the function; freezeframe does not know where that service keeps what it invokes. Sources named: {}",
+                    listed(&sources)
+                );
                 cx.gap(GapKind::Unsupported, &format!("unresolved trigger: {shown}"), &why)?;
             }
             Some(Way::Pointer(place)) => {
                 let pointer = json!({"principal": service, "sources": sources, "look": place, "statements": grants});
-                table(cx, &format!("trigger to be looked up by a person: {shown}"), &format!("pointer-{}", n + 1), &pointer, items_of(grants.iter().copied()))?;
+                table(
+                    cx,
+                    &format!("trigger to be looked up by a person: {shown}"),
+                    &format!("pointer-{}", n + 1),
+                    &pointer,
+                    items_of(grants.iter().copied()),
+                )?;
             }
             Some(way) => {
                 let open: BTreeSet<&String> = sources.iter().copied().filter(|arn| source(cx, way, arn).is_none()).collect();

@@ -138,7 +138,10 @@ mod tests {
         for (at, action) in HIGH_RISK.iter().enumerate() {
             assert!(!HIGH_RISK[..at].contains(action), "{action} twice");
             let (service, name) = action.split_once(':').unwrap();
-            assert!(service.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && name.starts_with(char::is_uppercase), "{action}");
+            assert!(
+                service.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && name.starts_with(char::is_uppercase),
+                "{action}"
+            );
         }
     }
 }

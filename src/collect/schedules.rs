@@ -57,7 +57,11 @@ impl Collector for Schedules {
         })
         .await?;
         if found.len() > MAX_READ {
-            cx.gap(GapKind::TooLarge, "further schedules", &format!("{} schedules may fire the function; {MAX_READ} were read", found.len()))?;
+            cx.gap(
+                GapKind::TooLarge,
+                "further schedules",
+                &format!("{} schedules may fire the function; {MAX_READ} were read", found.len()),
+            )?;
         }
         at_once(found.into_iter().take(MAX_READ).map(|(group, name)| read(cx, group, name).boxed())).await
     }

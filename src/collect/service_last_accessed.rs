@@ -46,8 +46,11 @@ impl Collector for ServiceLastAccessed {
         let Some(role) = fact.role_arn.as_deref() else {
             return cx.gap(GapKind::Unsupported, SUBJECT, "the configuration names no role").map(drop);
         };
-        let start = cx.aws().iam().generate_service_last_accessed_details().arn(role).granularity(AccessAdvisorUsageGranularityType::ActionLevel);
-        let Some(out) = cx.ask(Question::new(&START, "IAM's report about the role, asked for"), start.send()).await?.got() else { return Ok(()) };
+        let start =
+            cx.aws().iam().generate_service_last_accessed_details().arn(role).granularity(AccessAdvisorUsageGranularityType::ActionLevel);
+        let Some(out) = cx.ask(Question::new(&START, "IAM's report about the role, asked for"), start.send()).await?.got() else {
+            return Ok(());
+        };
         let Some(job) = out.job_id() else {
             return cx.gap(GapKind::Unsupported, SUBJECT, "IAM began no job").map(drop);
         };
@@ -84,12 +87,20 @@ async fn report(cx: &CollectCx<'_>, job: &str) -> Result<(), Abort> {
     )
     .await?;
     match last {
-        Some((JobStatusType::InProgress, _)) => {
-            cx.gap(GapKind::OutOfTime, SUBJECT, &format!("IAM was still making its report after {} s; job {}", patience.as_secs(), tame(job, 80))).map(drop)
-        }
-        Some((JobStatusType::Failed, why)) => {
-            cx.gap(GapKind::Transport, SUBJECT, &format!("IAM could not make its report: {}", why.as_deref().unwrap_or("it does not say why"))).map(drop)
-        }
+        Some((JobStatusType::InProgress, _)) => cx
+            .gap(
+                GapKind::OutOfTime,
+                SUBJECT,
+                &format!("IAM was still making its report after {} s; job {}", patience.as_secs(), tame(job, 80)),
+            )
+            .map(drop),
+        Some((JobStatusType::Failed, why)) => cx
+            .gap(
+                GapKind::Transport,
+                SUBJECT,
+                &format!("IAM could not make its report: {}", why.as_deref().unwrap_or("it does not say why")),
+            )
+            .map(drop),
         _ => Ok(()),
     }
 }

@@ -61,9 +61,15 @@ impl Collector for SharedRoleCensus {
         }
         let sharing = census.iter().filter(|f: &&Value| f["sharesRole"] == true).count();
         let table = json!({"role": role, "regions": regions, "complete": whole, "functions": census.len(), "sharingTheRole": sharing, "census": census});
-        let subject = if whole { "functions and their roles, without their environment" } else { "functions and their roles, as far as they could be listed" };
+        let subject = if whole {
+            "functions and their roles, without their environment"
+        } else {
+            "functions and their roles, as far as they could be listed"
+        };
         match canon::to_vec("the census", &table) {
-            Ok(bytes) if whole || !census.is_empty() => cx.derive(subject, "role-census", "json", &bytes, from, Sensitivity::S1).map(drop)?,
+            Ok(bytes) if whole || !census.is_empty() => {
+                cx.derive(subject, "role-census", "json", &bytes, from, Sensitivity::S1).map(drop)?
+            }
             // Nothing was listed: the list's own item says why.
             _ => {}
         }

@@ -75,7 +75,10 @@ pub fn way_of(principal: &str) -> Option<Way> {
 
 /// A word that may stand in a host name for a Region: it comes from a policy, and whoever wrote that must not steer our requests elsewhere.
 pub(super) fn is_region(word: &str) -> bool {
-    word.len() <= 32 && word.contains('-') && !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    word.len() <= 32
+        && word.contains('-')
+        && !word.starts_with('-')
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// The source that a statement names, in parts.
@@ -104,7 +107,11 @@ pub(super) fn source(cx: &CollectCx<'_>, way: Way, arn: &str) -> Option<Source> 
     let ["arn", partition, named, region, account, resource] = parts.as_slice() else { return None };
     let region = if region.is_empty() { cx.target().region.as_str() } else { region };
     let resource = if way == Way::Api { resource.split('/').next().unwrap_or_default() } else { resource };
-    let resource = if way == Way::LogGroup { resource.trim_end_matches(":*").trim_end_matches(":log-stream:").strip_prefix("log-group:")? } else { resource };
+    let resource = if way == Way::LogGroup {
+        resource.trim_end_matches(":*").trim_end_matches(":log-stream:").strip_prefix("log-group:")?
+    } else {
+        resource
+    };
     let plain = !resource.is_empty() && resource.len() <= 600 && !resource.contains(['*', '?', '$']);
     let ok = *partition == cx.target().partition && *named == service && is_region(region) && plain && arn.is_ascii();
     ok.then(|| Source { arn: arn.to_string(), region: region.to_string(), account: account.to_string(), resource: resource.to_string() })
@@ -117,12 +124,17 @@ const MAX_SOURCES: usize = 100;
 pub(super) async fn sources(cx: &CollectCx<'_>, way: Way, what: &str) -> Result<Vec<Source>, Abort> {
     let policies = cx.policies().await?;
     let granted = |g: &&Grant| g.allow && g.principals.iter().any(|p| matches!(p, Principal::Service(s) if way_of(s) == Some(way)));
-    let found: BTreeSet<Source> = policies.grants.iter().filter(granted).flat_map(|g| &g.sources).filter_map(|arn| source(cx, way, arn)).collect();
+    let found: BTreeSet<Source> =
+        policies.grants.iter().filter(granted).flat_map(|g| &g.sources).filter_map(|arn| source(cx, way, arn)).collect();
     if let Some((kind, why)) = &policies.unfinished {
         cx.gap(*kind, &format!("{what} that further resource policies name"), &format!("not every resource policy could be read: {why}"))?;
     }
     if found.len() > MAX_SOURCES {
-        cx.gap(GapKind::TooLarge, &format!("further {what}"), &format!("the policies name {} sources; the first {MAX_SOURCES} were asked about", found.len()))?;
+        cx.gap(
+            GapKind::TooLarge,
+            &format!("further {what}"),
+            &format!("the policies name {} sources; the first {MAX_SOURCES} were asked about", found.len()),
+        )?;
     }
     Ok(found.into_iter().take(MAX_SOURCES).collect())
 }

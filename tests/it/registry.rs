@@ -23,8 +23,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
-const NARROWED_ELSEWHERE: &[(&str, &str)] =
-    &[
+const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     // Triggers and identity: what is asked about is known only when a policy or a list has named it, and may be anybody's.
     ("events:DescribeRule", "rules are found by the search"),
     ("events:ListTargetsByRule", "rules are found by the search"),
@@ -46,7 +45,8 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] =
     ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
     ("organizations:DescribePolicy", "policies are found by the list"),
     // End of triggers and identity.
-    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+];
 
 fn units() -> Vec<Unit> {
     let r = Registry::built_in();

@@ -11,7 +11,8 @@ fn policy(statements: &Value) -> Answer {
 }
 
 fn admits(service: &str, source: Option<&str>) -> Value {
-    let mut statement = json!({"Sid": "s", "Effect": "Allow", "Principal": {"Service": service}, "Action": "lambda:InvokeFunction", "Resource": "*"});
+    let mut statement =
+        json!({"Sid": "s", "Effect": "Allow", "Principal": {"Service": service}, "Action": "lambda:InvokeFunction", "Resource": "*"});
     if let Some(source) = source {
         statement["Condition"] = json!({"ArnLike": {"aws:SourceArn": source}});
     }
@@ -55,9 +56,17 @@ async fn everybody_is_an_item_of_its_own_and_known_services_point_to_where_they_
 #[tokio::test]
 async fn an_unknown_principal_is_an_unresolved_trigger() {
     for (statement, kind, subject) in [
-        (admits("brand-new.amazonaws.com", Some("arn:aws:brand-new:eu-west-1:1:x")), GapKind::Unsupported, "unresolved trigger: brand-new.amazonaws.com"),
+        (
+            admits("brand-new.amazonaws.com", Some("arn:aws:brand-new:eu-west-1:1:x")),
+            GapKind::Unsupported,
+            "unresolved trigger: brand-new.amazonaws.com",
+        ),
         (admits("s3.amazonaws.com", None), GapKind::NotAcquirable, "unresolved trigger: s3.amazonaws.com without one source"),
-        (admits("sns.amazonaws.com", Some("arn:aws:sns:*:*:*")), GapKind::NotAcquirable, "unresolved trigger: sns.amazonaws.com without one source"),
+        (
+            admits("sns.amazonaws.com", Some("arn:aws:sns:*:*:*")),
+            GapKind::NotAcquirable,
+            "unresolved trigger: sns.amazonaws.com without one source",
+        ),
         (admits("evil.example\u{1b}[31m", None), GapKind::Unsupported, "unresolved trigger: evil.example [31m"),
     ] {
         let world = World::default().on("Lambda.GetPolicy", [policy(&json!([statement]))]);
@@ -110,12 +119,14 @@ async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_
     let searches = bag.sent("EventBridge.ListRuleNamesByTarget");
     assert_eq!(searches.len(), 2 * 4, "two buses; the function, an alias, two versions");
     assert!(searches.iter().any(|s| s.says(":payments-export:live") && s.says(r#""EventBusName":"ledger""#)));
-    let mut read: Vec<_> = bag.of("eventbridge-rules").iter().filter(|i| i.subject.starts_with("EventBridge rule ")).map(|i| i.subject.clone()).collect();
+    let mut read: Vec<_> =
+        bag.of("eventbridge-rules").iter().filter(|i| i.subject.starts_with("EventBridge rule ")).map(|i| i.subject.clone()).collect();
     read.sort();
     let names: Vec<_> = read.iter().map(|s| s.split(" in ").next().unwrap()).collect();
     assert_eq!(names, ["EventBridge rule ledger-closed on bus default", "EventBridge rule ledger-closed on bus ledger"]);
     // The default bus is there even when we may not list the others.
-    let world = World::default().on("EventBridge.ListEventBuses", [Answer::error("EventBridge.ListEventBuses", 403, "AccessDeniedException")]);
+    let world =
+        World::default().on("EventBridge.ListEventBuses", [Answer::error("EventBridge.ListEventBuses", 403, "AccessDeniedException")]);
     let bag = run(&["eventbridge-rules"], world).await;
     assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 4);
     let bag = run_with(&["eventbridge-rules"], World::default(), r#"{"max-searches": 3}"#).await;
@@ -128,14 +139,21 @@ async fn of_schedules_and_pipes_only_those_that_may_call_the_function_are_read()
     let bag = run(&["schedules", "pipes"], World::default()).await;
     let read: Vec<_> = bag.sent("Scheduler.GetSchedule").iter().map(|s| s.uri.clone()).collect();
     assert_eq!(read.len(), 2, "{read:?}");
-    assert!(read.contains(&"/schedules/nightly?groupName=default".to_string()) && read.contains(&"/schedules/universal?groupName=odd".to_string()));
+    assert!(
+        read.contains(&"/schedules/nightly?groupName=default".to_string())
+            && read.contains(&"/schedules/universal?groupName=odd".to_string())
+    );
     let read: Vec<_> = bag.sent("Pipes.DescribePipe").iter().map(|s| s.uri.clone()).collect();
     assert_eq!(read, ["/v1/pipes/orders"], "by its enrichment");
 }
 
 #[tokio::test]
 async fn an_api_is_of_one_kind_or_the_other() {
-    let bag = run(&["api-gateways"], World::default().on("API-Gateway.GetRestApi", [Answer::error("API-Gateway.GetRestApi", 404, "NotFoundException")])).await;
+    let bag = run(
+        &["api-gateways"],
+        World::default().on("API-Gateway.GetRestApi", [Answer::error("API-Gateway.GetRestApi", 404, "NotFoundException")]),
+    )
+    .await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("REST API a1b2c3d4e5 in").status, ItemStatus::NotFound);
     assert!(bag.sent("API-Gateway.GetStages").is_empty());
@@ -174,7 +192,9 @@ async fn mappings_of_the_account_show_who_shares_a_source() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_in_the_service_s_form_is_no_empty_list() {
-    for (collector, key) in [("pipes", "Pipes.ListPipes"), ("sns-subscriptions", "SNS.ListSubscriptionsByTopic"), ("schedules", "Scheduler.ListSchedules")] {
+    for (collector, key) in
+        [("pipes", "Pipes.ListPipes"), ("sns-subscriptions", "SNS.ListSubscriptionsByTopic"), ("schedules", "Scheduler.ListSchedules")]
+    {
         let bag = run(&[collector], World::default().on(key, [Answer::new(200, "text/html", "<html><p>sign in here</html>")])).await;
         let found = bag.asked(collector, key.split('.').nth(1).unwrap());
         assert!(!found.is_empty() && found.iter().all(|i| is_gap(i, GapKind::Transport)), "{found:?}");
@@ -223,7 +243,9 @@ async fn iam_s_report_is_waited_for_and_no_longer_than_allowed() {
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("services and actions that the role used last").files.len(), 3, "every answer is kept");
     assert!(bag.sent("IAM.GenerateServiceLastAccessedDetails")[0].says("Granularity=ACTION_LEVEL"));
-    let bag = run_with(&["service-last-accessed"], World::default().on("IAM.GetServiceLastAccessedDetails", [waiting]), r#"{"patience": "10s"}"#).await;
+    let bag =
+        run_with(&["service-last-accessed"], World::default().on("IAM.GetServiceLastAccessedDetails", [waiting]), r#"{"patience": "10s"}"#)
+            .await;
     assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::OutOfTime]);
     assert_eq!(bag.sent("IAM.GetServiceLastAccessedDetails").len(), 6, "every two seconds");
     let failed = Answer::new(200, "text/xml", healthy.replace("COMPLETED", "FAILED"));
@@ -237,10 +259,16 @@ async fn an_account_without_an_organisation_or_a_key_says_so_and_leaves_no_gap()
     let world = World::default().on("Organizations.ListParents", [none()]).on("Organizations.ListPoliciesForTarget", [none()]);
     let bag = run(&["organization-policies"], world).await;
     assert_eq!(bag.gaps(), []);
-    assert!(bag.of("organization-policies").iter().all(|i| i.status == ItemStatus::NotApplicable && i.detail.as_deref().unwrap().contains("no organisation")));
+    assert!(
+        bag.of("organization-policies")
+            .iter()
+            .all(|i| i.status == ItemStatus::NotApplicable && i.detail.as_deref().unwrap().contains("no organisation"))
+    );
     let mut body: Value = serde_json::from_str(&World::healthy("Lambda.GetFunction").text()).unwrap();
     body["Configuration"].as_object_mut().unwrap().retain(|k, _| k != "KMSKeyArn" && k != "DeadLetterConfig");
-    let world = World::default().on("Lambda.GetFunction", [Answer::json(&body)]).on("Lambda.ListFunctionEventInvokeConfigs", [gone("Lambda.ListFunctionEventInvokeConfigs")]);
+    let world = World::default()
+        .on("Lambda.GetFunction", [Answer::json(&body)])
+        .on("Lambda.ListFunctionEventInvokeConfigs", [gone("Lambda.ListFunctionEventInvokeConfigs")]);
     let bag = run(&["function-key", "delivery-targets"], world).await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("customer's encryption key of the function").status, ItemStatus::NotApplicable);

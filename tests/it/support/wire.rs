@@ -107,10 +107,14 @@ impl Answer {
                 Answer::new(status, "text/xml", body)
             }
             Some("SNS" | "Elastic-Load-Balancing-v2") => {
-                let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>");
+                let body = format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                );
                 Answer::new(status, "text/xml", body)
             }
-            Some("S3") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>")),
+            Some("S3") => {
+                Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
+            }
             Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
                 Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
             }
