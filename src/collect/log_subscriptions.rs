@@ -43,7 +43,7 @@ impl Collector for LogSubscriptions {
             // The function is gone, its log group need not be.
             Err(fault) if fault.class == FaultClass::NotFound => {}
             Err(fault) => {
-                drop(cx.gap_from(&fault, "subscription filters of the group that the function writes to (the default group was asked)")?)
+                cx.gap_from(&fault, "subscription filters of the group that the function writes to (the default group was asked)")?;
             }
         }
         groups.extend(trigger_table::sources(cx, Way::LogGroup, "log groups").await?.into_iter().map(|s| (s.region, s.resource)));
