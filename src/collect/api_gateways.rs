@@ -38,12 +38,12 @@ static SPEC: CollectorSpec = CollectorSpec {
 };
 
 /// Lists below an API: which call, the path's last segment, what is asked for in words, and the members of the answer.
-const REST_LISTS: [(&'static Call, &str, &str, Members); 3] = [
+const REST_LISTS: [(&Call, &str, &str, Members); 3] = [
     (&REST[1], "resources", "resources, methods and integrations", Members { list: "item", next: "position" }),
     (&REST[2], "authorizers", "authorizers", Members { list: "item", next: "position" }),
     (&REST[3], "stages", "stages", Members { list: "item", next: "position" }),
 ];
-const HTTP_LISTS: [(&'static Call, &str, &str, Members); 4] = [
+const HTTP_LISTS: [(&Call, &str, &str, Members); 4] = [
     (&HTTP[1], "routes", "routes", Members { list: "items", next: "nextToken" }),
     (&HTTP[2], "integrations", "integrations", Members { list: "items", next: "nextToken" }),
     (&HTTP[3], "authorizers", "authorizers", Members { list: "items", next: "nextToken" }),

@@ -21,7 +21,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * lambda_actions       Reading or deleting a reservation asks for the permission to set one; listing function URLs for GetFunction,
                        and reading one event source mapping for the list: least privilege fails where it holds on AWS, or passes.
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
-                       the role's whole ARN (as AWS wants it) grants nothing.
+                       the role's whole ARN (as AWS wants it) grants nothing; two actions that name it by ARN are evaluated
+                       against `*`, and SimulatePrincipalPolicy finds no role that has a path.
 * layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
                        (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
@@ -261,14 +262,21 @@ def signed_root(root_key):
 
 def roles_by_path():
     """IAM evaluates a role by its whole ARN, path included; MiniStack left the path out, so that a policy that named the ARN was no use."""
-    resource_of = iam_actions.extract_resource_arn
+    resource_of, policies_of = iam_actions.extract_resource_arn, iam_evaluator._gather_role_policies
 
     def resource_arn(*args, **kwargs):
         arn = resource_of(*args, **kwargs)
+        if arn == "*" and (kwargs.get("service") or args[0]) == "iam":
+            # SimulatePrincipalPolicy and GenerateServiceLastAccessedDetails name the role by its ARN.
+            params = kwargs.get("query_params") or (args[5] if len(args) > 5 else {})
+            named = iam_actions._query_param(params, "PolicySourceArn") or iam_actions._query_param(params, "Arn")
+            arn = named or arn
         role = isinstance(arn, str) and ":role/" in arn and iam._roles.get(arn.rsplit("/", 1)[-1])
         return role["Arn"] if role else arn
 
     iam_actions.extract_resource_arn = resource_arn
+    # Simulation takes the path for a part of the name, finds no such role, and decides on no policies at all.
+    iam_evaluator._gather_role_policies = lambda role, account: policies_of(role.rsplit("/", 1)[-1], account)
 
 
 def lambda_actions():
