@@ -84,6 +84,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         case_dir: dir.path().to_path_buf(),
         clock,
         progress: Arc::new(Silent),
+        // Nobody is left who could interrupt: that must hold up nothing.
         interrupt: watch::channel(false).1,
         others: vec![],
     };
