@@ -169,12 +169,10 @@ impl GoneArgs {
 /// How much a snapshot reads: shipped playbooks, under short names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Depth {
-    /// A first look in seconds (playbook `triage`)
+    // What each means stands at the option: help for each value would make clap spread every option over two lines.
     Triage,
-    /// Every collector, with bounds that keep it to minutes (`snapshot-only`)
     #[default]
     Standard,
-    /// Every collector, as far back as it goes (`deep`)
     Deep,
 }
 
@@ -194,7 +192,7 @@ pub struct SnapshotArgs {
     pub function: String,
     #[command(flatten)]
     pub case: CaseArgs,
-    /// How much is read
+    /// How much is read: a first look in seconds, every collector, every collector as far back as it goes
     #[arg(long, value_enum, default_value_t)]
     pub depth: Depth,
     #[command(flatten)]
