@@ -9,6 +9,8 @@ fn what_is_shipped() {
     $ freezeframe playbook list
     --- stdout
     snapshot-only            Keep the evidence; change nothing
+    triage                   A first look in seconds; change nothing
+    deep                     Everything, as far back as it goes; change nothing
     snapshot-and-contain     Keep the evidence, then stop the function and its credentials  [changes AWS]
     contain-first            Stop the function first, then keep the evidence  [changes AWS]
     --- exit 0
@@ -17,7 +19,7 @@ fn what_is_shipped() {
     $ freezeframe playbook show snapshot
     --- stderr
     error: no playbook `snapshot` is shipped
-      hint: there are snapshot-only, snapshot-and-contain, contain-first
+      hint: there are snapshot-only, triage, deep, snapshot-and-contain, contain-first
     --- exit 2
     ");
     for name in ["snapshot-only", "triage", "deep", "snapshot-and-contain", "contain-first"] {

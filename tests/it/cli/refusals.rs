@@ -140,7 +140,7 @@ fn words_about_collecting_that_fit_nothing() {
     --- exit 2
     ");
     insta::assert_snapshot!(snapshot(&["--since", "2020-01-02T00:00:00Z", "--until", "2020-01-01T00:00:00Z"]), @r"
-    $ freezeframe snapshot payments-export --case IR-1 --since 2020-01-02T00:00:00Z --until 2020-01-01T00:00:00Z
+    $ freezeframe snapshot payments-export --case IR-1 --since [TIME] --until [TIME]
     --- stderr
     error: cannot collect like this
       caused by: the window would begin at [TIME] and end at [TIME]: nothing can lie in it
