@@ -63,7 +63,7 @@ fn a_commands_help_in_full() {
     --- stdout
     Snapshot one function into a verified evidence bundle; changes nothing in AWS
 
-    Usage: ff-e6 snapshot [OPTIONS] --case <ID> <FUNCTION>
+    Usage: freezeframe snapshot [OPTIONS] --case <ID> <FUNCTION>
 
     Arguments:
       <FUNCTION>  The function: a name, `name:qualifier` or an ARN
