@@ -45,7 +45,6 @@ pub const COMING: &[&str] = &[
     "api-gateways",
     "async-destinations",
     "capacity",
-    "code-object",
     "code-signing",
     "credential-activity",
     "delivery-targets",

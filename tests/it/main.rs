@@ -19,6 +19,8 @@ mod contain;
 mod docs;
 /// The whole program against a local AWS: the story, kills, gaps, interrupts, containment, secrets.
 mod drill;
+/// A whole run over the scripted wire: operator's words, functions that are gone, what a bundle can decide.
+mod engine;
 /// A file uses its own module and lower floors.
 mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.

@@ -4,6 +4,7 @@
 use crate::licences::metadata;
 use freezeframe::collect::{COLLECTORS, CollectorSpec};
 use freezeframe::contain::ActionSpec;
+use freezeframe::examine::{Absence, COMING, Source, TECHNIQUES};
 use freezeframe::model::call::{Access, Call, Scope, Service};
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::outcome::Outcome;
@@ -212,6 +213,40 @@ fn nothing_that_destroys_evidence_is_declared() {
         assert!(!call.action.is_some_and(|a| never.iter().any(|n| n == a)), "{unit} declares {call}");
         assert!(!never.contains(&format!("{}:{}", call.service.prefix(), call.operation)), "{unit} declares {call}");
     }
+}
+
+/// The table of techniques names collectors that exist, or says that they are still to come; and what has come is not said to be missing.
+#[test]
+fn every_technique_has_a_place_where_its_mark_would_lie() {
+    let have: BTreeSet<&str> = COLLECTORS.iter().map(|c| c.spec().id).collect();
+    let mut coming: BTreeSet<&str> = COMING.iter().copied().collect();
+    for id in COMING {
+        assert!(!have.contains(id), "`{id}` has come: take it out of COMING in src/examine/table.rs");
+    }
+    assert_eq!(TECHNIQUES.len(), 49);
+    for (t, number) in TECHNIQUES.iter().zip(1..) {
+        assert_eq!(t.number, number, "in order, none missing");
+        assert!(!t.title.is_empty() && !t.attack.is_empty() && !t.needs.is_empty(), "{number}");
+        assert!(
+            t.attack.iter().all(|a| a.starts_with('T') && a[1..].chars().all(|c| c.is_ascii_digit() || c == '.')),
+            "{number}: {:?}",
+            t.attack
+        );
+        let (Absence::Conclusive(why) | Absence::Open(why)) = t.absence;
+        for words in t.needs.iter().map(|n| n.mark).chain([why]) {
+            assert!(words.split_whitespace().count() >= 2 && !words.ends_with('.'), "{number}: {words:?}");
+        }
+        for need in t.needs {
+            match need.source {
+                Source::Collector(id) => {
+                    assert!(have.contains(id) || COMING.contains(&id), "technique {number}: there is no collector `{id}`");
+                    coming.remove(id);
+                }
+                Source::NotYet(why) => assert!(why.split_whitespace().count() >= 3, "technique {number}: {why:?} is no reason"),
+            }
+        }
+    }
+    assert!(coming.is_empty(), "COMING names what no technique needs: {coming:?}");
 }
 
 /// An operation that the SDK does not have would be refused by the fence under its real name, on a real incident.

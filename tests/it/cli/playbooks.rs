@@ -22,7 +22,7 @@ fn what_is_shipped() {
       hint: there are snapshot-only, triage, deep, snapshot-and-contain, contain-first
     --- exit 2
     ");
-    for name in ["snapshot-only", "snapshot-and-contain", "contain-first"] {
+    for name in ["snapshot-only", "triage", "deep", "snapshot-and-contain", "contain-first"] {
         let shown = Terminal::new().run(&["playbook", "show", name]);
         assert_eq!(
             shown.stdout,
