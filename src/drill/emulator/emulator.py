@@ -105,6 +105,7 @@ def main():
 
     import cloudtrail
     import fidelity
+    import unused
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
@@ -127,7 +128,8 @@ def main():
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
-    asyncio.run(serve(app, config))
+    place = os.environ["MINISTACK_ACCOUNT_ID"], os.environ["MINISTACK_REGION"]
+    asyncio.run(serve(unused.before(app, *place), config))
     # Function processes that MiniStack left to find out by themselves.
     if os.getpgid(0) == os.getpid():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
