@@ -47,7 +47,9 @@ def question(method, url, headers, body):
         asked = {k: v for k, v in json.loads(body or "{}").items() if k not in PAGING | WINDOW}
         return f"{target.rpartition('.')[2]} {json.dumps(asked, sort_keys=True)}"
     if method == "POST":
-        form = {k: v for k, v in urllib.parse.parse_qsl(body) if k not in PAGING}
+        form = {k: v for k, v in urllib.parse.parse_qsl(body or "") if k not in PAGING}
+        if "Action" not in form:
+            return f"POST {parts.path} {body}"
         return f"{form.pop('Action')} {json.dumps(form, sort_keys=True)}"
     query = sorted((k, bare(v)) for k, v in urllib.parse.parse_qsl(parts.query) if k not in PAGING)
     path = "/".join(bare(segment) for segment in parts.path.split("/"))
@@ -215,7 +217,8 @@ def in_bundle(bag, without):
                 continue
             body = (bag / file["path"]).read_bytes()
             if record["service"] == "https":
-                code = body
+                if file["path"] == "data/10-code/v-LATEST.zip":
+                    code = body
                 continue
             headers = {name: value for name, value in record["request_headers"]}
             asked = question(record["method"], record["uri"], headers, record.get("request_body"))
@@ -235,14 +238,14 @@ def main():
     stranger = Stranger()
     told = ask_everything(stranger, args.function, windows, args.without)
 
-    wrong = 0
+    wrong = alone = 0
     for asked in sorted(stranger.answers.keys() | kept.keys()):
         if asked not in kept:
             wrong += 1
             print(f"not in the bundle: {asked}")
         elif asked not in stranger.answers:
-            wrong += 1
-            print(f"asked by the bundle alone: {asked}")
+            # The stranger asks what an investigator would ask first; the bundle asks more.
+            alone += 1
         elif whole(kept[asked]) != whole(stranger.answers[asked]):
             wrong += 1
             print(f"answered otherwise: {asked}\n  bundle   {ascii(whole(kept[asked]))[:2000]}\n  stranger {ascii(whole(stranger.answers[asked]))[:2000]}")
@@ -251,8 +254,8 @@ def main():
             wrong += 1
             print("the code differs")
     events = sum(len(whole(kept[a]).get("Events", [])) for a in kept)
-    print(f"{len(kept)} questions, {events} control-plane events, {len(code or b'')} bytes of code, {stranger.throttled} requests throttled, {wrong} wrong")
-    return 1 if wrong or len(kept) < 10 else 0
+    print(f"{len(kept)} questions, {events} control-plane events, {len(code or b'')} bytes of code, {stranger.throttled} requests throttled, {alone} asked by the bundle alone, {wrong} wrong")
+    return 1 if wrong or len(kept) - alone < 25 else 0
 
 
 if __name__ == "__main__":

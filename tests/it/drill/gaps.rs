@@ -50,7 +50,10 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
 
     let report = ok(shell.run(SNAPSHOT).await.unwrap(), 3);
     let gaps = report["gaps"].as_array().unwrap();
-    assert_eq!(collectors(&report["gaps"]), BTreeSet::from(["execution-role", "recent-invocations"]));
+    assert_eq!(
+        collectors(&report["gaps"]),
+        BTreeSet::from(["execution-role", "log-subscriptions", "recent-invocations", "service-last-accessed"])
+    );
     for gap in gaps {
         assert_eq!(gap["kind"], "denied", "{gap:#}");
         let action = gap["action"].as_str().unwrap();
@@ -68,7 +71,7 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     for gap in gaps {
         assert!(first.contains(gap["collector"].as_str().unwrap()), "{first}");
     }
-    assert_eq!(first.matches("(open: ").count(), 2, "{first}");
+    assert_eq!(first.matches("(open: ").count(), collectors(&report["gaps"]).len(), "{first}");
     assert!(first.ends_with("?)") && first.contains("denied"), "{first}");
     assert!(stdout.contains("— allow logs:"), "{stdout}");
     stage.assert_as_before("after two snapshots").await;
