@@ -15,7 +15,14 @@
 //!
 //! Start reading at [`engine::run`]; to add something, at the module's own words.
 
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make files as they like; clippy.toml is about the program"))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_macros,
+        reason = "tests make files and print as they like; clippy.toml is about the program"
+    )
+)]
 
 pub mod aws;
 pub mod bundle;

@@ -164,8 +164,11 @@ async fn in_full(cx: &CollectCx<'_>, n: usize, ids: Vec<&String>) -> Result<(), 
     Ok(())
 }
 
+/// From, until.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
 /// The window in slices, newest first, and where they end when they do not reach its beginning.
-fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<(DateTime<Utc>, DateTime<Utc>)>, Option<DateTime<Utc>>) {
+fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) {
     let (mut out, mut end) = (vec![], to);
     while end > from {
         if out.len() == MAX_SLICES {
@@ -187,6 +190,7 @@ fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
+#[expect(clippy::ptr_arg, reason = "paging hands over what the call answered, which is a Vec")]
 fn next_token(bytes: &Vec<u8>) -> Option<String> {
     body(bytes)["NextToken"].as_str().map(str::to_string)
 }
