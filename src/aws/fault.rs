@@ -79,6 +79,9 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => {
             FaultClass::NotFound
         }
+        // Triggers and identity: Pipes, KMS and API Gateway; SQS by both of its names; load balancers; Organizations.
+        "NotFoundException" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "TargetGroupNotFound" | "TargetNotFoundException"
+        | "PolicyNotFoundException" => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => {
             FaultClass::Denied
         }

@@ -91,7 +91,7 @@ impl Aws {
             })
             .deserializer_impl::<Head, BadStatus>(TakeBody)
             .build();
-        let listening = Listening { wanted: Some(wanted), withhold_query: true, limit };
+        let listening = Listening { wanted: Some(wanted), withhold_query: true, limit, ..Listening::default() };
         let (result, exchanges) = tape::listen(listening, async {
             match operation.invoke(path.to_string()).await {
                 Ok(head) => {

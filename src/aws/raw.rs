@@ -27,6 +27,14 @@ pub struct RawCall {
     path: String,
     headers: Vec<(&'static str, String)>,
     body: String,
+    form: Form,
+}
+
+/// What an answer is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    Xml,
 }
 
 impl RawCall {
@@ -37,7 +45,7 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string() }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json }
     }
 
     /// restJson: segments and query values are percent-encoded here. `body` for POST.
@@ -55,7 +63,7 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default() }
+        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default(), form: Form::Json }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.
@@ -65,7 +73,7 @@ impl RawCall {
             body.push_str(&format!("&{}={}", encode(k), encode(v)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml }
     }
 }
 
@@ -149,6 +157,7 @@ impl Aws {
         let signing_region = if call.service.is_global() { "us-east-1".to_string() } else { self.region().to_string() };
         let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
         let now = self.connector.clock.now();
+        let form = call.form;
         let serializer_origin = origin.clone();
         let operation = Operation::builder()
             .service_name(call.service.sdk_id())
@@ -193,9 +202,15 @@ impl Aws {
                 }
                 Ok(request)
             })
-            .deserializer(|response: &HttpResponse| {
+            .deserializer(move |response: &HttpResponse| {
                 if response.status().is_success() {
-                    Ok(response.body().bytes().unwrap_or_default().to_vec())
+                    let body = response.body().bytes().unwrap_or_default();
+                    // A page of some proxy with status 200 would read as an empty list: unknown is never clean.
+                    let readable = match form {
+                        Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
+                        Form::Xml => xml::readable(body),
+                    };
+                    if readable { Ok(body.to_vec()) } else { Err(OrchestratorError::other("the answer is not in the form of this service")) }
                 } else {
                     Err(OrchestratorError::operation(refusal(response)))
                 }

@@ -39,6 +39,7 @@ struct Ear {
     heard: Mutex<Vec<Exchange>>,
     wanted: Option<BundlePath>,
     withhold_query: bool,
+    discard_body: Option<&'static str>,
     limit: u64,
 }
 
@@ -53,19 +54,21 @@ pub struct Listening {
     pub wanted: Option<BundlePath>,
     /// The address's query is a signature: keep its digest only.
     pub withhold_query: bool,
+    /// The bodies of answers (2xx) are hashed and not kept, for this reason. A refusal's body is kept: it is the proof of the refusal.
+    pub discard_body: Option<&'static str>,
     pub limit: u64,
 }
 
 impl Default for Listening {
     fn default() -> Self {
-        Listening { wanted: None, withhold_query: false, limit: API_BODY_LIMIT }
+        Listening { wanted: None, withhold_query: false, discard_body: None, limit: API_BODY_LIMIT }
     }
 }
 
 /// Run `future` and hand back, with its output, every exchange that it finished, in order. Works because an SDK call runs its hooks on the
 /// task that polls it; calls spawned elsewhere are on tape too, but not heard here.
 pub async fn listen<F: Future>(how: Listening, future: F) -> (F::Output, Vec<Exchange>) {
-    let ear = Arc::new(Ear { heard: Mutex::default(), wanted: how.wanted, withhold_query: how.withhold_query, limit: how.limit });
+    let ear = Arc::new(Ear { heard: Mutex::default(), wanted: how.wanted, withhold_query: how.withhold_query, discard_body: how.discard_body, limit: how.limit });
     let output = EAR.scope(ear.clone(), future).await;
     let mut heard = std::mem::take(&mut *lock(&ear.heard));
     heard.sort_by_key(|x| x.id);
@@ -179,6 +182,7 @@ impl Intercept for Tape {
             body_end: BodyEnd::NoResponse,
             body_bytes: 0,
             body_sha256: None,
+            body_withheld: None,
             body: None,
         };
         let attempt = Attempt { tape: self.clone(), ear, began_ns: self.clock.monotonic_ns(), open: Mutex::new(Some(exchange)) };
@@ -203,6 +207,8 @@ impl Intercept for Tape {
             exchange.request_id =
                 ["x-amzn-requestid", "x-amz-request-id"].iter().find_map(|h| response.headers().get(h)).map(str::to_string);
             exchange.server_date = response.headers().get("date").map(str::to_string);
+            let discard = attempt.ear.as_ref().and_then(|e| e.discard_body).filter(|_| response.status().is_success());
+            exchange.body_withheld = discard.map(str::to_string);
             exchange.id
         };
         let inner = response.take_body();
@@ -234,6 +240,7 @@ struct TeeBody {
     /// Opened at the first byte, so that an empty body makes no file.
     out: Option<Box<dyn Write + Send>>,
     trouble: Option<String>,
+    discard: bool,
     hasher: Hasher,
     ended: bool,
 }
@@ -245,11 +252,12 @@ impl TeeBody {
     #[expect(clippy::new_ret_no_self, reason = "the body handed to the SDK must be Sync")]
     fn new(inner: SdkBody, attempt: Arc<Attempt>, id: ExchangeId) -> SyncTee {
         let limit = attempt.ear.as_ref().map_or(API_BODY_LIMIT, |e| e.limit);
-        SyncTee(Mutex::new(TeeBody { inner, attempt, limit, id, out: None, trouble: None, hasher: Hasher::default(), ended: false }))
+        let discard = lock(&attempt.open).as_ref().is_some_and(|x| x.body_withheld.is_some());
+        SyncTee(Mutex::new(TeeBody { inner, attempt, limit, id, out: None, trouble: None, discard, hasher: Hasher::default(), ended: false }))
     }
 
     fn save(&mut self, data: &[u8]) {
-        if self.trouble.is_some() {
+        if self.trouble.is_some() || self.discard {
             return;
         }
         if self.out.is_none() {

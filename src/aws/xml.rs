@@ -1,6 +1,7 @@
 //! Reading the few members that a next question needs out of an XML answer. The answer itself is kept as it came; nothing is built from this.
 
 use roxmltree::{Document, ParsingOptions};
+use std::collections::BTreeMap;
 
 /// Nodes that we are ready to look at: an API answer of 64 MiB cannot hold more that make sense.
 const NODES: u32 = 2_000_000;
@@ -27,6 +28,20 @@ pub fn all_within(bytes: &[u8], within: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// For each element called `name` in one called `within`: its children that hold a text, by name. Entries of a list that have several members.
+pub fn records(bytes: &[u8], within: &str, name: &str) -> Vec<BTreeMap<String, String>> {
+    let Some(document) = parse(bytes) else { return vec![] };
+    let entries = document.descendants().filter(|n| n.tag_name().name() == name && n.parent().is_some_and(|p| p.tag_name().name() == within));
+    entries
+        .map(|e| e.children().filter_map(|c| Some((c.tag_name().name().to_string(), c.text()?.trim().to_string()))).filter(|(k, _)| !k.is_empty()).collect())
+        .collect()
+}
+
+/// Whether this is XML that we are ready to read at all: an answer that is not is no answer.
+pub fn readable(bytes: &[u8]) -> bool {
+    parse(bytes).is_some()
+}
+
 /// How many elements called `name` have a parent called `within`: the entries of a list.
 pub fn count_within(bytes: &[u8], within: &str, name: &str) -> usize {
     parse(bytes).map_or(0, |d| {
@@ -44,6 +59,8 @@ mod tests {
         assert_eq!(all_within(answer, "item", "subnetId"), ["a", "b"]);
         assert_eq!(first(answer, "nextToken").as_deref(), Some("t"));
         assert_eq!(count_within(answer, "subnetSet", "item"), 2);
+        assert_eq!(records(answer, "subnetSet", "item")[1]["subnetId"], "b");
+        assert!(readable(answer) && !readable(b"<html><p>not closed</html>"));
         assert_eq!(first(b"<!DOCTYPE x [<!ENTITY a \"b\">]><x>&a;</x>", "x"), None);
         assert_eq!(first(b"\xff<x>", "x"), None);
     }

@@ -76,6 +76,7 @@ fn exchange(id: ExchangeId, operation: &str, status: u16, content_type: &str, bo
         body_end: BodyEnd::Complete,
         body_bytes: body.len() as u64,
         body_sha256: Some(Sha256::of(body)),
+        body_withheld: None,
         body: None,
     }
 }

@@ -99,7 +99,7 @@ fn keep_body(
     wanted: Option<BundlePath>,
 ) -> Option<FileRef> {
     let Some(whole) = whole.filter(|w| w.bytes > 0) else {
-        if exchange.body_bytes > 0 {
+        if exchange.body_bytes > 0 && exchange.body_withheld.is_none() {
             unsaved(exchange, "no byte of the body was kept");
         }
         return None;

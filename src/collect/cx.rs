@@ -131,7 +131,7 @@ impl<'r> CollectCx<'r> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.turn(&question).await;
-        let (result, exchanges) = self.hear(future).await;
+        let (result, exchanges) = self.hear(&question, future).await;
         match result {
             Ok(output) => {
                 let (status, detail) = unless_unsaved(ItemStatus::Collected, None, exchanges.last());
@@ -141,14 +141,14 @@ impl<'r> CollectCx<'r> {
             Err(e) => {
                 let fault = Fault::of(&e, &exchanges);
                 self.no_answer(&question, &fault, &exchanges)?;
-                Ok(if fault.class == FaultClass::NotFound { Reply::Absent(fault) } else { Reply::Gap(fault) })
+                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() { Reply::Absent(fault) } else { Reply::Gap(fault) })
             }
         }
     }
 
     /// Run one call and hear its exchanges.
-    pub(super) async fn hear<F: Future>(&self, future: F) -> (F::Output, Vec<Exchange>) {
-        let (output, exchanges) = tape::listen(Listening::default(), future).await;
+    pub(super) async fn hear<F: Future>(&self, question: &Question<'_>, future: F) -> (F::Output, Vec<Exchange>) {
+        let (output, exchanges) = tape::listen(Listening { discard_body: question.withhold, ..Listening::default() }, future).await;
         if let Some(last) = exchanges.last() {
             self.shared.facts.hear(last);
         }
@@ -217,6 +217,9 @@ impl<'r> CollectCx<'r> {
     pub(super) fn no_answer(&self, question: &Question<'_>, fault: &Fault, exchanges: &[Exchange]) -> Result<ItemId, Abort> {
         if fault.class == FaultClass::NotFound {
             return Ok(self.draft().add(self.item(question, ItemStatus::NotFound, exchanges, Some(fault.to_string())))?);
+        }
+        if let Some(words) = question.says_not_in_use(fault) {
+            return Ok(self.draft().add(self.item(question, ItemStatus::NotApplicable, exchanges, Some(format!("{words} ({fault})"))))?);
         }
         let mut item = self.item(question, ItemStatus::Gap(fault.gap_kind()), exchanges, Some(fault.to_string()));
         item.action = question.call.action.filter(|_| fault.class == FaultClass::Denied).map(str::to_string);

@@ -49,7 +49,7 @@ impl CollectCx<'_> {
         let (mut entries, mut bytes, mut read, mut token) = (0usize, 0u64, 0u32, None::<String>);
         loop {
             self.turn(&question).await;
-            let (result, exchanges) = self.hear(page(token.clone())).await;
+            let (result, exchanges) = self.hear(&question, page(token.clone())).await;
             bytes += exchanges.iter().map(|x| x.body_bytes).sum::<u64>();
             let output = match result {
                 Ok(output) => output,

@@ -12,12 +12,14 @@ pub struct Question<'q> {
     pub(super) subject: String,
     pub(super) sensitivity: Sensitivity,
     pub(super) region: Option<String>,
+    pub(super) withhold: Option<&'static str>,
+    pub(super) not_in_use: &'static [(&'static str, &'static str)],
 }
 
 impl<'q> Question<'q> {
     /// `subject` may hold names that AWS gave us: it is tamed here.
     pub fn new(call: &'q Call, subject: impl AsRef<str>) -> Self {
-        Question { call, subject: tame(subject.as_ref(), 300), sensitivity: Sensitivity::S1, region: None }
+        Question { call, subject: tame(subject.as_ref(), 300), sensitivity: Sensitivity::S1, region: None, withhold: None, not_in_use: &[] }
     }
     pub fn sensitivity(mut self, s: Sensitivity) -> Self {
         self.sensitivity = s;
@@ -27,6 +29,20 @@ impl<'q> Question<'q> {
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_string());
         self
+    }
+    /// The answer's bytes are hashed and not kept, for this reason: they hold secrets of somebody who is no part of the case. Whoever asks so
+    /// derives an item with what may be kept.
+    pub fn withhold(mut self, why: &'static str) -> Self {
+        self.withhold = Some(why);
+        self
+    }
+    /// Refusals that are answers: by these codes the service says that the account does not use it, and so in which words.
+    pub fn not_in_use(mut self, codes: &'static [(&'static str, &'static str)]) -> Self {
+        self.not_in_use = codes;
+        self
+    }
+    pub(super) fn says_not_in_use(&self, fault: &Fault) -> Option<&'static str> {
+        self.not_in_use.iter().find(|(code, _)| fault.code.as_deref() == Some(code)).map(|(_, words)| *words)
     }
 }
 
@@ -41,7 +57,7 @@ pub struct Answer<O> {
 /// What became of a question. In every case the item is already in the bundle.
 pub enum Reply<O> {
     Got(Answer<O>),
-    /// AWS says that it does not exist: an answer, with the fault for whoever needs its words.
+    /// AWS says that it does not exist, or that the service is not in use: an answer, with the fault for whoever needs its words.
     Absent(Fault),
     Gap(Fault),
 }

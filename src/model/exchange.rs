@@ -68,7 +68,10 @@ pub struct Exchange {
     pub body_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body_sha256: Option<Sha256>,
-    /// Where the body lies; none when it was empty or could not be saved.
+    /// Why the body was not kept although it could have been (secrets of somebody who is no part of the case). Size and digest are its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub body_withheld: Option<String>,
+    /// Where the body lies; none when it was empty, withheld, or could not be saved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body: Option<BundlePath>,
 }
