@@ -23,6 +23,19 @@ mod function_urls;
 mod recent_invocations;
 mod resource_policy;
 mod versions;
+// What the credentials did, and what could have been seen.
+mod credential_activity;
+mod key_ledger;
+mod log_file;
+mod lookup_events;
+mod record_filter;
+mod telling;
+mod trail_archive;
+mod trail_digests;
+mod trail_files;
+mod trails;
+
+pub use telling::Telling;
 
 pub use cx::{Abort, CollectCx, Shared};
 pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
@@ -75,6 +88,11 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &caller_identity::CallerIdentity,
     &recent_invocations::RecentInvocations,
     &control_plane_history::ControlPlaneHistory,
+    // What the credentials did, and what could have been seen.
+    &credential_activity::CredentialActivity,
+    &trails::Trails,
+    &trail_archive::TrailArchive,
+    // End of the credentials.
     &resource_policy::ResourcePolicy,
     &function_urls::FunctionUrls,
     &event_source_mappings::EventSourceMappings,

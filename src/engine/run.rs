@@ -18,7 +18,7 @@ use crate::bundle::seal::SealError;
 use crate::bundle::tool;
 use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
-use crate::collect::{self, Abort, Facts, Shared};
+use crate::collect::{self, Abort, Facts, Shared, Telling};
 use crate::contain::{self, ContainPermit};
 use crate::model::canon::{self, CanonError};
 use crate::model::exchange::Exchange;
@@ -211,6 +211,12 @@ impl Running {
         Ok((draft, unit))
     }
 
+    /// Where collectors say how far a long reading is.
+    fn telling(&self) -> Telling {
+        let progress = self.doors.progress.clone();
+        Telling::new(move |line| progress.note(Note::Said(line.to_string())))
+    }
+
     async fn collect(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
         let mut steps = vec![];
         for step in &phase.steps {
@@ -225,6 +231,7 @@ impl Running {
             connector: self.doors.connector.clone(),
             draft: draft.clone(),
             facts: Facts::default(),
+            telling: self.telling(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {

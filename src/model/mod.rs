@@ -31,6 +31,8 @@ pub mod journal_event;
 pub mod outcome;
 pub mod params;
 pub mod path;
+pub mod regions;
 pub mod restorable;
+pub mod s3_place;
 pub mod target;
 pub mod trigger;

@@ -87,7 +87,7 @@ async fn run_with(collectors: &[&str], world: World, params: &str) -> Bag {
         previous: None,
     };
     let draft = Draft::open(dir.path(), info, clock).unwrap();
-    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default() };
+    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default(), telling: Default::default() };
     let params: Params = serde_json::from_str(params).unwrap();
     for id in collectors {
         let collector = collect::find(id).unwrap();
