@@ -7,7 +7,7 @@
 //! | 0 words | [`model`] | plain data, and the glossary |
 //! | 1 doors | [`aws`], [`store`], [`clock`], [`intake`] | the only ways to the outside |
 //! | 2 format | [`bundle`] | Draft → Sealed → Verified |
-//! | 3 units | [`collect`], [`contain`] | what is read, what is changed: one file each |
+//! | 3 units | [`collect`], [`contain`], [`examine`] | what is read, what is changed, what can be said of it offline |
 //! | 4 language | [`playbook`] | YAML in, playbook out |
 //! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
@@ -15,7 +15,14 @@
 //!
 //! Start reading at [`engine::run`]; to add something, at the module's own words.
 
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make files as they like; clippy.toml is about the program"))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_macros,
+        reason = "tests make files and print as they like; clippy.toml is about the program"
+    )
+)]
 
 pub mod aws;
 pub mod bundle;
@@ -26,6 +33,7 @@ pub mod contain;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod engine;
+pub mod examine;
 pub mod handler;
 pub mod intake;
 pub mod model;

@@ -76,12 +76,25 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         };
     };
     match code {
-        "ResourceNotFoundException" | "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "404" => {
-            FaultClass::NotFound
-        }
+        "ResourceNotFoundException"
+        | "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "NoSuchVersion"
+        | "ProvisionedConcurrencyConfigNotFoundException"
+        | "CodeSigningConfigNotFoundException"
+        | "NotFound"
+        | "404" => FaultClass::NotFound,
         // Triggers and identity: Pipes, KMS and API Gateway; SQS by both of its names; load balancers; Organizations.
-        "NotFoundException" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "TargetGroupNotFound" | "TargetNotFoundException"
-        | "PolicyNotFoundException" => FaultClass::NotFound,
+        "NotFoundException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "TargetGroupNotFound"
+        | "TargetNotFoundException"
+        | "PolicyNotFoundException"
+        | "ChildNotFoundException"
+        | "NoSuchBucketPolicy" => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => {
             FaultClass::Denied
         }
@@ -159,6 +172,11 @@ impl Fault {
                 (class, None, chain(other))
             }
         };
+        let class = if class == FaultClass::NotFound && last.is_some_and(|x| names_the_path(&message, &x.uri)) {
+            FaultClass::Unsupported
+        } else {
+            class
+        };
         Fault {
             class,
             code: code.map(|c| tame(&c, 80)),
@@ -186,6 +204,14 @@ impl Fault {
     pub fn internal(message: impl Into<String>) -> Fault {
         Fault { class: FaultClass::Internal, code: None, message: tame(&message.into(), 400), status: None, request_id: None }
     }
+}
+
+/// Whether what is said to be missing is the address that we asked at (`Function not found: /2021-07-20/functions/f/runtime-management-config`,
+/// MiniStack). Then a router did not know the operation, and nobody looked whether the thing exists. Such addresses begin with a date.
+fn names_the_path(message: &str, uri: &str) -> bool {
+    let path = uri.split_once("://").map_or(uri, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+    let dated = |d: &&str| d.len() == 10 && d.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    path.split('/').nth(1).filter(dated).is_some_and(|date| message.contains(&format!("/{date}/")))
 }
 
 fn chain(error: &(dyn Error + 'static)) -> String {
@@ -245,6 +271,14 @@ mod tests {
         ] {
             assert_eq!(class_of(code, status), class, "{code:?} {status:?}");
         }
+    }
+
+    #[test]
+    fn a_router_that_does_not_know_an_address_says_nothing_about_absence() {
+        let uri = "http://127.0.0.1:4566/2021-07-20/functions/f/runtime-management-config?Qualifier=1";
+        assert!(names_the_path("Function not found: /2021-07-20/functions/f/runtime-management-config", uri));
+        assert!(!names_the_path("Function not found: arn:aws:lambda:eu-west-1:123456789012:function:f", uri));
+        assert!(!names_the_path("no object /2021-07-20/", "https://bucket.s3.amazonaws.com/key"));
     }
 
     #[test]

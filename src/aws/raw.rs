@@ -9,10 +9,13 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_types::retry::RetryConfig;
 use std::fmt;
@@ -166,6 +169,12 @@ impl Aws {
             .http_client(http)
             .endpoint_url(&origin)
             .no_auth()
+            // As the SDK's clients have it: one service in one Region that fails much uses up no other's retries.
+            .runtime_plugin(StaticRuntimePlugin::new().with_config({
+                let mut layer = Layer::new("freezeframe::RetryPartition");
+                layer.store_put(RetryPartition::new(format!("{}-{}", call.service.sdk_id(), self.region())));
+                layer.freeze()
+            }))
             .standard_retry(conf.retry_config().unwrap_or(&RetryConfig::standard()))
             .retry_classifier(TransientErrorClassifier::<Refusal>::new())
             .retry_classifier(ThrottleClassifier)
@@ -210,7 +219,11 @@ impl Aws {
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
                     };
-                    if readable { Ok(body.to_vec()) } else { Err(OrchestratorError::other("the answer is not in the form of this service")) }
+                    if readable {
+                        Ok(body.to_vec())
+                    } else {
+                        Err(OrchestratorError::other("the answer is not in the form of this service"))
+                    }
                 } else {
                     Err(OrchestratorError::operation(refusal(response)))
                 }

@@ -68,7 +68,13 @@ impl Default for Listening {
 /// Run `future` and hand back, with its output, every exchange that it finished, in order. Works because an SDK call runs its hooks on the
 /// task that polls it; calls spawned elsewhere are on tape too, but not heard here.
 pub async fn listen<F: Future>(how: Listening, future: F) -> (F::Output, Vec<Exchange>) {
-    let ear = Arc::new(Ear { heard: Mutex::default(), wanted: how.wanted, withhold_query: how.withhold_query, discard_body: how.discard_body, limit: how.limit });
+    let ear = Arc::new(Ear {
+        heard: Mutex::default(),
+        wanted: how.wanted,
+        withhold_query: how.withhold_query,
+        discard_body: how.discard_body,
+        limit: how.limit,
+    });
     let output = EAR.scope(ear.clone(), future).await;
     let mut heard = std::mem::take(&mut *lock(&ear.heard));
     heard.sort_by_key(|x| x.id);
@@ -253,7 +259,17 @@ impl TeeBody {
     fn new(inner: SdkBody, attempt: Arc<Attempt>, id: ExchangeId) -> SyncTee {
         let limit = attempt.ear.as_ref().map_or(API_BODY_LIMIT, |e| e.limit);
         let discard = lock(&attempt.open).as_ref().is_some_and(|x| x.body_withheld.is_some());
-        SyncTee(Mutex::new(TeeBody { inner, attempt, limit, id, out: None, trouble: None, discard, hasher: Hasher::default(), ended: false }))
+        SyncTee(Mutex::new(TeeBody {
+            inner,
+            attempt,
+            limit,
+            id,
+            out: None,
+            trouble: None,
+            discard,
+            hasher: Hasher::default(),
+            ended: false,
+        }))
     }
 
     fn save(&mut self, data: &[u8]) {

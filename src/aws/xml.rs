@@ -31,9 +31,15 @@ pub fn all_within(bytes: &[u8], within: &str, name: &str) -> Vec<String> {
 /// For each element called `name` in one called `within`: its children that hold a text, by name. Entries of a list that have several members.
 pub fn records(bytes: &[u8], within: &str, name: &str) -> Vec<BTreeMap<String, String>> {
     let Some(document) = parse(bytes) else { return vec![] };
-    let entries = document.descendants().filter(|n| n.tag_name().name() == name && n.parent().is_some_and(|p| p.tag_name().name() == within));
+    let entries =
+        document.descendants().filter(|n| n.tag_name().name() == name && n.parent().is_some_and(|p| p.tag_name().name() == within));
     entries
-        .map(|e| e.children().filter_map(|c| Some((c.tag_name().name().to_string(), c.text()?.trim().to_string()))).filter(|(k, _)| !k.is_empty()).collect())
+        .map(|e| {
+            e.children()
+                .filter_map(|c| Some((c.tag_name().name().to_string(), c.text()?.trim().to_string())))
+                .filter(|(k, _)| !k.is_empty())
+                .collect()
+        })
         .collect()
 }
 

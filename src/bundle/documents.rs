@@ -62,8 +62,22 @@ pub enum UnitEnd {
     CutShort,
     /// Never began.
     NotRun,
+    /// Planned by the playbook and skipped by the operator: its question stays open.
+    SkippedByOperator,
     /// Panicked: a bug of ours, recorded as a gap of kind `internal`.
     Panicked,
+}
+
+impl UnitEnd {
+    pub const fn words(self) -> &'static str {
+        match self {
+            UnitEnd::Done => "ran to its end",
+            UnitEnd::CutShort => "cut short",
+            UnitEnd::NotRun => "never began",
+            UnitEnd::SkippedByOperator => "skipped by the operator",
+            UnitEnd::Panicked => "panicked",
+        }
+    }
 }
 
 /// What made the bundle.

@@ -257,6 +257,11 @@ impl Draft {
         self.inner.state().exchanges.get(&id).and_then(|k| k.file.clone())
     }
 
+    /// A file of the bag, to read it again: whoever computes something from evidence computes it from what was kept.
+    pub fn open_file(&self, file: &FileRef) -> io::Result<std::fs::File> {
+        std::fs::File::open(file.path.under(&self.inner.dir))
+    }
+
     /// Records the outcome of a question. Its files must lie in the bag already.
     pub fn add(&self, item: NewItem) -> Result<ItemId, DraftError> {
         let mut state = self.inner.open_state()?;
@@ -286,6 +291,11 @@ impl Draft {
         }
         state.items.push(item);
         Ok(id)
+    }
+
+    /// An item that was recorded.
+    pub fn item(&self, id: ItemId) -> Option<Item> {
+        self.inner.state().items.iter().find(|i| i.id == id).cloned()
     }
 
     pub fn items(&self) -> Vec<Item> {

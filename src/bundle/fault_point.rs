@@ -1,7 +1,7 @@
 //! Named places at which a test may hold this process, in order to kill it exactly there: the only way to show what a SIGKILL between two
 //! writes leaves behind without hoping for the right millisecond.
 //!
-//! `FREEZEFRAME_HOLD_AT=<point>:<n>:<file>` makes a *debug* build write `<file>` when it comes to the point for the n-th time, and stay there
+//! `FREEZEFRAME_HOLD_AT=<point>:<n>:<file>` makes a *debug* build create `<file>` when it comes to the point for the n-th time, and stay there
 //! for ever. A release build has none of this: the function is empty. It never changes what is written, and never lets go.
 
 #[cfg(debug_assertions)]
@@ -16,7 +16,7 @@ pub(super) fn reached(point: &'static str) {
     });
     static COME_BY: AtomicU32 = AtomicU32::new(0);
     let Some((name, nth, mark)) = &*WANTED else { return };
-    if name != point || COME_BY.fetch_add(1, Ordering::SeqCst) + 1 != *nth || std::fs::write(mark, point).is_err() {
+    if name != point || COME_BY.fetch_add(1, Ordering::SeqCst) + 1 != *nth || std::fs::File::create_new(mark).is_err() {
         return;
     }
     loop {

@@ -5,6 +5,7 @@
 use super::documents::{Coverage, Statement};
 use super::verify::Verification;
 use crate::model::exchange::Exchange;
+use crate::model::invocation::Invocation;
 use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
 use schemars::generate::SchemaSettings;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<Coverage>("coverage.schema.json", "meta/coverage.json"),
         schema::<Statement>("statement.schema.json", "seal/statement.json"),
         schema::<Exchange>("exchange.schema.json", "data/NN-group/NNNNNN-Operation.http.json"),
+        schema::<Invocation>("invocation.schema.json", "One line of data/60-invocation/invocations.jsonl"),
         schema::<Verification>("verification.schema.json", "What `freezeframe verify --json` prints"),
     ]
 }

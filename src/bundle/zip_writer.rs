@@ -44,7 +44,6 @@ pub(super) fn write(dir: &Path, name: &str, files: &BTreeMap<BundlePath, Digest>
         let (sha256, _) = digest::of_reader(File::open(&temp)?)?;
         fault_point::reached("zip-written");
         disk::persist(temp, zip)?;
-        fault_point::reached("zip-named");
         let dir = zip.parent().unwrap_or(Path::new("."));
         disk::write_new(&zip.with_extension("zip.sha256"), format!("{sha256}  {name}.zip\n").as_bytes())?;
         disk::sync_dir(dir)?;

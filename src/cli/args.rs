@@ -1,6 +1,9 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
-use clap::{Args, Parser, Subcommand};
+use crate::engine::preflight::Missing;
+use crate::model::params::parse_bytes;
+use crate::plan::adjust::{Adjustments, Instant};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
@@ -41,7 +44,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Snapshot one function into a verified evidence bundle; changes nothing in AWS
-    #[command(after_help = "Example:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1")]
+    #[command(
+        after_help = "Examples:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1\n  freezeframe snapshot payments-export --case IR-2026-0042 --depth triage\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history\n  freezeframe snapshot payments-export --case IR-2026-0042 --gone"
+    )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
     #[command(after_help = "Example:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip")]
@@ -98,12 +103,104 @@ pub struct CaseArgs {
     pub cases: PathBuf,
 }
 
+/// What is collected, beside what the playbook says. All of it stands in the plan.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "What is collected")]
+pub struct CollectArgs {
+    /// Begin every window here: a duration (24h, 7d) or a time (2026-11-20T12:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Instant>,
+    /// End every window here: a time, or so long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Instant>,
+    /// Leave this collector out (may be repeated); its question stays open, and the bundle says so
+    #[arg(long, value_name = "COLLECTOR")]
+    pub skip: Vec<String>,
+    /// Run this collector and what it needs, and no other (may be repeated)
+    #[arg(long, value_name = "COLLECTOR", conflicts_with = "skip")]
+    pub only: Vec<String>,
+    /// Stop reading logs after so many bytes (64MiB); what is older is a gap
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_log_bytes: Option<u64>,
+    /// Stop each search of CloudTrail after about so many events; what is older is a gap
+    #[arg(long, value_name = "COUNT")]
+    pub max_events: Option<u64>,
+    /// Set a collector's parameter (may be repeated)
+    #[arg(long, value_name = "COLLECTOR.PARAM=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl CollectArgs {
+    pub fn adjustments(&self) -> Adjustments {
+        Adjustments {
+            since: self.since,
+            until: self.until,
+            skip: self.skip.clone(),
+            only: self.only.clone(),
+            max_log_bytes: self.max_log_bytes,
+            max_events: self.max_events,
+            set: self.set.clone(),
+        }
+    }
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    parse_bytes(text).filter(|n| *n > 0).ok_or("a size is wanted, like 500000, 64KiB, 16MiB or 2GiB")
+}
+
+/// A function that does not exist any more.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "A function that was deleted")]
+pub struct GoneArgs {
+    /// Go on although there is no such function: collect what it left behind
+    #[arg(long)]
+    pub gone: bool,
+    /// The execution role that it had, by name or ARN, if CloudTrail does not remember
+    #[arg(long, value_name = "ROLE", requires = "gone")]
+    pub role: Option<String>,
+}
+
+impl GoneArgs {
+    pub fn missing(&self) -> Missing {
+        if self.gone { Missing::Gone { role: self.role.clone() } } else { Missing::Refuse }
+    }
+}
+
+/// How much a snapshot reads: shipped playbooks, under short names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Depth {
+    /// A first look in seconds (playbook `triage`)
+    Triage,
+    /// Every collector, with bounds that keep it to minutes (`snapshot-only`)
+    #[default]
+    Standard,
+    /// Every collector, as far back as it goes (`deep`)
+    Deep,
+}
+
+impl Depth {
+    pub const fn playbook(self) -> &'static str {
+        match self {
+            Depth::Triage => "triage",
+            Depth::Standard => "snapshot-only",
+            Depth::Deep => "deep",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
     /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
     #[command(flatten)]
     pub case: CaseArgs,
+    /// How much is read: triage (seconds), standard, or deep; each is a shipped playbook
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub depth: Depth,
+    #[command(flatten)]
+    pub collect: CollectArgs,
+    #[command(flatten)]
+    pub gone: GoneArgs,
 }
 
 #[derive(Debug, Args)]
@@ -126,6 +223,10 @@ pub struct PlanArgs {
     pub playbook: String,
     /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
+    #[command(flatten)]
+    pub collect: CollectArgs,
+    #[command(flatten)]
+    pub gone: GoneArgs,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +240,8 @@ pub struct RunArgs {
     /// Contain without asking (for scripts)
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub collect: CollectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -219,8 +322,54 @@ pub struct DrillArgs {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
     fn clap_finds_no_fault_with_the_definition() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    fn snapshot(more: &[&str]) -> Result<SnapshotArgs, clap::Error> {
+        let all = ["freezeframe", "snapshot", "f", "--case", "c"].iter().chain(more);
+        match Cli::try_parse_from(all)?.command {
+            Command::Snapshot(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_collected_can_be_said() {
+        let plain = snapshot(&[]).unwrap();
+        assert_eq!((plain.depth.playbook(), plain.collect.adjustments()), ("snapshot-only", Adjustments::default()));
+        let args = ["--depth", "deep", "--since", "7d", "--until", "2026-11-20T12:00:00Z", "--skip", "a", "--skip", "b"];
+        let said = snapshot(&[&args[..], &["--max-log-bytes", "2MiB", "--max-events", "70", "--set", "x.y=z"]].concat()).unwrap();
+        let a = said.collect.adjustments();
+        assert_eq!((said.depth.playbook(), a.skip.len(), a.max_log_bytes, a.max_events), ("deep", 2, Some(2 << 20), Some(70)));
+        assert!(matches!((a.since, a.until), (Some(Instant::Ago(_)), Some(Instant::At(_)))));
+        for bad in [
+            &["--since", "yesterday"][..],
+            &["--max-log-bytes", "0"],
+            &["--max-log-bytes", "1KB"],
+            &["--max-events", "-1"],
+            &["--depth", "abyss"],
+            &["--skip", "a", "--only", "b"],
+            &["--role", "r"],
+        ] {
+            assert!(snapshot(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_is_gone_is_taken_for_gone_only_when_said() {
+        assert!(matches!(snapshot(&[]).unwrap().gone.missing(), Missing::Refuse));
+        let gone = snapshot(&["--gone", "--role", "pay"]).unwrap().gone.missing();
+        assert!(matches!(gone, Missing::Gone { role: Some(r) } if r == "pay"));
+    }
+
+    #[test]
+    fn every_depth_is_a_shipped_playbook_that_changes_nothing() {
+        for depth in Depth::value_variants() {
+            assert!(!crate::playbook::load(depth.playbook()).unwrap().0.contains(), "{depth:?}");
+        }
     }
 }

@@ -6,9 +6,9 @@ use super::session::{Session, screen};
 use crate::model::outcome::Outcome;
 
 pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> {
-    let playbook = super::playbook::load(&args.playbook)?;
+    let playbook = super::run::adjusted(&args.playbook, &args.collect)?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&args.function).await?;
+    let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     let plan = super::run::make_plan(&playbook, &preflight);
     let screen = screen(global);
     screen.document(&plan);

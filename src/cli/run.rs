@@ -1,10 +1,11 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{Global, RunArgs, SnapshotArgs};
+use super::args::{CollectArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
+use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
@@ -12,21 +13,21 @@ use crate::engine::run::{self as engine, Order};
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
-use crate::playbook::Playbook;
+use crate::playbook::{Playbook, Registry};
 use std::path::PathBuf;
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = super::playbook::load("snapshot-only")?;
+    let playbook = adjusted(args.depth.playbook(), &args.collect)?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&args.function).await?;
+    let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     let job = Job { case, dir, playbook, preflight, permit: None };
     execute(&session, session::screen(global), job).await
 }
 
 pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = super::playbook::load(&args.playbook)?;
+    let playbook = adjusted(&args.playbook, &args.collect)?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;
@@ -35,6 +36,18 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         confirm(screen, &plan, args.yes)?;
     }
     execute(&session, screen, Job { case, dir, playbook, preflight, permit: None }).await
+}
+
+/// The playbook, as the operator wants it.
+pub fn adjusted(name_or_path: &str, collect: &CollectArgs) -> Result<Playbook, CliError> {
+    let mut playbook = super::playbook::load(name_or_path)?;
+    collect.adjustments().apply(&Registry::built_in(), &mut playbook, SystemClock::new().now()).map_err(|e| {
+        let hint = e.hint().map(str::to_string);
+        let mut face = CliError::new("cannot collect like this").because(e).outcome(Outcome::Usage);
+        face.hints.extend(hint);
+        face
+    })?;
+    Ok(playbook)
 }
 
 /// What a command wants the engine to do.
@@ -47,7 +60,11 @@ pub struct Job {
 }
 
 pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Plan {
-    Plan::make(playbook, &preflight.target, &preflight.known)
+    let plan = Plan::make(playbook, &preflight.target, &preflight.known);
+    match &preflight.gone {
+        Some(gone) => plan.of_gone(gone.clone()),
+        None => plan,
+    }
 }
 
 /// Ask before anything is changed in AWS. Without a terminal and without `--yes` the answer is no.

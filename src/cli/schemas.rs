@@ -12,6 +12,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
         crate::plan::schema(),
+        crate::examine::techniques::schema(),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

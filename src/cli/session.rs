@@ -6,7 +6,7 @@ use super::render::Screen;
 use crate::aws::{ConnectError, ConnectOptions, Connector};
 use crate::bundle::case_journal::CaseJournal;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::preflight::{self, Preflight, PreflightError};
+use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
 use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::JournalEvent;
@@ -43,9 +43,14 @@ impl Session {
     }
 
     pub async fn preflight(&self, function: &str) -> Result<Preflight, CliError> {
+        self.preflight_or(function, &Missing::Refuse).await
+    }
+
+    /// The same, with what to do about a function that is not there.
+    pub async fn preflight_or(&self, function: &str, missing: &Missing) -> Result<Preflight, CliError> {
         let spec: TargetSpec =
             function.parse().map_err(|e| CliError::new("cannot tell which function is meant").because(e).outcome(Outcome::Usage))?;
-        preflight::preflight(&self.connector, &spec).await.map_err(connection)
+        preflight::preflight_or(&self.connector, &spec, missing).await.map_err(connection)
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
@@ -92,7 +97,8 @@ pub fn connection(error: PreflightError) -> CliError {
         PreflightError::Connect(ConnectError::NoRegion) => Some(ConnectError::NoRegion.hint().to_string()),
         other => other.hint(),
     };
-    let usage = matches!(error, PreflightError::Target(_) | PreflightError::Connect(ConnectError::NoRegion));
+    let usage =
+        matches!(error, PreflightError::Target(_) | PreflightError::NotARole { .. } | PreflightError::Connect(ConnectError::NoRegion));
     let mut face = CliError::new("could not begin").because(error);
     face.hints.extend(hint);
     if usage { face.outcome(Outcome::Usage) } else { face }

@@ -21,6 +21,17 @@ fn table(report: &Report) -> Option<String> {
     Some(table.to_string())
 }
 
+/// Planned, collected, not found and gaps by group; none when nothing was collected.
+fn groups(report: &Report) -> Option<String> {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(["group", "planned", "not run", "collected", "not found", "gaps"]);
+    for g in &report.groups {
+        let numbers = [g.planned, g.not_run, g.collected, g.not_found, g.gaps].map(|n| n.to_string());
+        table.add_row([g.group.as_str().to_string()].into_iter().chain(numbers));
+    }
+    (!report.groups.is_empty()).then(|| table.trim_fmt())
+}
+
 /// What a question is about, before it is asked.
 pub fn cells(screen: Screen, report: &Report) {
     screen.remark(&report.headline);
@@ -46,6 +57,15 @@ pub fn show(screen: Screen, report: &Report) {
     }
     if report.gaps.len() > GAPS_SHOWN {
         screen.text(&format!("  … {} more in meta/coverage.json", report.gaps.len() - GAPS_SHOWN));
+    }
+    if let Some(table) = groups(report) {
+        screen.text(&table);
+    }
+    if let Some(t) = &report.techniques {
+        screen.text(&format!(
+            "known techniques: {} this bundle can show, {} ruled out as of now, {} undecided (why: item `techniques`, data/00-plan/techniques.json)",
+            t.can_show, t.ruled_out, t.undecided
+        ));
     }
     for mismatch in &report.mismatches {
         screen.text(&format!("{} {}", "MISMATCH".red().bold(), tame(mismatch, 300)));

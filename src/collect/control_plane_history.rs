@@ -4,7 +4,6 @@
 use super::lookup_events::{LOOKUP, Search, Window};
 use super::{Abort, CollectCx, Collector, CollectorSpec, FunctionFact, Volatility};
 use crate::aws::fault::Fault;
-use crate::model::gap::GapKind;
 use crate::model::item::Group;
 use crate::model::params::{Param, ParamKind};
 use crate::model::regions;
@@ -40,7 +39,7 @@ impl Collector for ControlPlaneHistory {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         // The searches need no more of it than the role's name; but after some answer has shown AWS's clock the window is better measured.
-        let fact = cx.function().await?;
+        let fact = cx.function_or_told().await?;
         let window = cx.window("window");
         tokio::try_join!(of_function(cx, window), of_role(cx, fact, window))?;
         Ok(())
@@ -61,7 +60,7 @@ async fn of_role(cx: &CollectCx<'_>, fact: Result<Arc<FunctionFact>, Fault>, win
         Err(fault) => return cx.gap_from(&fault, SUBJECT).map(drop),
     };
     let Some(role) = fact.role_name() else {
-        return cx.gap(GapKind::Unsupported, SUBJECT, "the configuration names no role").map(drop);
+        return cx.gap_without_role(SUBJECT).map(drop);
     };
     search(cx, regions::global(&cx.target().partition, &cx.target().region), role, window).await
 }

@@ -65,7 +65,7 @@ impl Collector for CredentialActivity {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         const SUBJECT: &str = "keys issued under the execution role";
         let target = cx.target();
-        let role_arn = match cx.function().await? {
+        let role_arn = match cx.function_or_told().await? {
             Ok(fact) => fact.role_arn.clone(),
             Err(fault) => {
                 cx.gap_from(&fault, "the execution role, as the configuration names it (its keys are searched for as far as the function's sessions name it)")?;
@@ -117,8 +117,7 @@ impl Work<'_, '_> {
 
     async fn in_region(&self, region: &str, key: LookupAttributeKey, values: Vec<String>) -> Result<(), Abort> {
         for value in values {
-            let search =
-                Search { region, key: key.clone(), value: &value, window: self.window, max_pages: self.cx.max_pages() };
+            let search = Search { region, key: key.clone(), value: &value, window: self.window, max_pages: self.cx.max_pages() };
             let hear = |event: &aws_sdk_cloudtrail::types::Event| {
                 if let Some(record) = event.cloud_trail_event() {
                     self.ledger().hear(region, record);
@@ -150,7 +149,12 @@ impl Work<'_, '_> {
             room -= keys.len();
             // Marked before they are searched for: a search that fails has its own gap and is not repeated.
             keys.iter().for_each(|k| self.ledger().searched(k));
-            self.cx.say(&format!("{} keys to look up in {} Regions, about {:.0} s", keys.len(), self.regions.len(), keys.len() as f64 / 1.5));
+            self.cx.say(&format!(
+                "{} keys to look up in {} Regions, about {:.0} s",
+                keys.len(),
+                self.regions.len(),
+                keys.len() as f64 / 1.5
+            ));
             self.by(LookupAttributeKey::AccessKeyId, keys).await?;
         }
         let beyond = self.ledger().beyond(depth);
@@ -194,7 +198,14 @@ impl Work<'_, '_> {
         // Pretty, for people; the values are bounded, so this cannot fail but for a bug.
         let bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
         let from = searches.iter().map(|(item, _)| *item).collect();
-        self.cx.derive("keys issued to the function: expiry, use, addresses, agents", "issued-keys", "json", &bytes, from, Sensitivity::S2)?;
+        self.cx.derive(
+            "keys issued to the function: expiry, use, addresses, agents",
+            "issued-keys",
+            "json",
+            &bytes,
+            from,
+            Sensitivity::S2,
+        )?;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! The context of one collector: its clients, its parameters, and the only ways to put something into the bundle.
 
+use super::code::Stored;
 use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+use super::qualifier::Qualifier;
 use super::question::{Answer, Question, Reply};
 use super::telling::Telling;
 use super::{Collector, CollectorSpec};
@@ -14,7 +16,7 @@ use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::{FileRef, ItemStatus, Sensitivity};
-use crate::model::params::{ParamKind, Params, parse_bytes, parse_duration};
+use crate::model::params::{ParamKind, Params, SINCE, UNTIL, parse_bytes, parse_duration, parse_regions};
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -25,6 +27,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Stop the whole run: evidence can no longer be written down.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,10 @@ impl<'r> CollectCx<'r> {
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
+    /// This unit's clients in another Region; `None` for the target's own. Whoever takes the Region from an answer has checked its form.
+    pub(super) fn aws_in(&self, region: &str) -> Option<Aws> {
+        (region != self.aws.region()).then(|| self.aws.in_region(region))
+    }
     pub fn target(&self) -> &Target {
         &self.shared.target
     }
@@ -80,6 +87,16 @@ impl<'r> CollectCx<'r> {
         self.shared.facts.function(&self.asking_as(&super::configuration::CONFIGURATION)).await
     }
 
+    /// The same; of a function that is gone, what the plan knows of it from elsewhere (its role, its log group), where it knows that it is gone.
+    pub async fn function_or_told(&self) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        let fault = match self.function().await? {
+            Err(fault) if fault.class == FaultClass::NotFound => fault,
+            known => return Ok(known),
+        };
+        let asked = self.draft().items().iter().find(|i| i.collector == super::configuration::CONFIGURATION.id).map(|i| i.id);
+        Ok(asked.and_then(|item| self.shared.facts.gone(item)).ok_or(fault))
+    }
+
     /// All versions of the function, `$LATEST` included; asked once per run. What was listed before a failure is kept, and says so.
     pub async fn versions(&self) -> Result<Result<Arc<Listed<VersionFact>>, Fault>, Abort> {
         self.shared.facts.versions(&self.asking_as(&super::versions::VERSIONS)).await
@@ -88,6 +105,27 @@ impl<'r> CollectCx<'r> {
     /// All aliases of the function; asked once per run.
     pub async fn aliases(&self) -> Result<Result<Arc<Listed<AliasFact>>, Fault>, Abort> {
         self.shared.facts.aliases(&self.asking_as(&super::aliases::ALIASES)).await
+    }
+
+    /// A version or an alias as `GetFunction` describes it; asked once per run.
+    pub async fn qualified(&self, whose: &Qualifier) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        self.shared.facts.qualified(&self.asking_as(&super::qualified_configuration::QUALIFIED_CONFIGURATION), whose).await
+    }
+
+    /// Which file of the bundle holds the bytes with this digest.
+    pub(super) fn stored_code(&self, digest: &str) -> Arc<OnceCell<Stored>> {
+        self.shared.facts.code(digest)
+    }
+
+    /// The resource policy of the function or one of its qualifiers; asked once per run.
+    pub(super) async fn policy(&self, whose: &str, qualifier: Option<String>) -> Result<super::policy_report::PolicyFact, Abort> {
+        self.shared.facts.policy(&self.asking_as(&super::resource_policy::SPEC), whose, qualifier).await
+    }
+
+    /// The statements of all resource policies of the function and its qualifiers.
+    pub async fn policies(&self) -> Result<Arc<super::policy_report::Policies>, Abort> {
+        // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
+        self.shared.facts.policies(self).boxed().await
     }
 
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
@@ -102,11 +140,13 @@ impl<'r> CollectCx<'r> {
         now.checked_add_signed(self.shared.facts.skew()).unwrap_or(now)
     }
 
-    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970.
+    /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970. Where the plan states instants
+    /// (`since`, `until`: the operator's words, resolved), they hold instead.
     pub fn window(&self, name: &str) -> (DateTime<Utc>, DateTime<Utc>) {
-        let now = self.server_now();
+        let to = self.params.instant(UNTIL).unwrap_or_else(|| self.server_now());
         let length = TimeDelta::from_std(self.duration(name)).unwrap_or(TimeDelta::MAX);
-        (now.checked_sub_signed(length).unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH), now)
+        let from = self.params.instant(SINCE).or_else(|| to.checked_sub_signed(length)).unwrap_or(DateTime::UNIX_EPOCH);
+        (from.max(DateTime::UNIX_EPOCH), to)
     }
 
     pub(super) fn state_target(&self, fact: &FunctionFact) {
@@ -126,6 +166,15 @@ impl<'r> CollectCx<'r> {
     }
     pub fn count(&self, name: &str) -> u64 {
         self.params.count(name).or_else(|| self.default_of(name, ParamKind::Count).parse().ok()).unwrap_or_default()
+    }
+    /// The Regions that a parameter names; the target's own where it says `own`.
+    pub fn regions(&self, name: &str) -> Vec<String> {
+        let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::Regions).to_string());
+        let mut regions = parse_regions(&said).unwrap_or_default();
+        if regions.is_empty() {
+            regions.push(self.shared.target.region.clone());
+        }
+        regions
     }
     pub(super) fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
         self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)
@@ -148,7 +197,11 @@ impl<'r> CollectCx<'r> {
             Err(e) => {
                 let fault = Fault::of(&e, &exchanges);
                 self.no_answer(&question, &fault, &exchanges)?;
-                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() { Reply::Absent(fault) } else { Reply::Gap(fault) })
+                Ok(if fault.class == FaultClass::NotFound || question.says_not_in_use(&fault).is_some() {
+                    Reply::Absent(fault)
+                } else {
+                    Reply::Gap(fault)
+                })
             }
         }
     }
@@ -181,6 +234,12 @@ impl<'r> CollectCx<'r> {
         })?)
     }
 
+    /// The same for a file that must lie at a place of its own.
+    pub(super) fn made(&self, subject: &str, file: FileRef, from: ItemId) -> Result<ItemId, Abort> {
+        let item = NewItem { files: vec![file], derived_from: vec![from], ..self.blank(subject, ItemStatus::Collected, Sensitivity::S0) };
+        Ok(self.draft().add(item)?)
+    }
+
     /// The question does not arise for this target; `why` in words.
     pub fn not_applicable(&self, subject: &str, why: &str) -> Result<ItemId, Abort> {
         let detail = Some(why.to_string());
@@ -190,6 +249,14 @@ impl<'r> CollectCx<'r> {
     /// A gap that no call of ours left.
     pub fn gap(&self, kind: GapKind, subject: &str, why: &str) -> Result<ItemId, Abort> {
         Ok(self.draft().add(NewItem { detail: Some(why.to_string()), ..self.blank(subject, ItemStatus::Gap(kind), Sensitivity::S0) })?)
+    }
+
+    /// Nothing names the execution role: neither the configuration nor, of a function that is gone, what is known from elsewhere.
+    pub fn gap_without_role(&self, subject: &str) -> Result<ItemId, Abort> {
+        if self.shared.facts.is_told() {
+            return self.gap(GapKind::NotAcquirable, subject, "the function is gone, and nothing names the role that it had; --role does");
+        }
+        self.gap(GapKind::Unsupported, subject, "the configuration names no role")
     }
 
     /// The function look-up failed, and so this question could not even be put.
@@ -213,6 +280,11 @@ impl<'r> CollectCx<'r> {
             self.gap(*kind, subject, &format!("the list it depends on is not whole: {why}"))?;
         }
         Ok(())
+    }
+
+    /// Wait, by the run's clock: for something at AWS that takes its time.
+    pub(super) async fn pause(&self, how_long: Duration) {
+        self.shared.connector.clock().sleep(how_long).await;
     }
 
     pub(super) async fn turn(&self, question: &Question<'_>) {

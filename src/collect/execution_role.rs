@@ -4,12 +4,13 @@
 use super::cx::at_once;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
-use crate::model::gap::GapKind;
 use crate::model::item::Group;
 use async_trait::async_trait;
 use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
+use aws_sdk_iam::operation::list_instance_profiles_for_role::ListInstanceProfilesForRoleOutput;
 use aws_sdk_iam::operation::list_policy_versions::ListPolicyVersionsOutput;
 use aws_sdk_iam::operation::list_role_policies::ListRolePoliciesOutput;
+use aws_sdk_iam::operation::list_role_tags::ListRoleTagsOutput;
 use futures_util::FutureExt;
 
 pub struct ExecutionRole;
@@ -18,6 +19,8 @@ const GET_ROLE: Call = Call::read(Service::Iam, "GetRole", "iam:GetRole", Scope:
 const LIST_INLINE: Call = Call::read(Service::Iam, "ListRolePolicies", "iam:ListRolePolicies", Scope::Role);
 const GET_INLINE: Call = Call::read(Service::Iam, "GetRolePolicy", "iam:GetRolePolicy", Scope::Role);
 const LIST_ATTACHED: Call = Call::read(Service::Iam, "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies", Scope::Role);
+const LIST_PROFILES: Call = Call::read(Service::Iam, "ListInstanceProfilesForRole", "iam:ListInstanceProfilesForRole", Scope::Role);
+const LIST_TAGS: Call = Call::read(Service::Iam, "ListRoleTags", "iam:ListRoleTags", Scope::Role);
 const GET_POLICY: Call = Call::read(Service::Iam, "GetPolicy", "iam:GetPolicy", Scope::Policy);
 const LIST_VERSIONS: Call = Call::read(Service::Iam, "ListPolicyVersions", "iam:ListPolicyVersions", Scope::Policy);
 const GET_VERSION: Call = Call::read(Service::Iam, "GetPolicyVersion", "iam:GetPolicyVersion", Scope::Policy);
@@ -28,7 +31,7 @@ static SPEC: CollectorSpec = CollectorSpec {
     answers: "What may the function's credentials do, who may take the role, and what could it do before?",
     group: Group::Identity,
     volatility: Volatility::V2,
-    calls: &[GET_ROLE, LIST_INLINE, GET_INLINE, LIST_ATTACHED, GET_POLICY, LIST_VERSIONS, GET_VERSION],
+    calls: &[GET_ROLE, LIST_INLINE, GET_INLINE, LIST_ATTACHED, LIST_PROFILES, LIST_TAGS, GET_POLICY, LIST_VERSIONS, GET_VERSION],
     params: &[],
 };
 
@@ -39,14 +42,14 @@ impl Collector for ExecutionRole {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let fact = match cx.function().await? {
+        let fact = match cx.function_or_told().await? {
             Ok(fact) => fact,
             Err(fault) => return cx.gap_from(&fault, "execution role").map(drop),
         };
         let Some(role) = fact.role_name() else {
-            return cx.gap(GapKind::Unsupported, "execution role", "the configuration names no role").map(drop);
+            return cx.gap_without_role("execution role").map(drop);
         };
-        tokio::try_join!(role_and_boundary(cx, role), inline(cx, role), attached(cx, role))?;
+        tokio::try_join!(role_and_boundary(cx, role), inline(cx, role), attached(cx, role), profiles(cx, role), tags(cx, role))?;
         Ok(())
     }
 }
@@ -58,6 +61,33 @@ async fn role_and_boundary(cx: &CollectCx<'_>, role: &str) -> Result<(), Abort> 
         Some(arn) => managed(cx, "permissions boundary", arn.to_string()).await,
         None => cx.not_applicable("permissions boundary", "the role has none").map(drop),
     }
+}
+
+/// A role that also sits on an instance: its credentials are used by more than the function.
+async fn profiles(cx: &CollectCx<'_>, role: &str) -> Result<(), Abort> {
+    let call = || cx.aws().iam().list_instance_profiles_for_role().role_name(role);
+    cx.ask_pages(
+        Question::new(&LIST_PROFILES, format!("instance profiles that hold role {role}")),
+        Bound::default(),
+        |marker| call().set_marker(marker).send(),
+        |out: &ListInstanceProfilesForRoleOutput| out.marker().filter(|_| out.is_truncated()).map(str::to_string),
+        |out| out.instance_profiles().len(),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn tags(cx: &CollectCx<'_>, role: &str) -> Result<(), Abort> {
+    let call = || cx.aws().iam().list_role_tags().role_name(role);
+    cx.ask_pages(
+        Question::new(&LIST_TAGS, format!("tags of role {role}")),
+        Bound::default(),
+        |marker| call().set_marker(marker).send(),
+        |out: &ListRoleTagsOutput| out.marker().filter(|_| out.is_truncated()).map(str::to_string),
+        |out| out.tags().len(),
+    )
+    .await?;
+    Ok(())
 }
 
 async fn inline(cx: &CollectCx<'_>, role: &str) -> Result<(), Abort> {

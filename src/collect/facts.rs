@@ -1,13 +1,17 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-ups are made and recorded as the `configuration`, `versions` and `aliases` collectors', whoever asks first: so a bundle reads the
-//! same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one that collects
-//! `resource-policy` or `event-source-mappings` also holds `versions` and `aliases`.)
+//! The look-ups are made and recorded as the `configuration`, `versions`, `aliases` and `qualified-configuration` collectors', whoever asks
+//! first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one
+//! that collects something for each version or alias also holds `versions`, `aliases` and `qualified-configuration`.)
 
 use super::aliases::ALIASES;
+use super::code::Stored;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
+use super::policy_report::{self, Policies, PolicyFact};
+use super::qualified_configuration::QUALIFIED_CONFIGURATION;
+use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
@@ -19,11 +23,13 @@ use crate::model::item::Sensitivity;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::list_aliases::ListAliasesOutput;
 use aws_sdk_lambda::operation::list_versions_by_function::ListVersionsByFunctionOutput;
+use aws_sdk_lambda::types::{FunctionConfiguration, LoggingConfig};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// What `GetFunction` says of `$LATEST`, as far as later questions need it. Strings are AWS's own and unchecked.
+/// What `GetFunction` says of `$LATEST`, a version or an alias, as far as later questions need it. Strings are AWS's own and unchecked.
 #[derive(Clone)]
 pub struct FunctionFact {
     pub item: ItemId,
@@ -37,6 +43,48 @@ pub struct FunctionFact {
     pub role_arn: Option<String>,
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
+    pub layers: Vec<LayerFact>,
+    /// ARN of the managed instances' capacity provider.
+    pub capacity_provider: Option<String>,
+    /// ARN of the job that signed the code.
+    pub signing_job: Option<String>,
+    /// The bucket's object that holds the code, in `REFERENCE` mode: Lambda keeps no copy.
+    pub object: Option<S3ObjectFact>,
+    /// The image by digest, for a container image.
+    pub image_uri: Option<String>,
+    /// The customer's key for environment and code; `None` for AWS's own.
+    pub kms_key: Option<String>,
+    /// Where events go that the function failed on.
+    pub dead_letter: Option<String>,
+    /// Whether it has a durable configuration (which it can only be made with).
+    pub durable: bool,
+}
+
+/// A layer as a configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFact {
+    /// With its version.
+    pub arn: String,
+    pub code_size: i64,
+    pub signing_job: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3ObjectFact {
+    pub bucket: String,
+    pub key: String,
+    pub version: Option<String>,
+}
+
+fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
+    let fact = |l: &aws_sdk_lambda::types::Layer| {
+        Some(LayerFact { arn: l.arn()?.to_string(), code_size: l.code_size(), signing_job: l.signing_job_arn().map(str::to_string) })
+    };
+    conf.layers().iter().filter_map(fact).collect()
+}
+
+fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
+    Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
 }
 
 impl FunctionFact {
@@ -52,6 +100,16 @@ impl FunctionFact {
             code_url: own(out.code().and_then(|c| c.location())),
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
+            layers: conf.map(layers_of).unwrap_or_default(),
+            capacity_provider: conf.and_then(capacity_provider_of),
+            signing_job: own(conf.and_then(|c| c.signing_job_arn())),
+            object: out.code().and_then(|c| c.resolved_s3_object()).and_then(|o| {
+                Some(S3ObjectFact { bucket: own(o.s3_bucket())?, key: own(o.s3_key())?, version: own(o.s3_object_version()) })
+            }),
+            image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
+            kms_key: own(conf.and_then(|c| c.kms_key_arn())),
+            dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
+            durable: conf.is_some_and(|c| c.durable_config().is_some()),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -72,6 +130,11 @@ pub struct VersionFact {
     pub revision_id: Option<String>,
     pub code_sha256: Option<String>,
     pub code_size: Option<u64>,
+    pub layers: Vec<LayerFact>,
+    pub capacity_provider: Option<String>,
+    pub signing_job: Option<String>,
+    /// Whether it has a durable configuration.
+    pub durable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -108,15 +171,54 @@ fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
     Ok(Arc::new(Listed { item: pages.item, entries, unfinished }))
 }
 
+/// A look-up of which there is one for each name.
+type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
+
+fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
+    of.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default().clone()
+}
+
 #[derive(Default)]
 pub struct Facts {
     function: OnceCell<Result<Arc<FunctionFact>, Fault>>,
+    /// By qualifier.
+    qualified: Each<Result<Arc<FunctionFact>, Fault>>,
+    /// By the digest that AWS states: which file of the bundle holds it.
+    code: Each<Stored>,
     versions: OnceCell<Result<Arc<Listed<VersionFact>>, Fault>>,
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
+    /// Resource policies by qualifier; and all their statements.
+    policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    policies: OnceCell<Arc<Policies>>,
     skew: Mutex<TimeDelta>,
+    /// Of a function that is gone: what the plan says of it.
+    told: Option<Told>,
+}
+
+/// What is known from elsewhere (CloudTrail, the operator) of a function that is gone. Unchecked, like AWS's own words.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub role_arn: Option<String>,
+    pub log_group: Option<String>,
 }
 
 impl Facts {
+    pub fn told(told: Option<Told>) -> Self {
+        Facts { told, ..Facts::default() }
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// The function that is gone, as far as the plan knows it; `item` is the one that says that it is gone.
+    pub(super) fn gone(&self, item: ItemId) -> Option<Arc<FunctionFact>> {
+        let told = self.told.as_ref()?;
+        let logging = LoggingConfig::builder().set_log_group(told.log_group.clone()).build();
+        let conf = FunctionConfiguration::builder().set_role(told.role_arn.clone()).logging_config(logging).build();
+        Some(Arc::new(FunctionFact::from_output(item, &GetFunctionOutput::builder().configuration(conf).build())))
+    }
+
     /// `cx` must be the context of the `configuration` unit (see the module's words).
     pub(super) async fn function(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
         self.function
@@ -135,6 +237,27 @@ impl Facts {
             })
             .await
             .cloned()
+    }
+
+    /// The same for a version or an alias. `cx` must be the context of the `qualified-configuration` unit.
+    pub(super) async fn qualified(&self, cx: &CollectCx<'_>, whose: &Qualifier) -> Result<Result<Arc<FunctionFact>, Fault>, Abort> {
+        cell(&self.qualified, &whose.name)
+            .get_or_try_init(|| async {
+                let question = Question::new(&QUALIFIED_CONFIGURATION.calls[0], format!("configuration of {}", whose.words))
+                    .sensitivity(Sensitivity::S3);
+                let future = cx.aws().lambda().get_function().function_name(&cx.target().function).qualifier(&whose.name).send();
+                Ok(match cx.ask(question, future).await? {
+                    Reply::Got(answer) => Ok(Arc::new(FunctionFact::from_output(answer.item, &answer.output))),
+                    Reply::Absent(fault) | Reply::Gap(fault) => Err(fault),
+                })
+            })
+            .await
+            .cloned()
+    }
+
+    /// Where the bytes with this digest (in AWS's words) are or will be: whoever fills the cell stores them, the others wait for him.
+    pub(super) fn code(&self, digest: &str) -> Arc<OnceCell<Stored>> {
+        cell(&self.code, digest)
     }
 
     /// `cx` must be the context of the `versions` unit.
@@ -158,6 +281,10 @@ impl Facts {
                                     revision_id: v.revision_id().map(str::to_string),
                                     code_sha256: v.code_sha256().map(str::to_string),
                                     code_size: u64::try_from(v.code_size()).ok(),
+                                    layers: layers_of(v),
+                                    capacity_provider: capacity_provider_of(v),
+                                    signing_job: v.signing_job_arn().map(str::to_string),
+                                    durable: v.durable_config().is_some(),
                                 })
                             }));
                             out.versions().len()
@@ -199,6 +326,16 @@ impl Facts {
             })
             .await
             .cloned()
+    }
+
+    /// `cx` must be the context of the `resource-policy` unit.
+    pub(super) async fn policy(&self, cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<PolicyFact, Abort> {
+        let cell = self.policy.lock().unwrap_or_else(PoisonError::into_inner).entry(qualifier.clone()).or_default().clone();
+        cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
+    }
+
+    pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
+        self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

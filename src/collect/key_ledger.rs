@@ -225,20 +225,24 @@ impl Ledger {
         entry.cut |= cut;
         let depth = entry.depth;
         if BEGETS.iter().any(|b| name.starts_with(b)) {
-            self.hand_on(HandedOn {
-                event: id.to_string(),
-                time: at,
-                region: region.to_string(),
-                name,
-                with_key: key.to_string(),
-                error,
-                about: ["roleArn", "userName", "functionName", "keyId", "resourceArn", "name"]
-                    .iter()
-                    .find_map(|m| text(record, &format!("/requestParameters/{m}"))),
-                obtained_key: ["/responseElements/credentials/accessKeyId", "/responseElements/accessKey/accessKeyId"]
-                    .iter()
-                    .find_map(|p| text(record, p)),
-            }, depth, record);
+            self.hand_on(
+                HandedOn {
+                    event: id.to_string(),
+                    time: at,
+                    region: region.to_string(),
+                    name,
+                    with_key: key.to_string(),
+                    error,
+                    about: ["roleArn", "userName", "functionName", "keyId", "resourceArn", "name"]
+                        .iter()
+                        .find_map(|m| text(record, &format!("/requestParameters/{m}"))),
+                    obtained_key: ["/responseElements/credentials/accessKeyId", "/responseElements/accessKey/accessKeyId"]
+                        .iter()
+                        .find_map(|p| text(record, p)),
+                },
+                depth,
+                record,
+            );
         }
         Some(())
     }

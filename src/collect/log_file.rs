@@ -50,11 +50,13 @@ struct Plain<'c, R> {
     /// Bytes since the last record ended.
     since: &'c Cell<u64>,
     over: &'c Cell<bool>,
+    /// The stream broke; what a decoder answers after that means nothing.
+    broken: &'c Cell<bool>,
 }
 
 impl<R: Read> Read for Plain<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.from.read(buf)?;
+        let n = self.from.read(buf).inspect_err(|_| self.broken.set(true))?;
         self.hasher.update(&buf[..n]);
         self.since.set(self.since.get() + n as u64);
         if self.hasher.bytes() > self.limit || self.since.get() > RECORD {
@@ -102,9 +104,16 @@ fn unpack<'p>(path: &'p Path, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> 
         Ok(opened) => opened,
         Err(e) => return Unpacked { records: 0, content: None, odd: Some(Odd::Copy(e.kind())) },
     };
-    let (since, over) = (Cell::new(0), Cell::new(false));
+    let (since, over, broken) = (Cell::new(0), Cell::new(false), Cell::new(false));
     let limit = limit_of(packed);
-    let mut plain = Plain { from: MultiGzDecoder::new(BufReader::new(file)), hasher: Hasher::default(), limit, since: &since, over: &over };
+    let mut plain = Plain {
+        from: MultiGzDecoder::new(BufReader::new(file)),
+        hasher: Hasher::default(),
+        limit,
+        since: &since,
+        over: &over,
+        broken: &broken,
+    };
     let (records, failed) = read(&mut plain, &since);
     // The rest, for the hash: what stands behind the document belongs to the file. In pieces that no record's bound is meant for.
     let mut piece = [0u8; 8192];
@@ -121,13 +130,13 @@ fn unpack<'p>(path: &'p Path, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> 
     };
     let odd = if over.get() {
         Some(Odd::Bomb { limit })
-    } else if rest.is_err() {
+    } else if rest.is_err() || broken.get() {
         Some(Odd::Gzip)
     } else {
         failed.then_some(Odd::Json)
     };
-    let content = rest.is_ok().then(|| plain.hasher.finish().0);
-    Unpacked { records, content: content.filter(|_| odd.is_none() || odd == Some(Odd::Json)), odd }
+    let content = matches!(odd, None | Some(Odd::Json)).then(|| plain.hasher.finish().0);
+    Unpacked { records, content, odd }
 }
 
 /// `{"Records": […]}` with whatever else may stand there.

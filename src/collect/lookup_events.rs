@@ -71,7 +71,9 @@ impl CollectCx<'_> {
                         let oldest = out.events().last().and_then(|e| e.event_time()).map_or(to.timestamp(), |t| t.secs());
                         let left = left_to_read(page, max_pages, (from.timestamp(), to.timestamp()), oldest);
                         let seconds = f64::from(left) / PER_SECOND;
-                        self.say(&format!("LookupEvents in {region} by {named}: page {page}; about {seconds:.0} s to go at {PER_SECOND}/s"));
+                        self.say(&format!(
+                            "LookupEvents in {region} by {named}: page {page}; about {seconds:.0} s to go at {PER_SECOND}/s"
+                        ));
                     }
                     out.events().iter().for_each(&mut each);
                     out.events().len()

@@ -4,10 +4,12 @@
 //! failing call is a gap, and the run goes on. It can write nothing to AWS (its calls are reads, and the fence holds it to them), name no
 //! file freely and print nothing. To add one, copy `template.rs`.
 
+mod code;
 mod cx;
 mod download;
 mod facts;
 mod paging;
+mod qualifier;
 mod question;
 pub mod template;
 
@@ -36,10 +38,55 @@ mod trail_files;
 mod trails;
 
 pub use telling::Telling;
+// The surface of the Lambda API: every read operation, in every qualifier.
+mod async_destinations;
+mod capacity;
+mod code_object;
+mod code_signing;
+mod container_image;
+pub mod lambda_reads;
+mod layers;
+mod qualified_configuration;
+mod recursion;
+mod resource_policy_document;
+mod runtime_management;
+mod tags;
+mod version_code;
+// ── invocations ──
+mod durable_executions;
+mod log_pages;
+mod log_query;
+mod metrics;
+mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
-pub use facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
+pub use facts::{AliasFact, Facts, FunctionFact, LayerFact, Listed, S3ObjectFact, Told, VersionFact};
+pub use qualifier::Qualifier;
+// Triggers from both ends; identity in depth.
+mod account_mappings;
+mod api_gateways;
+mod delivery_targets;
+mod eventbridge_rules;
+mod function_key;
+pub mod grants;
+mod load_balancer_targets;
+mod log_subscriptions;
+mod organization_policies;
+mod pipes;
+mod policy_report;
+mod qualified;
+mod raw_list;
+mod role_simulation;
+mod s3_notifications;
+mod schedules;
+mod service_last_accessed;
+mod shared_role_census;
+mod sns_subscriptions;
+pub mod trigger_table;
+
+pub use policy_report::{Policies, PolicyFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
+pub use role_simulation::HIGH_RISK;
 
 use crate::model::call::Call;
 use crate::model::item::Group;
@@ -86,20 +133,59 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &function_code::FunctionCode,
     &configuration::Configuration,
     &caller_identity::CallerIdentity,
+    // invocations: V5
+    &durable_executions::DurableExecutions,
+    &metrics::Metrics,
+    // invocations: V4
     &recent_invocations::RecentInvocations,
+    // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
+    &schedules::Schedules,
+    // invocations: V3
+    &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
     // What the credentials did, and what could have been seen.
     &credential_activity::CredentialActivity,
     &trails::Trails,
     &trail_archive::TrailArchive,
     // End of the credentials.
+    // The surface of the Lambda API. Configurations of the versions first: the addresses of their code are asked for with them.
+    &qualified_configuration::QualifiedConfiguration,
+    &version_code::VersionCode,
+    &layers::Layers,
+    &container_image::ContainerImage,
+    &code_object::CodeObject,
+    &code_signing::CodeSigning,
+    &resource_policy_document::ResourcePolicyDocument,
+    &async_destinations::AsyncDestinations,
+    &runtime_management::RuntimeManagement,
+    &recursion::Recursion,
+    &capacity::Capacity,
+    &tags::Tags,
+    // End of the surface of the Lambda API.
     &resource_policy::ResourcePolicy,
     &function_urls::FunctionUrls,
     &event_source_mappings::EventSourceMappings,
     &execution_role::ExecutionRole,
+    // Triggers from both ends; identity in depth.
+    &account_mappings::AccountMappings,
+    &eventbridge_rules::EventbridgeRules,
+    &pipes::Pipes,
+    &log_subscriptions::LogSubscriptions,
+    &s3_notifications::S3Notifications,
+    &sns_subscriptions::SnsSubscriptions,
+    &api_gateways::ApiGateways,
+    &load_balancer_targets::LoadBalancerTargets,
+    &delivery_targets::DeliveryTargets,
+    &function_key::FunctionKey,
+    &role_simulation::RoleSimulation,
+    &shared_role_census::SharedRoleCensus,
+    &organization_policies::OrganizationPolicies,
+    // End of triggers and identity.
     &concurrency::Concurrency,
     &aliases::Aliases,
     &versions::Versions,
+    // Triggers from both ends; identity in depth.
+    &service_last_accessed::ServiceLastAccessed,
 ];
 
 pub fn find(id: &str) -> Option<&'static dyn Collector> {

@@ -55,7 +55,8 @@ impl Filter {
 
     fn names(&self, member: &str, text: &str) -> bool {
         let qualified = |whole: &str| text.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
-        let role = self.role.as_ref().is_some_and(|r| text == r.arn || text.contains(&r.session) || (member == "roleName" && text == r.name));
+        let role =
+            self.role.as_ref().is_some_and(|r| text == r.arn || text.contains(&r.session) || (member == "roleName" && text == r.name));
         role || qualified(&self.function_arn)
             || (matches!(member, "functionName" | "FunctionName" | "roleSessionName") && qualified(&self.function))
             || (member == "principalId" && text.split_once(':').is_some_and(|(_, session)| session == self.function))

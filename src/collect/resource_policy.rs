@@ -4,7 +4,7 @@
 use super::aliases::ALIASES;
 use super::cx::at_once;
 use super::versions::VERSIONS;
-use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
+use super::{Abort, CollectCx, Collector, CollectorSpec, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 
 pub struct ResourcePolicy;
 
-static SPEC: CollectorSpec = CollectorSpec {
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
     id: "resource-policy",
     title: "Resource policies",
     answers: "Who outside the function's role may invoke or change it, through the function, an alias or a version?",
@@ -30,7 +30,7 @@ impl Collector for ResourcePolicy {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         tokio::try_join!(policy(cx, "the function".into(), None), of_aliases(cx), of_versions(cx))?;
-        Ok(())
+        super::policy_report::report(cx).await
     }
 }
 
@@ -56,7 +56,6 @@ async fn of_versions(cx: &CollectCx<'_>) -> Result<(), Abort> {
 }
 
 async fn policy(cx: &CollectCx<'_>, whose: String, qualifier: Option<String>) -> Result<(), Abort> {
-    let question = Question::new(&SPEC.calls[0], format!("resource policy of {whose}"));
-    cx.ask(question, cx.aws().lambda().get_policy().function_name(&cx.target().function).set_qualifier(qualifier).send()).await?;
+    cx.policy(&whose, qualifier).await?.ok();
     Ok(())
 }

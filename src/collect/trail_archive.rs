@@ -54,7 +54,12 @@ static SPEC: CollectorSpec = CollectorSpec {
             doc: "Which Regions' files to read: `home` (the function's and the partition's global one), `all`, or names",
         },
         Param { name: "max-files", kind: ParamKind::Count, default: "5000", doc: "Read so many files, the newest; what is older is a gap" },
-        Param { name: "max-bytes", kind: ParamKind::Bytes, default: "512MiB", doc: "Read so many packed bytes, the newest; what is older is a gap" },
+        Param {
+            name: "max-bytes",
+            kind: ParamKind::Bytes,
+            default: "512MiB",
+            doc: "Read so many packed bytes, the newest; what is older is a gap",
+        },
     ],
 };
 
@@ -72,7 +77,7 @@ impl Collector for TrailArchive {
         let Some(place) = S3Place::parse_or_none(&said).flatten() else {
             return cx.not_applicable("log files of a trail in S3", "no trail was named (parameter `trail` of this step)").map(drop);
         };
-        let role_arn = match cx.function().await? {
+        let role_arn = match cx.function_or_told().await? {
             Ok(fact) => fact.role_arn.clone(),
             Err(fault) => {
                 cx.gap_from(&fault, "the execution role, as the configuration names it (the trail's records are filtered without it)")?;
@@ -121,7 +126,13 @@ struct Reading {
 }
 
 impl Reading {
-    async fn region(&mut self, cx: &CollectCx<'_>, files: &Files<'_>, region: &str, window: (DateTime<Utc>, DateTime<Utc>)) -> Result<(), Abort> {
+    async fn region(
+        &mut self,
+        cx: &CollectCx<'_>,
+        files: &Files<'_>,
+        region: &str,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<(), Abort> {
         let listed = files.list("CloudTrail", region, window).await?;
         self.listed.extend(listed.iter().map(|f| f.key.clone()));
         let wanted = files.newest(listed, cx.count("max-files"), cx.bytes("max-bytes"), &format!("older log files of {region}"))?;

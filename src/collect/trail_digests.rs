@@ -53,7 +53,12 @@ const LIST: usize = 1_000;
 
 /// `read` are the log files whose content could be unpacked, `listed` all that the bucket lists. `from` is the key before which (day by day)
 /// the reading began: what lies before it was not looked for.
-pub(super) fn check(digests: &[Digest], read: &BTreeMap<String, Sha256>, listed: &BTreeSet<String>, covered: impl Fn(&str) -> bool) -> Integrity {
+pub(super) fn check(
+    digests: &[Digest],
+    read: &BTreeMap<String, Sha256>,
+    listed: &BTreeSet<String>,
+    covered: impl Fn(&str) -> bool,
+) -> Integrity {
     let mut out = Integrity {
         digests: digests.len(),
         log_files_read: read.len(),
@@ -121,8 +126,10 @@ mod tests {
     }
 
     fn digest(key: &str, before: Option<(&str, &str, &str)>, files: &[(&str, &str)]) -> Digest {
-        let files: Vec<Value> =
-            files.iter().map(|(k, content)| json!({"s3Object": k, "hashAlgorithm": "SHA-256", "hashValue": sha(content).to_string()})).collect();
+        let files: Vec<Value> = files
+            .iter()
+            .map(|(k, content)| json!({"s3Object": k, "hashAlgorithm": "SHA-256", "hashValue": sha(content).to_string()}))
+            .collect();
         let document = json!({"digestS3Bucket": "b", "digestS3Object": key, "logFiles": files,
             "previousDigestS3Object": before.map(|b| b.0), "previousDigestHashValue": before.map(|b| sha(b.1).to_string()),
             "previousDigestSignature": before.map(|b| b.2)});
@@ -154,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_link_needs_the_hash_and_the_signature_of_the_digest_before() {
-        for (before, links, broken) in [(("d1", "d1", "signed-d1"), 1, 0), (("d1", "other", "signed-d1"), 0, 1), (("d1", "d1", "forged"), 0, 1)] {
+        for (before, links, broken) in
+            [(("d1", "d1", "signed-d1"), 1, 0), (("d1", "other", "signed-d1"), 0, 1), (("d1", "d1", "forged"), 0, 1)]
+        {
             let out = run(&[digest("d1", None, &[]), digest("d2", Some(before), &[])], &[], &[]);
             assert_eq!((out.links, out.broken_links.len()), (links, broken));
         }

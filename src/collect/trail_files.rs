@@ -66,8 +66,9 @@ impl<'c> Files<'c> {
         for part in parts {
             let name = part.strip_prefix(&base).unwrap_or_default().trim_end_matches('/');
             let organisation = name.starts_with("o-") && name.len() <= 34 && name[2..].bytes().all(|b| b.is_ascii_alphanumeric());
-            if name == account || (organisation && files.roots.len() < 10) {
-                files.roots.push(if organisation { format!("{base}{name}/{account}/") } else { format!("{base}{name}/") });
+            let root = if organisation { format!("{base}{name}/{account}/") } else { format!("{base}{name}/") };
+            if (name == account || organisation) && files.roots.len() < 10 && !files.roots.contains(&root) {
+                files.roots.push(root);
             }
         }
         if files.roots.is_empty() {
@@ -150,12 +151,14 @@ impl<'c> Files<'c> {
                     Bound { pages: 400, ..Bound::default() },
                     |token| call().set_continuation_token(token).send(),
                     |out: &ListObjectsV2Output| {
-                        let beyond = out.contents().last().and_then(|o| o.key()).is_some_and(|k| k > end.as_str());
+                        let beyond =
+                            out.contents().last().and_then(|o| o.key()).is_some_and(|k| k.starts_with(&prefix) && k > end.as_str());
                         next_token(out).filter(|_| !beyond)
                     },
                     |out| {
                         for object in out.contents() {
-                            let Some(key) = object.key().filter(|k| is_file(&prefix, k) && *k > first.as_str() && *k <= end.as_str()) else {
+                            let Some(key) = object.key().filter(|k| is_file(&prefix, k) && *k > first.as_str() && *k <= end.as_str())
+                            else {
                                 continue;
                             };
                             if found.len() < LISTED {
@@ -170,7 +173,11 @@ impl<'c> Files<'c> {
                 .await?;
         }
         if left > 0 {
-            self.cx.gap(GapKind::TooLarge, &format!("further {kind} files of {region}"), &format!("{left} more are listed than are sorted"))?;
+            self.cx.gap(
+                GapKind::TooLarge,
+                &format!("further {kind} files of {region}"),
+                &format!("{left} more are listed than are sorted"),
+            )?;
         }
         Ok(found.into_iter().map(|(key, bytes)| Listed { key, bytes }).collect())
     }
@@ -309,7 +316,13 @@ fn broken(last: Option<&Exchange>) -> Fault {
         Some(BodyEnd::Complete) => (FaultClass::Truncated, "the bytes are not what their checksum says, or there are none".to_string()),
         _ => (FaultClass::Truncated, "the object's body ended early".to_string()),
     };
-    Fault { class, code: None, message: tame(&message, 300), status: last.and_then(|x| x.status), request_id: last.and_then(|x| x.request_id.clone()) }
+    Fault {
+        class,
+        code: None,
+        message: tame(&message, 300),
+        status: last.and_then(|x| x.status),
+        request_id: last.and_then(|x| x.request_id.clone()),
+    }
 }
 
 fn next_token(out: &ListObjectsV2Output) -> Option<String> {
@@ -342,7 +355,14 @@ mod tests {
         let key = format!("{prefix}2026/11/20/1_CloudTrail_eu-west-1_20261120T1200Z_x.json.gz");
         assert!(is_file(prefix, &key));
         assert_eq!(day_of(&key), "2026-11-20");
-        for bad in ["2026/11/20/", "2026/11/20/x.json", "2026/11/x.json.gz", "2026/11/20/a/x.json.gz", "2026/1/20/x.json.gz", "2026/11/20/\u{1b}x.json.gz"] {
+        for bad in [
+            "2026/11/20/",
+            "2026/11/20/x.json",
+            "2026/11/x.json.gz",
+            "2026/11/20/a/x.json.gz",
+            "2026/1/20/x.json.gz",
+            "2026/11/20/\u{1b}x.json.gz",
+        ] {
             assert!(!is_file(prefix, &format!("{prefix}{bad}")), "{bad}");
         }
         assert!(!is_file(prefix, "elsewhere/2026/11/20/x.json.gz"));

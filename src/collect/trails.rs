@@ -102,7 +102,10 @@ async fn one(cx: &CollectCx<'_>, trail: &Trail, table: &Mutex<Vec<Value>>, from:
     let client = cx.aws().cloudtrail();
     let (status, selectors, _) = tokio::try_join!(
         cx.ask(Question::new(&STATUS, format!("status of {what} {name}")), client.get_trail_status().name(name).send()),
-        cx.ask(Question::new(&SELECTORS, format!("event selectors of {what} {name}")), client.get_event_selectors().trail_name(name).send()),
+        cx.ask(
+            Question::new(&SELECTORS, format!("event selectors of {what} {name}")),
+            client.get_event_selectors().trail_name(name).send()
+        ),
         cx.ask(
             Question::new(&INSIGHTS, format!("Insights selectors of {what} {name}"))
                 .not_in_use(&[("InsightNotEnabledException", "the trail has no Insights events")]),
@@ -177,9 +180,8 @@ fn kept(out: &GetEventSelectorsOutput) -> Value {
                     "notEndsWith": tamed(f.not_ends_with())})
             })
             .collect();
-        let is = |category: &str| {
-            s.field_selectors().iter().any(|f| f.field() == "eventCategory" && f.equals().iter().any(|e| e == category))
-        };
+        let is =
+            |category: &str| s.field_selectors().iter().any(|f| f.field() == "eventCategory" && f.equals().iter().any(|e| e == category));
         let entry = json!({"name": said(s.name()), "fields": fields});
         if is("Management") { management.push(entry) } else { data.push(entry) }
     }

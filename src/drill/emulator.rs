@@ -30,6 +30,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("emulator.py", include_str!("emulator/emulator.py")),
     ("fidelity.py", include_str!("emulator/fidelity.py")),
     ("cloudtrail.py", include_str!("emulator/cloudtrail.py")),
+    ("unused.py", include_str!("emulator/unused.py")),
 ];
 
 /// Long, because a first start on a busy machine compiles and loads a hundred megabytes of botocore.

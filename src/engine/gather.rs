@@ -51,6 +51,14 @@ async fn one(step: &GatherStep, shared: &Shared, deadline: Duration) -> Result<U
     }
 }
 
+/// Ends when somebody interrupts. That nobody can any more (the sender is gone) is no interrupt: then it never ends, and must not hold up
+/// whoever waits for something beside it.
+async fn interrupted(interrupt: &mut watch::Receiver<bool>) {
+    if interrupt.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Run all steps. `Err` only when evidence can no longer be written.
 pub async fn gather(
     steps: &[GatherStep],
@@ -85,14 +93,7 @@ pub async fn gather(
                     running.push(begin(step));
                 }
             }
-            changed = interrupt.wait_for(|stop| *stop) => {
-                // An error means that nobody can interrupt any more, not that somebody did.
-                if changed.is_ok() {
-                    finished = false;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            }
+            () = interrupted(interrupt) => finished = false,
         }
     }
     // Letting go of what is running finishes its exchanges as dropped; the tape has kept what had arrived.

@@ -5,6 +5,7 @@
 
 pub mod bag;
 pub mod gather;
+pub mod gone;
 pub mod log;
 pub mod preflight;
 pub mod progress;

@@ -1,6 +1,7 @@
 //! Before a run: who are we, and is there such a function? Both answers are needed to make a plan, and asking now is what lets the error be
 //! clear. The exchanges go into the bundle's plan group later, so that every call we made is in evidence.
 
+use super::gone;
 use crate::aws::connect::{ConnectError, Connector, Identity};
 use crate::aws::fault::{Fault, FaultClass};
 use crate::aws::record::{HeadRecorder, UnitScope};
@@ -10,7 +11,7 @@ use crate::model::exchange::Exchange;
 use crate::model::item::Group;
 use crate::model::regions;
 use crate::model::target::{Target, TargetError, TargetSpec};
-use crate::plan::Known;
+use crate::plan::{Gone, Known};
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,20 +28,35 @@ pub enum PreflightError {
     Connect(#[from] ConnectError),
     #[error("the target does not fit the credentials")]
     Target(#[from] TargetError),
+    #[error("`{shown}` is not a role of account {account}: give its name or its ARN")]
+    NotARole { shown: String, account: String },
     #[error("there is no function `{function}` in {region} of account {account}")]
     NoSuchFunction { function: String, region: String, account: String, elsewhere: Vec<String> },
+}
+
+/// What to do about a function that is not there.
+#[derive(Clone, Debug, Default)]
+pub enum Missing {
+    /// Say so, and where else one of that name is.
+    #[default]
+    Refuse,
+    /// Take it for gone, and look for what it left behind. `role`: the name or ARN of the role that it had, if the operator knows.
+    Gone { role: Option<String> },
 }
 
 impl PreflightError {
     pub fn hint(&self) -> Option<String> {
         match self {
             PreflightError::Connect(e) => Some(e.hint().to_string()),
-            PreflightError::Target(_) => None,
+            PreflightError::Target(_) | PreflightError::NotARole { .. } => None,
             PreflightError::NoSuchFunction { elsewhere, .. } if elsewhere.is_empty() => {
-                Some("check the name, the account (--profile) and the Region (--region); no default Region of this account has a function of that name".into())
+                Some("check the name, the account (--profile) and the Region (--region); no default Region of this account has a function of that name. If it was deleted: `snapshot --gone` collects what it left behind".into())
             }
             PreflightError::NoSuchFunction { elsewhere, function, .. } => {
-                Some(format!("a function `{function}` exists in {}: pass --region", elsewhere.join(", ")))
+                Some(format!(
+                    "a function `{function}` exists in {}: pass --region. If the one meant was deleted here: `snapshot --gone` collects what it left behind",
+                    elsewhere.join(", ")
+                ))
             }
         }
     }
@@ -52,14 +68,22 @@ pub struct Preflight {
     pub target: Target,
     /// What the look-up already tells of the function: it narrows the permissions that a plan names.
     pub known: Known,
+    /// The function is gone; what is known of it all the same.
+    pub gone: Option<Gone>,
     /// Every attempt made so far, without bodies.
     pub exchanges: Vec<Exchange>,
 }
 
 /// Find out who we are and that the target exists. A denied look-up of the function is no error here: the run will record it as a gap.
 pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Preflight, PreflightError> {
+    preflight_or(connector, spec, &Missing::Refuse).await
+}
+
+/// [`preflight`], with what to do about a function that is not there.
+pub async fn preflight_or(connector: &Connector, spec: &TargetSpec, missing: &Missing) -> Result<Preflight, PreflightError> {
     let recorder = Arc::new(HeadRecorder::default());
-    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT_CALLS, recorder.clone());
+    let calls: &[Call] = if matches!(missing, Missing::Refuse) { PREFLIGHT_CALLS } else { gone::CALLS };
+    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, calls, recorder.clone());
     let identity = connector.identity(&aws).await?;
     let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
     let future = aws.lambda().get_function().function_name(&target.function).send();
@@ -73,6 +97,11 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
             }
         }
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
+            if let Missing::Gone { role } = missing {
+                let found = gone::look_back(&aws, &target, role.as_deref()).await?;
+                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone() };
+                return Ok(Preflight { identity, target, known, gone: Some(found.gone), exchanges: recorder.taken() });
+            }
             let elsewhere = elsewhere(&aws, &target).await;
             return Err(PreflightError::NoSuchFunction {
                 function: target.function,
@@ -84,7 +113,7 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
         // Denied or throttled: the run itself will try again and record what it meets.
         Err(_) => Known::default(),
     };
-    Ok(Preflight { identity, target, known, exchanges: recorder.taken() })
+    Ok(Preflight { identity, target, known, gone: None, exchanges: recorder.taken() })
 }
 
 /// Who we are, for commands that need no function (restore).

@@ -2,11 +2,12 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
-use crate::bundle::documents::BundleKind;
+use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
+use crate::examine::techniques::TechniqueCounts;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
-use crate::model::item::{Item, ItemStatus};
+use crate::model::item::{Group, Item, ItemStatus};
 use crate::model::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -38,6 +39,20 @@ pub struct Tally {
     pub gaps: u64,
 }
 
+/// What came of one group's questions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct GroupTally {
+    pub group: Group,
+    /// Collectors that were planned, those that the operator skipped included.
+    pub planned: u64,
+    /// Of these, what did not come to its end: skipped, cut short, never begun.
+    pub not_run: u64,
+    pub collected: u64,
+    /// AWS said that there is none: an answer.
+    pub not_found: u64,
+    pub gaps: u64,
+}
+
 /// `freezeframe … --json`, the handler's reply.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
@@ -54,6 +69,17 @@ pub struct Report {
     pub operator: String,
     pub bundles: Vec<BundleReport>,
     pub tally: Tally,
+    /// The same by group, and which collectors were planned; groups of which nothing was asked are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupTally>,
+    /// Collectors that the operator skipped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// AWS said that the function does not exist (any more); what it left behind was collected.
+    pub function_gone: bool,
+    /// How many known attack techniques this bundle can show, rules out, or leaves undecided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub techniques: Option<TechniqueCounts>,
     pub gaps: Vec<Gap>,
     /// What AWS says a file hashes to and it does not.
     pub mismatches: Vec<String>,
@@ -79,6 +105,10 @@ impl Report {
             operator: operator.to_string(),
             bundles: vec![],
             tally: Tally::default(),
+            groups: vec![],
+            skipped: vec![],
+            function_gone: false,
+            techniques: None,
             gaps: vec![],
             mismatches: vec![],
             containment: None,
@@ -100,6 +130,27 @@ impl Tally {
             }
         }
         tally
+    }
+}
+
+impl GroupTally {
+    /// What collectors were asked for and what came of it, in the order of the groups. The plan's own items are no evidence and do not count.
+    pub fn of(planned: &[PlannedUnit], items: &[Item]) -> Vec<GroupTally> {
+        let count = |group: Group| {
+            let units = || planned.iter().filter(move |u| u.group == group);
+            let of_group =
+                |wanted: &dyn Fn(ItemStatus) -> bool| items.iter().filter(|i| i.group == group && wanted(i.status)).count() as u64;
+            GroupTally {
+                group,
+                planned: units().count() as u64,
+                not_run: units().filter(|u| u.ended != UnitEnd::Done).count() as u64,
+                collected: of_group(&|s| s == ItemStatus::Collected),
+                not_found: of_group(&|s| s.gap().is_none() && s != ItemStatus::Collected),
+                gaps: of_group(&|s| s.gap().is_some()),
+            }
+        };
+        let asked = |t: &GroupTally| t.planned + t.collected + t.not_found + t.gaps > 0;
+        Group::ALL.into_iter().filter(|g| *g != Group::Plan).map(count).filter(asked).collect()
     }
 }
 
@@ -130,6 +181,33 @@ pub fn headline(tally: &Tally, gaps: &[Gap]) -> String {
 mod tests {
     use super::*;
     use crate::model::gap::GapKind;
+
+    #[test]
+    fn groups_count_units_and_items_and_leave_out_what_was_not_asked() {
+        let unit = |group, ended| PlannedUnit { unit: "u".into(), title: "U".into(), question: "?".into(), group, ended, items: vec![] };
+        let item = |n, group, status| Item {
+            id: crate::model::id::ItemId(n),
+            group,
+            collector: "u".into(),
+            subject: "s".into(),
+            status,
+            sensitivity: crate::model::item::Sensitivity::S0,
+            files: vec![],
+            exchanges: vec![],
+            derived_from: vec![],
+            provider_digest: None,
+            detail: None,
+            question: None,
+            action: None,
+        };
+        let planned =
+            [unit(Group::Plan, UnitEnd::Done), unit(Group::Policy, UnitEnd::Done), unit(Group::Config, UnitEnd::SkippedByOperator)];
+        let statuses = [ItemStatus::Collected, ItemStatus::NotFound, ItemStatus::Empty, ItemStatus::Gap(GapKind::Denied)];
+        let mut items: Vec<Item> = (1..).zip(statuses).map(|(n, s)| item(n, Group::Policy, s)).collect();
+        items.push(item(9, Group::Plan, ItemStatus::Collected));
+        let tally = |group, not_run, collected, not_found, gaps| GroupTally { group, planned: 1, not_run, collected, not_found, gaps };
+        assert_eq!(GroupTally::of(&planned, &items), [tally(Group::Config, 1, 0, 0, 0), tally(Group::Policy, 0, 1, 2, 1)]);
+    }
 
     #[test]
     fn the_headline_names_gaps_and_open_questions() {

@@ -227,7 +227,7 @@ impl Saga<'_> {
         let intent = JournalEvent::RestoreIntent { run, cell: cell.clone(), from: found.clone(), to: before.clone() };
         self.journal(intent).await.inspect_err(|e| entry.error = Some(e.clone()))?;
 
-        let wrote = action.set(cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
+        let wrote = self.write(action, cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
         match (self.confirmed(action, cx, &cell, before).await, wrote) {
             // Also after a write that was reported as failed: it landed.
             (Ok(state), _) if state == *before => {

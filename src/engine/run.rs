@@ -7,25 +7,28 @@ use super::bag::{self, Bag};
 use super::gather::{GatherStep, gather};
 use super::log::{self, IntentLog, LogError};
 use super::progress::{Note, Progress};
-use super::report::{Report, Tally, headline};
+use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{Accept, Saga, Step};
 use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
-use crate::bundle::draft::{Draft, DraftError};
+use crate::bundle::draft::{Draft, DraftError, NewItem};
 use crate::bundle::journal::JournalError;
 use crate::bundle::seal::SealError;
 use crate::bundle::tool;
 use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
-use crate::collect::{self, Abort, Facts, Shared, Telling};
+use crate::collect::{self, Abort, CollectorSpec, Facts, Shared, Telling, Told};
 use crate::contain::{self, ContainPermit};
+use crate::examine::techniques::{TechniqueCounts, is_gone};
+use crate::examine::{self};
 use crate::model::canon::{self, CanonError};
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, CellId, RunId};
-use crate::model::item::Group;
+use crate::model::item::{Group, ItemStatus};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
+use crate::model::path::BundlePath;
 use crate::model::target::Target;
 use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::PhaseKind;
@@ -166,6 +169,15 @@ impl Running {
         self.seal().await?;
         let mut report = self.report.clone();
         report.headline = headline(&report.tally, &report.gaps);
+        if report.function_gone {
+            report.headline = format!("the function does not exist any more; {}", report.headline);
+        }
+        if let Some(gone) = &self.order.plan.gone {
+            report.notes.push(gone.words());
+        }
+        if !report.skipped.is_empty() {
+            report.notes.push(format!("skipped by the operator: {}; what they ask stays open", report.skipped.join(", ")));
+        }
         if !self.finished {
             report.outcome = report.outcome.worse(Outcome::Interrupted);
             report.headline = format!("interrupted, bundle unfinished; {}", report.headline);
@@ -225,12 +237,15 @@ impl Running {
         }
         let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
         self.planned = vec![plan_unit];
+        self.planned.extend(phase.skipped.iter().filter_map(|id| Some(skipped(collect::find(id)?.spec()))));
         self.draft = Some(draft.clone());
         let shared = Shared {
             target: self.order.plan.target.clone(),
             connector: self.doors.connector.clone(),
             draft: draft.clone(),
-            facts: Facts::default(),
+            facts: Facts::told(
+                self.order.plan.gone.as_ref().map(|g| Told { role_arn: g.role_arn.clone(), log_group: g.log_group.clone() }),
+            ),
             telling: self.telling(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
@@ -246,7 +261,11 @@ impl Running {
     async fn seal(&mut self) -> Result<(), RunError> {
         let Some(draft) = self.draft.take() else { return Ok(()) };
         let finished = self.finished;
-        let sealed = draft.seal(std::mem::take(&mut self.planned), finished)?;
+        let techniques = self.techniques(&draft)?;
+        let planned = std::mem::take(&mut self.planned);
+        let groups = GroupTally::of(&planned, &draft.items());
+        let skipped = planned.iter().filter(|u| u.ended == UnitEnd::SkippedByOperator).map(|u| u.unit.clone()).collect();
+        let sealed = draft.seal(planned, finished)?;
         let mismatches: Vec<String> = draft
             .items()
             .iter()
@@ -261,6 +280,10 @@ impl Running {
         let report = &mut self.report;
         report.bundles.push(bundle);
         report.tally = Tally::of(sealed.items());
+        report.groups = groups;
+        report.skipped = skipped;
+        report.techniques = Some(techniques);
+        report.function_gone = is_gone(sealed.items());
         report.gaps = sealed.gaps().to_vec();
         report.mismatches = mismatches;
         if !report.gaps.is_empty() {
@@ -270,6 +293,25 @@ impl Running {
             self.permit = Some(ContainPermit::from_evidence(&verified));
         }
         Ok(())
+    }
+
+    /// What the bundle can decide of the known techniques, as the last item of its plan group.
+    fn techniques(&mut self, draft: &Draft) -> Result<TechniqueCounts, RunError> {
+        let judged = examine::examine(&self.planned, &draft.items());
+        let bytes = canon::to_vec("the techniques", &judged)?;
+        let file = draft.put(&BundlePath::below(Group::Plan.dir(), TECHNIQUES_UNIT, "json"), &bytes)?;
+        let subject = "known attack techniques: which this bundle can show, rules out, or leaves undecided";
+        let new = NewItem::new(Group::Plan, TECHNIQUES_UNIT, subject, ItemStatus::Collected);
+        let item = draft.add(NewItem { files: vec![file], derived_from: judged.sources(), ..new })?;
+        self.planned.push(PlannedUnit {
+            unit: TECHNIQUES_UNIT.to_string(),
+            title: "Techniques".to_string(),
+            question: "What can this bundle show, and what not?".to_string(),
+            group: Group::Plan,
+            ended: UnitEnd::Done,
+            items: vec![item],
+        });
+        Ok(judged.counts)
     }
 
     async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
@@ -317,6 +359,21 @@ impl Running {
 
 /// The unit under which plan, trigger and preflight stand in coverage.
 pub const PLAN_UNIT: &str = "plan";
+
+/// The unit under which the judgement on techniques stands in coverage.
+pub const TECHNIQUES_UNIT: &str = "techniques";
+
+/// How a collector stands in coverage that the operator skipped: planned, not run.
+fn skipped(spec: &CollectorSpec) -> PlannedUnit {
+    PlannedUnit {
+        unit: spec.id.to_string(),
+        title: spec.title.to_string(),
+        question: spec.answers.to_string(),
+        group: spec.group,
+        ended: UnitEnd::SkippedByOperator,
+        items: vec![],
+    }
+}
 
 /// The other case that holds a cell.
 pub(super) fn held_elsewhere(others: &[(String, Vec<JournalEvent>)], cell: &CellId, target: &Target) -> Option<String> {

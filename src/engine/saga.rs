@@ -34,6 +34,9 @@ const SETTLE_READS: u32 = 90;
 /// A read right after a write may still show the old state (IAM is eventually consistent): asked again after these pauses.
 const CONFIRM_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// AWS refuses a write while another change of the same thing is under way (a deployment, or an attacker's): tried again after these pauses.
+const CONFLICT_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
 /// What the playbook accepted about restoring, in advance and in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -237,6 +240,24 @@ impl Saga<'_> {
         ))))
     }
 
+    /// Set the cell. A conflict is no reason to give up yet; any other failure is for the read back to judge.
+    pub(super) async fn write(
+        &self,
+        action: &dyn DynAction,
+        cx: &ActCx<'_>,
+        cell: &CellId,
+        to: &Value,
+        permit: &ContainPermit,
+    ) -> Result<(), ActError> {
+        let mut pauses = CONFLICT_AFTER.iter();
+        loop {
+            match (action.set(cx, cell, to, permit).await, pauses.next()) {
+                (Err(ActError::Call { source, .. }), Some(pause)) if source.class == FaultClass::Conflict => self.clock.sleep(*pause).await,
+                (result, _) => return result,
+            }
+        }
+    }
+
     /// What a cell reads as after a write that should have made it `wanted`. Not interruptible: a write is not left without a look.
     pub(super) async fn confirmed(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId, wanted: &Value) -> Result<Value, Trouble> {
         let mut last = Err(Trouble::saying(format!("{cell} was still changing by itself")));
@@ -403,7 +424,7 @@ impl Saga<'_> {
         .inspect_err(|e| entry.error = Some(e.clone()))?;
 
         (self.progress)(SagaNote::Writing { cell: id, label: &entry.label });
-        let wrote = action.set(cx, id, &after, permit).await;
+        let wrote = self.write(action, cx, id, &after, permit).await;
         // From here on the world may have changed. A journal that refuses now ends the run, but not before the look.
         let noted = match &wrote {
             Ok(()) => self.journal(JournalEvent::Applied { run: self.run.clone(), cell: id.clone() }).await,

@@ -2,6 +2,7 @@
 
 use super::restore::{Back, RestoreReport};
 use super::saga::{ContainReport, SagaNote, Stand, Trouble};
+use std::collections::BTreeMap;
 use std::fmt;
 
 impl Stand {
@@ -10,7 +11,7 @@ impl Stand {
             Stand::Contained => "contained, read back",
             Stand::AlreadyContained => "was contained already; nothing written",
             Stand::WouldContain => "would be contained",
-            Stand::NotHolding => "WRITTEN, BUT DOES NOT HOLD",
+            Stand::NotHolding => "TRIED, BUT DOES NOT HOLD",
             Stand::Unknown => "WRITTEN, COULD NOT BE READ BACK: it may hold",
             Stand::Refused => "refused: cannot be restored exactly",
             Stand::Untouched => "NOT CONTAINED: untouched",
@@ -52,7 +53,7 @@ impl Back {
             Back::Restored { wrote: false } => "was as before already".into(),
             Back::Released => "was contained before this case; hold released".into(),
             Back::WouldRestore => "would be restored".into(),
-            Back::Drift => "DRIFT: somebody else changed it; left alone".into(),
+            Back::Drift => "DRIFT: somebody else changed it; left alone (--overrule with its name sets it back)".into(),
             Back::HeldElsewhere { case } => format!("left contained: case {case} holds it"),
             Back::Stuck => "STUCK: a person is needed".into(),
             Back::NotBegun => "not begun".into(),
@@ -67,23 +68,29 @@ impl RestoreReport {
         cells.chain(journal).collect()
     }
 
+    /// Counts, and by name what a person has to look at.
     pub fn headline(&self) -> String {
         let count = |f: fn(&Back) -> bool| self.cells.iter().filter(|c| f(&c.back)).count();
         let back = count(|b| matches!(b, Back::Restored { .. } | Back::Released));
         let would = count(|b| matches!(b, Back::WouldRestore));
-        let drift = count(|b| matches!(b, Back::Drift));
-        let stuck = count(|b| matches!(b, Back::Stuck));
-        let held = count(|b| matches!(b, Back::HeldElsewhere { .. }));
         let mut parts = vec![if self.dry_run {
             format!("dry run: {would} of {} cells would be restored", self.cells.len())
         } else {
             format!("{back} of {} cells restored", self.cells.len())
         }];
-        for (n, word) in [(drift, "drifted"), (stuck, "stuck"), (held, "held by another case")] {
-            if n > 0 {
-                parts.push(format!("{n} {word}"));
+        let named = |back: &Back| match back {
+            Back::Drift => Some("drifted".to_string()),
+            Back::Stuck => Some("stuck".to_string()),
+            Back::HeldElsewhere { case } => Some(format!("held by case {case}")),
+            _ => None,
+        };
+        let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for cell in &self.cells {
+            if let Some(word) = named(&cell.back) {
+                groups.entry(word).or_default().push(&cell.cell.0);
             }
         }
+        parts.extend(groups.into_iter().map(|(word, cells)| format!("{} {word} ({})", cells.len(), cells.join(", "))));
         parts.join(", ")
     }
 }

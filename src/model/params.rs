@@ -2,11 +2,18 @@
 
 use super::regions::Choice;
 use super::s3_place::S3Place;
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// The bounds that an operator's words give to a window, as instants (RFC 3339). No playbook can set them: it outlives every instant.
+pub const SINCE: &str = "since";
+pub const UNTIL: &str = "until";
+/// The parameter that every collector with a window calls it by: how far back to look.
+pub const WINDOW: &str = "window";
 
 /// The kind of value that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub enum ParamKind {
     Count,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// `own`, or names of Regions with commas between: `eu-west-1,us-east-1`.
+    Regions,
 }
 
 /// A parameter that a playbook step may set under `with:`.
@@ -44,6 +53,7 @@ impl ParamKind {
             ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
             ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
             ParamKind::Word(words) => text.as_deref().is_some_and(|t| words.contains(&t)),
+            ParamKind::Regions => text.as_deref().is_some_and(|t| parse_regions(t).is_some()),
         };
         (!ok).then(|| match self {
             ParamKind::RegionSet => "Regions are wanted: home, all, or names like eu-west-1,us-east-1".to_string(),
@@ -51,6 +61,7 @@ impl ParamKind {
             ParamKind::Duration => "a duration is wanted, like 90s, 15m, 24h or 7d".to_string(),
             ParamKind::Bytes => "a size is wanted, like 500000, 64KiB, 16MiB or 2GiB".to_string(),
             ParamKind::Count => "a whole number is wanted".to_string(),
+            ParamKind::Regions => "Regions are wanted: own, or names with commas between, like eu-west-1,us-east-1".to_string(),
             ParamKind::Word(words) => format!("one of these words is wanted: {}", words.join(", ")),
         })
     }
@@ -82,6 +93,10 @@ impl Params {
     }
     pub fn count(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
+    }
+    /// RFC 3339; for [`SINCE`] and [`UNTIL`] alone.
+    pub fn instant(&self, name: &str) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc3339(&self.text(name)?).ok().map(|t| t.with_timezone(&Utc))
     }
 }
 
@@ -116,6 +131,16 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     n.checked_mul(1 << shift)
 }
 
+/// `own` (an empty list: the caller knows which that is), or names of Regions with commas between. A name goes into a host name.
+pub fn parse_regions(text: &str) -> Option<Vec<String>> {
+    if text == "own" {
+        return Some(vec![]);
+    }
+    let ok = |r: &str| r.contains('-') && r.len() <= 32 && r.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let all: Vec<String> = text.split(',').map(|r| r.trim().to_string()).collect();
+    (all.len() <= 64 && all.iter().all(|r| ok(r))).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +154,11 @@ mod tests {
         }
         assert_eq!(parse_bytes("1KB"), None);
         assert!(ParamKind::Word(&["on", "off"]).objection(&Value::from("maybe")).unwrap().contains("on, off"));
+        assert_eq!(parse_regions("own"), Some(vec![]));
+        assert_eq!(parse_regions("eu-west-1, us-east-1"), Some(vec!["eu-west-1".into(), "us-east-1".into()]));
+        for bad in ["", "eu-west-1,", "Own", "evil.example/", "all the world"] {
+            assert_eq!(parse_regions(bad), None, "{bad}");
+        }
         assert!(ParamKind::Count.objection(&Value::from(3)).is_none());
     }
 }

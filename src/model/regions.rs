@@ -62,8 +62,7 @@ impl Choice {
             "home" => Some(Choice::Home),
             "all" => Some(Choice::All),
             text => {
-                let names: Vec<String> =
-                    text.split([',', ' ']).map(str::trim).filter(|n| !n.is_empty()).map(str::to_string).collect();
+                let names: Vec<String> = text.split([',', ' ']).map(str::trim).filter(|n| !n.is_empty()).map(str::to_string).collect();
                 (!names.is_empty() && names.len() <= 64 && names.iter().all(|n| well_formed(n))).then_some(Choice::These(names))
             }
         }
@@ -93,13 +92,7 @@ mod tests {
     use super::*;
 
     fn target(partition: &str, region: &str) -> Target {
-        Target {
-            partition: partition.into(),
-            account: "123456789012".into(),
-            region: region.into(),
-            function: "f".into(),
-            qualifier: None,
-        }
+        Target { partition: partition.into(), account: "123456789012".into(), region: region.into(), function: "f".into(), qualifier: None }
     }
 
     #[test]

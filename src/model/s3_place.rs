@@ -44,7 +44,18 @@ mod tests {
         assert_eq!((place.bucket.as_str(), place.prefix.as_str()), ("trail-archive", "org/logs"));
         assert_eq!(S3Place::parse("s3://trail").unwrap().prefix, "");
         assert_eq!(S3Place::parse_or_none("none"), Some(None));
-        for bad in ["", "trail", "s3://", "s3://a", "s3://Trail", "s3://-trail-", "s3://trail/a*", "s3://trail/${x}", "s3://trail/a b", "https://trail/x"] {
+        for bad in [
+            "",
+            "trail",
+            "s3://",
+            "s3://a",
+            "s3://Trail",
+            "s3://-trail-",
+            "s3://trail/a*",
+            "s3://trail/${x}",
+            "s3://trail/a b",
+            "https://trail/x",
+        ] {
             assert_eq!(S3Place::parse_or_none(bad), None, "{bad}");
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! What it never does: call AWS. So what depends on the answer of a call is said in words ("once per attached policy"), never as a number.
 
+pub mod adjust;
 mod permits;
 mod render;
 pub mod tables;
@@ -18,7 +19,7 @@ use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
-use crate::model::params::Params;
+use crate::model::params::{Params, SINCE, WINDOW};
 use crate::model::target::Target;
 use crate::playbook::{ALWAYS, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
 use schemars::JsonSchema;
@@ -34,6 +35,9 @@ pub struct Plan {
     pub playbook_sha256: Sha256,
     pub title: String,
     pub target: Target,
+    /// The function is known to be gone: what it left behind is collected all the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gone: Option<Gone>,
     /// In the order in which they run.
     pub phases: Vec<PlannedPhase>,
     pub permissions: Permissions,
@@ -52,6 +56,20 @@ pub struct PlannedPhase {
     /// Units that the playbook names and leaves off.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub off: Vec<String>,
+    /// Units that the playbook would run, and that the operator said to skip.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub skipped: Vec<String>,
+}
+
+/// What is known of a function that is gone, and from where: there is no configuration left to say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gone {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log_group: Option<String>,
+    /// Who says so: the operator, or an event of CloudTrail.
+    pub source: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -118,9 +136,15 @@ impl Plan {
             playbook_sha256: playbook.sha256,
             title: playbook.title.clone(),
             target: target.clone(),
+            gone: None,
             phases,
             permissions,
         }
+    }
+
+    /// The same plan for a function that is gone.
+    pub fn of_gone(self, gone: Gone) -> Plan {
+        Plan { gone: Some(gone), ..self }
     }
 
     /// The bytes that are hashed and that go into the bundle.
@@ -148,12 +172,15 @@ pub fn schema() -> (&'static str, String) {
 }
 
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
-    let off = phase.steps.iter().filter(|s| !s.enabled).map(|s| s.unit.id().to_string()).collect();
+    let off = phase.steps.iter().filter(|s| !s.enabled && !s.skipped).map(|s| s.unit.id().to_string()).collect();
+    let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| s.skipped).collect();
+    left_out.sort_by_key(|s| registry.rank(s.unit));
+    let skipped = left_out.iter().map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
     if phase.phase == PhaseKind::Collect {
         for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
             if !steps.iter().any(|s| s.unit == unit) {
-                steps.push(Step { unit, params: Params::default(), enabled: true, at: phase.at });
+                steps.push(Step { unit, params: Params::default(), enabled: true, skipped: false, at: phase.at });
             }
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
@@ -165,6 +192,7 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
         override_reason: phase.overrides.clone(),
         steps: steps.iter().map(step).collect(),
         off,
+        skipped,
     }
 }
 
@@ -180,7 +208,9 @@ fn step(step: &Step) -> PlannedStep {
         },
     };
     let mut params = step.params.clone();
-    for param in unit.params() {
+    // An instant says where the window begins; how long it is by default is then no part of the plan.
+    let fixed = params.0.contains_key(SINCE);
+    for param in unit.params().iter().filter(|p| !(fixed && p.name == WINDOW)) {
         params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
     }
     PlannedStep {

@@ -8,9 +8,10 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
-use super::{Known, PlannedPhase};
+use super::{Known, PlannedPhase, PlannedStep};
 use crate::aws::fence::NEVER;
 use crate::model::call::{Access, Scope, Service};
+use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
 use schemars::JsonSchema;
@@ -53,8 +54,53 @@ pub enum Effect {
     Deny,
 }
 
-/// The one action that reads a resource finer than its declared scope can say.
-const MAPPING: &str = "lambda:GetEventSourceMapping";
+/// An action on resources finer than its declared scope can say.
+struct Finer {
+    action: &'static str,
+    /// Statement id, and in words.
+    noun: &'static str,
+    words: &'static str,
+    /// What stands after `arn:<partition>:`; `{region}` and `{account}` are the target's.
+    arn: &'static str,
+}
+
+const fn finer(action: &'static str, noun: &'static str, words: &'static str, arn: &'static str) -> Finer {
+    Finer { action, noun, words, arn }
+}
+
+/// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
+/// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
+/// have (they have no capitals), to be replaced.
+const FINER: [Finer; 17] = [
+    // A trail may be another account's (the organisation's) and at home in another Region.
+    finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetInsightSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    // `trail-archive`: the place is the step's own (`Wants::policy`).
+    finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
+    finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
+    finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
+    finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
+    finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
+    finer("lambda:GetCapacityProvider", "CapacityProviders", "capacity providers", "lambda:{region}:{account}:capacity-provider:*"),
+    finer(
+        "lambda:ListFunctionVersionsByCapacityProvider",
+        "CapacityProviders",
+        "capacity providers",
+        "lambda:{region}:{account}:capacity-provider:*",
+    ),
+    finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
+    finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
+    finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
+    finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
+    finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
+];
+
+fn finer_of(action: &str) -> Option<&'static Finer> {
+    FINER.iter().find(|f| f.action == action)
+}
 
 /// What an action is granted on, in words.
 pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
@@ -62,9 +108,8 @@ pub(super) fn granted_on(action: &str, scope: Scope) -> &'static str {
         Scope::Function => "the function",
         Scope::Role => "its role",
         Scope::Policy => "managed policies",
-        Scope::LogGroup => "its log group",
-        Scope::Any if action == MAPPING => "event source mappings",
-        Scope::Any => "`*`",
+        Scope::LogGroup => "its log groups",
+        Scope::Any => finer_of(action).map_or("`*`", |f| f.words),
     }
 }
 
@@ -89,6 +134,9 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     if uses(Scope::Role) && wants.role.is_none() {
         notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
     }
+    if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
+        notes.push("BUCKET-OF-THE-CODE stands for the bucket of a function whose code Lambda only refers to (REFERENCE mode). Put its name there; for every other function the s3 statements can go.".into());
+    }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
         notes.push(
@@ -97,6 +145,16 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
         );
     }
     Permissions { reader, container, notes }
+}
+
+/// The trail that a step of `trail-archive` names; `None` for every other step.
+fn trail_of(step: &PlannedStep) -> Option<Option<S3Place>> {
+    (step.unit == "trail-archive").then(|| step.params.text("trail").and_then(|t| S3Place::parse_or_none(&t)).flatten())
+}
+
+/// Bucket and prefix, without a slash at the end.
+fn under(place: &S3Place) -> String {
+    format!("{}/{}", place.bucket, place.prefix).trim_end_matches('/').to_string()
 }
 
 /// An ARN or a name that stands for itself alone: what AWS told us about the function must not widen a policy.
@@ -114,9 +172,18 @@ impl Wants<'_> {
     fn policy(&self, verb: &str, phase: &PlannedPhase) -> Policy {
         // (statement id, resources) → actions. Reads and writes of one resource stay apart, so that a reader sees what can change something.
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
-        for call in phase.steps.iter().flat_map(|s| &s.calls) {
+        for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
             let Some(action) = &call.action else { continue };
-            let (noun, resources) = self.resources(action, call.scope);
+            let (noun, resources) = match trail_of(step) {
+                None => self.resources(action, call.scope),
+                // Without a trail the step makes no call.
+                Some(None) => continue,
+                Some(Some(place)) => match action.as_str() {
+                    "s3:ListBucket" => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
+                    "s3:GetObject" => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
+                    _ => self.resources(action, call.scope),
+                },
+            };
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
@@ -136,14 +203,17 @@ impl Wants<'_> {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])
             }
             Scope::LogGroup => {
-                let group = self.log_group.map_or_else(|| self.target.default_log_group(), str::to_string);
-                let arn = format!("arn:{partition}:logs:{region}:{account}:log-group:{group}");
-                ("LogGroup", vec![arn.clone(), format!("{arn}:*")])
+                // The default group is read too: it holds what was logged before the function was told to log elsewhere.
+                let default = self.target.default_log_group();
+                let named = self.log_group.filter(|g| *g != default).map(str::to_string);
+                let arns =
+                    named.into_iter().chain([default]).map(|group| format!("arn:{partition}:logs:{region}:{account}:log-group:{group}"));
+                ("LogGroup", arns.flat_map(|arn| [arn.clone(), format!("{arn}:*")]).collect())
             }
-            Scope::Any if action == MAPPING => {
-                ("Mappings", vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")])
-            }
-            Scope::Any => ("Unscoped", vec!["*".into()]),
+            Scope::Any => match finer_of(action) {
+                Some(f) => (f.noun, vec![format!("arn:{partition}:{}", f.arn.replace("{region}", region).replace("{account}", account))]),
+                None => ("Unscoped", vec!["*".into()]),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The plan as text: the dry run. Pure lines, without colour, for whoever must decide at three in the morning.
 
-use super::{Plan, PlannedPhase, PlannedStep, Policy, What};
+use super::{Gone, Plan, PlannedPhase, PlannedStep, Policy, What};
 use crate::model::call::Access;
 use crate::playbook::{OnFailure, PhaseKind};
 use std::fmt;
@@ -16,15 +16,25 @@ impl fmt::Display for Plan {
     }
 }
 
+impl Gone {
+    pub fn words(&self) -> String {
+        let role = self.role_arn.as_deref().map_or_else(|| "its role is not known".to_string(), |r| format!("its role was {r}"));
+        let group = self.log_group.as_deref().map(|g| format!(", its log group {g}")).unwrap_or_default();
+        format!("the function does not exist any more; {role}{group} ({})", self.source)
+    }
+}
+
 impl Plan {
     pub fn lines(&self) -> Vec<String> {
         let mut out = vec![
             format!("{}: {}", self.playbook, self.title),
             format!("target    {}", self.target),
             format!("playbook  sha256 {}", self.playbook_sha256),
-            String::new(),
-            "Nothing has been done. A run makes these calls, in this order.".to_string(),
         ];
+        if let Some(gone) = &self.gone {
+            say_after(&mut out, "gone      ", &gone.words());
+        }
+        out.extend([String::new(), "Nothing has been done. A run makes these calls, in this order.".to_string()]);
         for (i, phase) in self.phases.iter().enumerate() {
             out.push(String::new());
             phase_lines(&mut out, i + 1, phase);
@@ -67,6 +77,10 @@ fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
     for step in &phase.steps {
         out.push(String::new());
         step_lines(out, step);
+    }
+    if !phase.skipped.is_empty() {
+        out.push(String::new());
+        say_after(out, "   ", &format!("skipped by the operator: {}; what they ask stays open", phase.skipped.join(", ")));
     }
     if !phase.off.is_empty() {
         out.push(String::new());

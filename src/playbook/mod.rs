@@ -24,7 +24,7 @@
 //! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
-//! * A collect phase always holds `configuration`, `aliases` and `versions`, written down or not ([`ALWAYS`] says why).
+//! * A collect phase always holds `configuration`, `aliases`, `versions` and `resource-policy`, written down or not ([`ALWAYS`] says why).
 //! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
 //!
 //! What it never does: look at a target, decide what may be done to it (`plan`), print. Start at `read.rs`; `lint.rs` holds the rules that
@@ -38,7 +38,7 @@ mod registry;
 mod shipped;
 
 pub use node::MAX_BYTES;
-pub use problem::{Invalid, Pos, Problem};
+pub use problem::{Invalid, Pos, Problem, choice};
 pub use registry::{Registry, Unit};
 pub use shipped::{LoadError, Shipped, load, shipped};
 
@@ -48,9 +48,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions) is
+/// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions, whom the policies admit) is
 /// asked once and recorded as theirs, whoever asks first. Were one missing, its calls would be made and stand in no plan and no IAM policy.
-pub const ALWAYS: [&str; 3] = ["configuration", "aliases", "versions"];
+pub const ALWAYS: [&str; 4] = ["configuration", "aliases", "versions", "resource-policy"];
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Playbook {
@@ -88,6 +88,9 @@ pub struct Step {
     pub params: Params,
     /// A step that is off is kept, so that the dry run can say what is not done.
     pub enabled: bool,
+    /// The operator said to skip it: no word of any playbook, and never true of one that was just read.
+    #[serde(skip)]
+    pub skipped: bool,
     #[serde(skip)]
     pub at: Pos,
 }

@@ -149,7 +149,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The nearest word as a question; otherwise the words to choose from.
-pub(super) fn choice(word: &str, known: &[&str]) -> String {
+pub fn choice(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),

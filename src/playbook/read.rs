@@ -186,7 +186,7 @@ impl Reader<'_, '_> {
         if let Some(at) = all {
             for spec in &self.registry.collectors {
                 if !steps.iter().any(|s| s.unit.id() == spec.id) {
-                    steps.push(Step { unit: Unit::Collector(spec), params: Params::default(), enabled: true, at });
+                    steps.push(Step { unit: Unit::Collector(spec), params: Params::default(), enabled: true, skipped: false, at });
                 }
             }
         }
@@ -229,7 +229,7 @@ impl Reader<'_, '_> {
             Some((key, node)) => self.params(unit, &key, node)?,
             None => Params::default(),
         };
-        Some(Said::Step(Step { unit, params, enabled, at }))
+        Some(Said::Step(Step { unit, params, enabled, skipped: false, at }))
     }
 
     fn unit(&mut self, phase: PhaseKind, at: Pos, id: &str) -> Option<Unit> {

@@ -14,6 +14,8 @@ pub struct Shipped {
 
 static SHIPPED: &[Shipped] = &[
     Shipped { name: "snapshot-only", text: include_str!("../../playbooks/snapshot-only.yaml") },
+    Shipped { name: "triage", text: include_str!("../../playbooks/triage.yaml") },
+    Shipped { name: "deep", text: include_str!("../../playbooks/deep.yaml") },
     Shipped { name: "snapshot-and-contain", text: include_str!("../../playbooks/snapshot-and-contain.yaml") },
     Shipped { name: "contain-first", text: include_str!("../../playbooks/contain-first.yaml") },
 ];

@@ -7,8 +7,6 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
-#![expect(clippy::disallowed_macros, reason = "tests print figures and what they had to skip")]
-
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
 /// What a person or a script sees of the built program: transcripts, `--json`, help.
@@ -21,6 +19,8 @@ mod contain;
 mod docs;
 /// The whole program against a local AWS: the story, kills, gaps, interrupts, containment, secrets.
 mod drill;
+/// A whole run over the scripted wire: operator's words, functions that are gone, what a bundle can decide.
+mod engine;
 /// A file uses its own module and lower floors.
 mod floors;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
@@ -29,6 +29,8 @@ mod handler;
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A 200 MB code package passes through in 80 MB of memory.
+mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.
 mod plan;
 /// The language: what is accepted, and in which words the rest is refused.
@@ -37,6 +39,8 @@ mod playbook;
 mod registry;
 /// The committed schemas are what the types say.
 mod schemas;
+/// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
+mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
 /// Tape, fence and fetch against real sockets.

@@ -4,6 +4,7 @@
 use crate::licences::metadata;
 use freezeframe::collect::{COLLECTORS, CollectorSpec};
 use freezeframe::contain::ActionSpec;
+use freezeframe::examine::{Absence, COMING, Source, TECHNIQUES};
 use freezeframe::model::call::{Access, Call, Scope, Service};
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::outcome::Outcome;
@@ -16,11 +17,62 @@ use std::path::Path;
 const NOT_SHIPPED: &[(&str, &str)] = &[];
 
 /// Calls whose IAM action is not called like the operation, and where that was seen.
-const OTHER_NAMES: &[(&str, &str)] = &[];
+const OTHER_NAMES: &[(&str, &str)] = &[
+    // The surface of the Lambda API.
+    ("lambda:GetLayerVersion", "GetLayerVersionByArn: Service Authorization Reference, Lambda; it has no action of its own"),
+    ("s3:GetObjectVersion", "GetObject with a version id: S3 API Reference, GetObject, Permissions"),
+    ("s3:GetObjectVersionAttributes", "GetObjectAttributes with a version id: S3 API Reference, GetObjectAttributes, Permissions"),
+    ("s3:ListBucketVersions", "ListObjectVersions: S3 API Reference, ListObjectVersions, Permissions"),
+    // Triggers and identity.
+    ("apigateway:GET", "every read of API Gateway, v1 and v2: Service Authorization Reference, API Gateway Management"),
+    ("s3:GetBucketNotification", "GetBucketNotificationConfiguration: its API reference"),
+    // What the credentials did.
+    ("s3:ListBucket", "ListObjectsV2: S3 API Reference, ListObjectsV2, Permissions"),
+];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
-const NARROWED_ELSEWHERE: &[(&str, &str)] =
-    &[("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them")];
+const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
+    ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+    // The surface of the Lambda API.
+    ("lambda:GetLayerVersion", "the plan names layers, of any account; which ones is known after the first call"),
+    ("lambda:GetLayerVersionPolicy", "the plan names the account's layers"),
+    ("lambda:GetCodeSigningConfig", "the plan names the account's code signing configurations"),
+    ("lambda:GetCapacityProvider", "the plan names the account's capacity providers"),
+    ("lambda:ListFunctionVersionsByCapacityProvider", "the plan names the account's capacity providers"),
+    ("signer:DescribeSigningJob", "the plan names signing jobs, of any account: who signed is known after the first call"),
+    ("ecr:BatchGetImage", "the plan names repositories of the Region, of any account: which one is known after the first call"),
+    ("ecr:GetDownloadUrlForLayer", "the plan names repositories of the Region, of any account: which one is known after the first call"),
+    ("s3:GetObjectVersion", "the plan names a bucket to be replaced: which one is known after the first call"),
+    ("s3:GetObjectVersionAttributes", "the plan names a bucket to be replaced: which one is known after the first call"),
+    ("s3:ListBucketVersions", "the plan names a bucket to be replaced: which one is known after the first call"),
+    // Triggers and identity: what is asked about is known only when a policy or a list has named it, and may be anybody's.
+    ("events:DescribeRule", "rules are found by the search"),
+    ("events:ListTargetsByRule", "rules are found by the search"),
+    ("events:DescribeEventBus", "buses are named by destinations"),
+    ("scheduler:GetSchedule", "schedules are found by the search"),
+    ("pipes:DescribePipe", "pipes are found by the search"),
+    ("sns:ListSubscriptionsByTopic", "topics are named by the resource policies"),
+    ("sns:GetTopicAttributes", "topics are named by destinations"),
+    ("sqs:GetQueueUrl", "queues are named by destinations"),
+    ("sqs:GetQueueAttributes", "queues are named by destinations"),
+    ("s3:GetBucketNotification", "buckets are named by the resource policies"),
+    ("s3:GetBucketPolicy", "buckets are named by destinations"),
+    ("apigateway:GET", "APIs are named by the resource policies"),
+    ("logs:DescribeSubscriptionFilters", "the default group, and groups that the resource policies name, beside the function's own"),
+    ("kms:DescribeKey", "the key is named by the configuration"),
+    ("kms:GetKeyPolicy", "the key is named by the configuration"),
+    ("kms:ListGrants", "the key is named by the configuration"),
+    ("organizations:ListParents", "the way up is found by walking it"),
+    ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
+    ("organizations:DescribePolicy", "policies are found by the list"),
+    // End of triggers and identity.
+    // What the credentials did.
+    ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetInsightSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("s3:ListBucket", "the plan names the bucket that the step names, and nothing without one"),
+    ("s3:GetObject", "the plan names the place that the step names, and nothing without one"),
+];
 
 fn units() -> Vec<Unit> {
     let r = Registry::built_in();
@@ -138,7 +190,8 @@ fn every_scope_is_one_that_iam_knows_for_the_action() {
         let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
         let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
         let ok = match call.scope {
-            Scope::Function => has("function"),
+            // A durable execution's ARN begins with its function's.
+            Scope::Function => has("function") || has("durable-execution"),
             Scope::Role => has("role"),
             Scope::Policy => has("policy"),
             Scope::LogGroup => has("log-group"),
@@ -168,6 +221,40 @@ fn nothing_that_destroys_evidence_is_declared() {
         assert!(!call.action.is_some_and(|a| never.iter().any(|n| n == a)), "{unit} declares {call}");
         assert!(!never.contains(&format!("{}:{}", call.service.prefix(), call.operation)), "{unit} declares {call}");
     }
+}
+
+/// The table of techniques names collectors that exist, or says that they are still to come; and what has come is not said to be missing.
+#[test]
+fn every_technique_has_a_place_where_its_mark_would_lie() {
+    let have: BTreeSet<&str> = COLLECTORS.iter().map(|c| c.spec().id).collect();
+    let mut coming: BTreeSet<&str> = COMING.iter().copied().collect();
+    for id in COMING {
+        assert!(!have.contains(id), "`{id}` has come: take it out of COMING in src/examine/table.rs");
+    }
+    assert_eq!(TECHNIQUES.len(), 49);
+    for (t, number) in TECHNIQUES.iter().zip(1..) {
+        assert_eq!(t.number, number, "in order, none missing");
+        assert!(!t.title.is_empty() && !t.attack.is_empty() && !t.needs.is_empty(), "{number}");
+        assert!(
+            t.attack.iter().all(|a| a.starts_with('T') && a[1..].chars().all(|c| c.is_ascii_digit() || c == '.')),
+            "{number}: {:?}",
+            t.attack
+        );
+        let (Absence::Conclusive(why) | Absence::Open(why)) = t.absence;
+        for words in t.needs.iter().map(|n| n.mark).chain([why]) {
+            assert!(words.split_whitespace().count() >= 2 && !words.ends_with('.'), "{number}: {words:?}");
+        }
+        for need in t.needs {
+            match need.source {
+                Source::Collector(id) => {
+                    assert!(have.contains(id) || COMING.contains(&id), "technique {number}: there is no collector `{id}`");
+                    coming.remove(id);
+                }
+                Source::NotYet(why) => assert!(why.split_whitespace().count() >= 3, "technique {number}: {why:?} is no reason"),
+            }
+        }
+    }
+    assert!(coming.is_empty(), "COMING names what no technique needs: {coming:?}");
 }
 
 /// An operation that the SDK does not have would be refused by the fence under its real name, on a real incident.

@@ -54,7 +54,8 @@ fn bagit(facts: &Facts, out: &mut Findings) {
         values.next().is_some_and(|v| known.contains(&v)) && values.next().is_none()
     };
     if tag.bad.is_some() || tag.fields.len() != 2 || !one("BagIt-Version", &["1.0"]) || !one("Tag-File-Character-Encoding", &["UTF-8"]) {
-        out.error(
+        out.add(
+            facts.absence(),
             Some(BAGIT),
             "it does not say `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`, and nothing else",
             remedy::OTHER_COPY,
@@ -68,7 +69,7 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
     }
     let Some(tag) = &facts.bag_info else { return };
     if let Some(bad) = &tag.bad {
-        out.error(Some(BAG_INFO), bad, remedy::OTHER_COPY);
+        out.add(facts.absence(), Some(BAG_INFO), bad, remedy::OTHER_COPY);
     }
     for (label, stated) in facts.statement.iter().map(|s| ("External-Identifier", s.predicate.case.as_str())) {
         if let Some(other) = tag.all(label).find(|v| *v != stated) {
@@ -77,7 +78,8 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
     }
     let oxums: Vec<&str> = tag.all("Payload-Oxum").collect();
     let [oxum] = oxums[..] else {
-        out.error(Some(BAG_INFO), format!("it states `Payload-Oxum` {} times where once is right", oxums.len()), remedy::ASK_MAKER);
+        let what = format!("it states `Payload-Oxum` {} times where once is right", oxums.len());
+        out.add(facts.absence(), Some(BAG_INFO), what, remedy::ASK_MAKER);
         return;
     };
     // Where the manifest and the payload disagree, the manifest check says so file by file, and the sum adds nothing.
@@ -91,7 +93,8 @@ fn bag_info(facts: &Facts, out: &mut Findings) {
     let payload = || facts.files.iter().filter(|(p, _)| p.top() == "data");
     let real = format!("{}.{}", payload().map(|(_, f)| f.map_or(0, |f| f.1)).sum::<u64>(), payload().count());
     if oxum != real {
-        out.error(
+        out.add(
+            facts.absence(),
             Some(BAG_INFO),
             format!("`Payload-Oxum` is `{oxum}`, yet the payload is `{real}` (bytes, then files)"),
             remedy::ASK_MAKER,

@@ -1,6 +1,6 @@
 //! Is this bundle what it claims to be? Read as a stranger would, from the bytes alone.
 //!
-//! [`verify`] makes one pass ([`facts`]) and hands what it saw to each of [`CHECKS`]. Every finding is collected; nothing stops at the first.
+//! [`verify`] makes one pass (`facts.rs`) and hands what it saw to each of [`CHECKS`]. Every finding is collected; nothing stops at the first.
 //! A finding never makes the function fail: it fails only where there is nothing to look at ([`OpenError`]).
 //!
 //! To add a check: one file here, one line in `CHECKS`, one broken bundle in `tests/it/bundle/`.

@@ -18,8 +18,13 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
+* lambda_actions       Reading or deleting a reservation asks for the permission to set one; listing function URLs for GetFunction,
+                       and reading one event source mapping for the list: least privilege fails where it holds on AWS, or passes.
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
-                       the role's whole ARN (as AWS wants it) grants nothing.
+                       the role's whole ARN (as AWS wants it) grants nothing; two actions that name it by ARN are evaluated
+                       against `*`, and SimulatePrincipalPolicy finds no role that has a path.
+* layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
+                       (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -257,18 +262,66 @@ def signed_root(root_key):
 
 def roles_by_path():
     """IAM evaluates a role by its whole ARN, path included; MiniStack left the path out, so that a policy that named the ARN was no use."""
-    resource_of = iam_actions.extract_resource_arn
+    resource_of, policies_of = iam_actions.extract_resource_arn, iam_evaluator._gather_role_policies
 
     def resource_arn(*args, **kwargs):
         arn = resource_of(*args, **kwargs)
+        if arn == "*" and (kwargs.get("service") or args[0]) == "iam":
+            # SimulatePrincipalPolicy and GenerateServiceLastAccessedDetails name the role by its ARN.
+            params = kwargs.get("query_params") or (args[5] if len(args) > 5 else {})
+            named = iam_actions._query_param(params, "PolicySourceArn") or iam_actions._query_param(params, "Arn")
+            arn = named or arn
         role = isinstance(arn, str) and ":role/" in arn and iam._roles.get(arn.rsplit("/", 1)[-1])
         return role["Arn"] if role else arn
 
     iam_actions.extract_resource_arn = resource_arn
+    # Simulation takes the path for a part of the name, finds no such role, and decides on no policies at all.
+    iam_evaluator._gather_role_policies = lambda role, account: policies_of(role.rsplit("/", 1)[-1], account)
+
+
+def lambda_actions():
+    action_of = iam_actions._lambda_action
+    of_reservation = {"GET": "GetFunctionConcurrency", "PUT": "PutFunctionConcurrency", "DELETE": "DeleteFunctionConcurrency"}
+
+    def action(method, path):
+        parts = [p for p in path.split("/") if p]
+        if parts[1:2] == ["functions"] and parts[3:] == ["concurrency"]:
+            return of_reservation.get(method)
+        if parts[1:2] == ["functions"] and parts[3:] == ["urls"]:
+            return "ListFunctionUrlConfigs"
+        if parts[1:2] == ["event-source-mappings"] and len(parts) == 3 and method == "GET":
+            return "GetEventSourceMapping"
+        return action_of(method, path)
+
+    iam_actions._lambda_action = action
+
+
+def layers_by_action():
+    """GetLayerVersionByArn is granted by lambda:GetLayerVersion on the layer that its query names."""
+    action_of, resource_of = iam_actions._lambda_action, iam_actions.extract_resource_arn
+
+    def lambda_action(method, path):
+        parts = [p for p in path.split("/") if p]
+        if method != "GET" or "functions" in parts or "layers" not in parts:
+            return action_of(method, path)
+        rest = parts[parts.index("layers") + 1:]
+        if rest[-1:] == ["policy"]:
+            return "GetLayerVersionPolicy"
+        # Without a name it would be ListLayers too; nothing in the drill lists them.
+        return "ListLayerVersions" if rest[-1:] == ["versions"] else "GetLayerVersion"
+
+    def resource_arn(service, method, path, headers, body, query_params, *args, **kwargs):
+        arn = (query_params or {}).get("Arn") if service == "lambda" and path.rstrip("/").endswith("/layers") else None
+        arn = arn[0] if isinstance(arn, list) else arn
+        return arn or resource_of(service, method, path, headers, body, query_params, *args, **kwargs)
+
+    iam_actions._lambda_action, iam_actions.extract_resource_arn = lambda_action, resource_arn
 
 
 def apply(root_key):
+    lambda_actions()
     roles_by_path()
+    layers_by_action()
     code_of_versions()
     execution_sessions()
     reserved_everywhere()

@@ -115,7 +115,7 @@ fn no_bundle_at_all() {
     --- stderr
     error: cannot verify nowhere.zip
       caused by: cannot open `nowhere.zip`
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: give the path of a bundle: its zip, or the directory that holds its bagit.txt
     --- exit 1
     ");
@@ -156,7 +156,7 @@ fn no_bundle_at_all() {
     --- stderr
     error: cannot open nowhere.zip
       caused by: cannot open `nowhere.zip`
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: give the path of a bundle: its zip, or the directory that holds its bagit.txt
     --- exit 1
     ");

@@ -81,7 +81,7 @@ fn what_is_not_understood() {
     $ freezeframe explain nowhere.json
     --- stderr
     error: cannot read the event nowhere.json
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
     --- exit 2
     ");
 }

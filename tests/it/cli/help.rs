@@ -69,9 +69,29 @@ fn a_commands_help_in_full() {
       <FUNCTION>  The function: a name, `name:qualifier` or an ARN
 
     Options:
-          --case <ID>    The case: a directory of this name is made or joined
-          --cases <DIR>  Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
-      -h, --help         Print help
+          --case <ID>      The case: a directory of this name is made or joined
+          --cases <DIR>    Where cases lie [env: FREEZEFRAME_CASES=] [default: .]
+          --depth <DEPTH>  How much is read: triage (seconds), standard, or deep; each is a shipped
+                           playbook [default: standard]
+      -h, --help           Print help
+
+    What is collected:
+          --since <TIME>                 Begin every window here: a duration (24h, 7d) or a time
+                                         ([TIME])
+          --until <TIME>                 End every window here: a time, or so long ago
+          --skip <COLLECTOR>             Leave this collector out (may be repeated); its question stays
+                                         open, and the bundle says so
+          --only <COLLECTOR>             Run this collector and what it needs, and no other (may be
+                                         repeated)
+          --max-log-bytes <SIZE>         Stop reading logs after so many bytes (64MiB); what is older is
+                                         a gap
+          --max-events <COUNT>           Stop each search of CloudTrail after about so many events; what
+                                         is older is a gap
+          --set <COLLECTOR.PARAM=VALUE>  Set a collector's parameter (may be repeated)
+
+    A function that was deleted:
+          --gone         Go on although there is no such function: collect what it left behind
+          --role <ROLE>  The execution role that it had, by name or ARN, if CloudTrail does not remember
 
     Connection:
           --profile <NAME>      AWS profile to use
@@ -83,8 +103,11 @@ fn a_commands_help_in_full() {
       -q, --quiet    No progress
       -v, --verbose  More of what happens on stderr (RUST_LOG is respected)
 
-    Example:
+    Examples:
       freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1
+      freezeframe snapshot payments-export --case IR-2026-0042 --depth triage
+      freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history
+      freezeframe snapshot payments-export --case IR-2026-0042 --gone
     --- exit 0
     ");
     insta::assert_snapshot!(Terminal::new().transcript(&["contain", "--help"]), @r#"

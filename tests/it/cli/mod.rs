@@ -5,7 +5,7 @@ mod bundles;
 mod connection;
 mod events;
 mod help;
-mod json;
+pub mod json;
 mod output;
 mod playbooks;
 mod redact;

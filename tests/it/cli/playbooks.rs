@@ -9,6 +9,8 @@ fn what_is_shipped() {
     $ freezeframe playbook list
     --- stdout
     snapshot-only            Keep the evidence; change nothing
+    triage                   A first look in seconds; change nothing
+    deep                     Everything, as far back as it goes; change nothing
     snapshot-and-contain     Keep the evidence, then stop the function and its credentials  [changes AWS]
     contain-first            Stop the function first, then keep the evidence  [changes AWS]
     --- exit 0
@@ -17,10 +19,10 @@ fn what_is_shipped() {
     $ freezeframe playbook show snapshot
     --- stderr
     error: no playbook `snapshot` is shipped
-      hint: there are snapshot-only, snapshot-and-contain, contain-first
+      hint: there are snapshot-only, triage, deep, snapshot-and-contain, contain-first
     --- exit 2
     ");
-    for name in ["snapshot-only", "snapshot-and-contain", "contain-first"] {
+    for name in ["snapshot-only", "triage", "deep", "snapshot-and-contain", "contain-first"] {
         let shown = Terminal::new().run(&["playbook", "show", name]);
         assert_eq!(
             shown.stdout,
@@ -128,7 +130,7 @@ fn a_playbook_that_is_not_there() {
     --- stderr
     error: the playbook cannot be used
       caused by: cannot read the playbook nowhere.yaml
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: `freezeframe playbook list` shows what is shipped
     --- exit 2
     ");

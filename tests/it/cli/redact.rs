@@ -31,6 +31,8 @@ const WHAT: &[(&str, &str)] = &[
     ("99999999T999999Z", "[TIME]"),
     ("01UUUUUUUUUUUUUUUUUUUUUUUU", "[RUN]"),
     ("127.0.0.1:p", "127.0.0.1:[PORT]"),
+    // Numbered otherwise on each system.
+    ("(os error p)", "(os error [N])"),
 ];
 
 /// How many bytes of `text` have this shape.

@@ -111,3 +111,39 @@ fn nothing_is_left_behind() {
     }
     assert_eq!(std::fs::read_dir(terminal.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn words_about_collecting_that_fit_nothing() {
+    let terminal = Terminal::new().with_keys();
+    let snapshot = |more: &[&str]| terminal.transcript(&[&["snapshot", "payments-export", "--case", "IR-1"], more].concat());
+    insta::assert_snapshot!(snapshot(&["--skip", "recent-invocation"]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --skip recent-invocation
+    --- stderr
+    error: cannot collect like this
+      caused by: `recent-invocation` is no collector of the playbook `snapshot-only`
+      hint: did you mean `recent-invocations`?
+    --- exit 2
+    ");
+    insta::assert_snapshot!(snapshot(&["--skip", "configuration"]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --skip configuration
+    --- stderr
+    error: cannot collect like this
+      caused by: `configuration` cannot be skipped: what other collectors look up about the function is recorded as its
+    --- exit 2
+    ");
+    insta::assert_snapshot!(snapshot(&["--set", "recent-invocations.max-page=3"]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --set recent-invocations.max-page=3
+    --- stderr
+    error: cannot collect like this
+      caused by: `recent-invocations` has no parameter `max-page`
+      hint: did you mean `max-pages`?
+    --- exit 2
+    ");
+    insta::assert_snapshot!(snapshot(&["--since", "2020-01-02T00:00:00Z", "--until", "2020-01-01T00:00:00Z"]), @r"
+    $ freezeframe snapshot payments-export --case IR-1 --since [TIME] --until [TIME]
+    --- stderr
+    error: cannot collect like this
+      caused by: the window would begin at [TIME] and end at [TIME]: nothing can lie in it
+    --- exit 2
+    ");
+}

@@ -119,7 +119,9 @@ async fn what_cannot_be_downloaded_is_a_gap_in_plain_words() {
 
 #[tokio::test]
 async fn a_failed_look_up_is_remembered_and_each_dependent_says_so() {
-    let world = World::default().on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 403, "AccessDeniedException")]);
+    let world = World::default()
+        .on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 403, "AccessDeniedException")])
+        .on("CloudWatch-Logs.DescribeLogGroups", [World::healthy("CloudWatch-Logs.DescribeLogGroups")]);
     let bag = run(&["function-code", "configuration", "execution-role", "recent-invocations", "control-plane-history"], world).await;
     assert_eq!(bag.sent("Lambda.GetFunction").len(), 1);
     let mut gaps = bag.gaps();
@@ -136,12 +138,14 @@ async fn a_failed_look_up_is_remembered_and_each_dependent_says_so() {
     );
     assert!(bag.items.iter().filter(|i| i.status.gap().is_some()).all(|i| i.action.as_deref() == Some("lambda:GetFunction")));
     assert!(bag.sent("CloudWatch-Logs.FilterLogEvents")[0].says("/aws/lambda/payments-export"));
-    assert_eq!(bag.sent("CloudTrail.LookupEvents").len(), 3);
+    assert_eq!(bag.sent("CloudTrail.LookupEvents").len(), 2);
 }
 
 #[tokio::test]
 async fn a_function_that_is_gone_leaves_its_logs_and_its_history() {
-    let world = World::default().on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 404, "ResourceNotFoundException")]);
+    let world = World::default()
+        .on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 404, "ResourceNotFoundException")])
+        .on("CloudWatch-Logs.DescribeLogGroups", [World::healthy("CloudWatch-Logs.DescribeLogGroups")]);
     let bag = run(&["function-code", "execution-role", "recent-invocations", "control-plane-history"], world).await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("configuration and code location").status, ItemStatus::NotFound);
@@ -154,8 +158,9 @@ async fn a_function_that_is_gone_leaves_its_logs_and_its_history() {
 #[tokio::test]
 async fn policies_are_read_of_the_function_every_alias_and_every_version() {
     let bag = run(&["resource-policy"], World::default()).await;
+    let asked: Vec<_> = subjects(&bag, "resource-policy").into_iter().filter(|s| s.starts_with("resource policy of")).collect();
     assert_eq!(
-        subjects(&bag, "resource-policy"),
+        asked,
         [
             "resource policy of alias live",
             "resource policy of the function",
@@ -293,7 +298,7 @@ async fn streams_older_than_the_window_end_the_list_without_a_gap() {
     body["logStreams"][0]["lastEventTimestamp"] = json!(1_700_000_000_000_i64);
     let bag = run(&["recent-invocations"], World::default().on("CloudWatch-Logs.DescribeLogStreams", [Answer::json(&body)])).await;
     assert_eq!(bag.gaps(), []);
-    assert_eq!(bag.sent("CloudWatch-Logs.DescribeLogStreams").len(), 1);
+    assert_eq!(bag.sent("CloudWatch-Logs.DescribeLogStreams").iter().filter(|s| s.says("/payments/export")).count(), 1);
 }
 
 #[tokio::test]
@@ -306,10 +311,216 @@ async fn a_slow_clock_of_ours_does_not_cut_off_the_newest_events() {
     assert!((600_000..660_000).contains(&end), "{end}");
 }
 
+// ── invocations: both groups, and what is put together from them ──
+
+fn lines(bag: &Bag) -> Vec<Value> {
+    let item = bag.item("invocations: ");
+    assert_eq!(item.files[0].path.as_str(), "data/60-invocation/invocations.jsonl");
+    String::from_utf8(bag.file(item, 0)).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn class_of_default_group(class: &str) -> World {
+    let mut body = healthy_json("CloudWatch-Logs.DescribeLogGroups.default-group");
+    body["logGroups"][0]["logGroupClass"] = json!(class);
+    World::default().when("CloudWatch-Logs.DescribeLogGroups", |s| s.says("/aws/lambda/"), [Answer::json(&body)])
+}
+
+fn query(status: &str) -> Answer {
+    let mut body = healthy_json("CloudWatch-Logs.GetQueryResults");
+    body["status"] = json!(status);
+    Answer::json(&body)
+}
+
+#[tokio::test]
+async fn the_default_group_is_read_too_by_query_where_its_class_wants_that() {
+    let bag = run_with(&["recent-invocations"], World::default(), r#"{"window": "2h"}"#).await;
+    let [sent] = bag.sent("CloudWatch-Logs.StartQuery").try_into().unwrap();
+    let body: Value = serde_json::from_str(&sent.body).unwrap();
+    assert_eq!((&body["logGroupName"], &body["limit"]), (&json!("/aws/lambda/payments-export"), &json!(100_000)));
+    assert_eq!(body["endTime"].as_i64().unwrap() - body["startTime"].as_i64().unwrap(), 7200, "seconds, not milliseconds");
+    let records = lines(&bag);
+    let ids: Vec<_> = records.iter().map(|r| (r["request_id"].as_str().unwrap(), r["version"].as_str().unwrap())).collect();
+    assert_eq!(
+        ids,
+        [("00000000-0000-4000-8000-000000000007", "7"), ("00000000-0000-4000-8000-000000000001", "$LATEST")],
+        "in the order of time"
+    );
+    assert_eq!((&records[0]["duration_ms"], &records[0]["memory_mb"]), (&json!(250.1), &json!(256)));
+    assert_eq!(records[0]["start"], "2026-11-20T11:40:01.000Z");
+    // Each record says in which answer its lines lie.
+    let (filtered, queried) = (bag.item("log events of"), bag.item("events, by query"));
+    let exchange = |r: &Value| r["source"][0]["exchange"].as_str().unwrap().to_string();
+    assert_eq!((exchange(&records[0]), exchange(&records[1])), (queried.exchanges[0].to_string(), filtered.exchanges[0].to_string()));
+    let mut from = bag.item("invocations: ").derived_from.clone();
+    from.sort();
+    let mut both = vec![filtered.id, queried.id];
+    both.sort();
+    assert_eq!(from, both);
+    let settings = bag.item("metric filters and data protection");
+    assert_eq!(settings.status, ItemStatus::NotApplicable);
+    assert!(bag.sent("CloudWatch-Logs.GetDataProtectionPolicy").iter().all(|s| s.says("/payments/export")));
+}
+
+#[tokio::test]
+async fn a_running_query_is_waited_for_and_not_for_ever() {
+    let world = World::default().on("CloudWatch-Logs.GetQueryResults", [query("Scheduled"), query("Running"), query("Complete")]);
+    let bag = run(&["recent-invocations"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("events, by query").exchanges.len(), 3);
+    assert_eq!(lines(&bag).len(), 2, "a line that came twice is one line");
+    for (status, kind) in [("Running", GapKind::OutOfTime), ("Failed", GapKind::Transport)] {
+        let bag = run(&["recent-invocations"], World::default().on("CloudWatch-Logs.GetQueryResults", [query(status)])).await;
+        assert!(is_gap(bag.item("events, by query"), kind), "{status}: {:?}", bag.item("events, by query"));
+        assert!(bag.sent("CloudWatch-Logs.GetQueryResults").len() <= 26);
+    }
+}
+
+#[tokio::test]
+async fn events_that_are_only_forwarded_are_a_gap_and_an_ordinary_group_is_filtered() {
+    let bag = run(&["recent-invocations"], class_of_default_group("DELIVERY")).await;
+    let item = bag.item("events in log group /aws/lambda/payments-export");
+    assert!(is_gap(item, GapKind::NotAcquirable) && item.detail.as_deref().unwrap().contains("DELIVERY"), "{item:?}");
+    let bag = run(&["recent-invocations"], class_of_default_group("STANDARD")).await;
+    assert_eq!(bag.sent("CloudWatch-Logs.FilterLogEvents").len(), 2);
+    // The scripted world answers both groups with the same events: they are one invocation.
+    assert_eq!(lines(&bag).len(), 1);
+    let bag = run(&["recent-invocations"], class_of_default_group("ESSENTIALS")).await;
+    assert_eq!((bag.sent("CloudWatch-Logs.StartQuery").len(), bag.gaps()), (1, vec![]), "a class newer than our SDK is asked by query");
+}
+
+#[tokio::test]
+async fn events_that_name_no_invocation_are_not_made_into_one() {
+    let mut body = healthy_json("CloudWatch-Logs.FilterLogEvents");
+    for event in body["events"].as_array_mut().unwrap() {
+        event["message"] = json!("REPORT RequestId: \u{1b}[2J Duration: 1 ms");
+    }
+    let mut none = healthy_json("CloudWatch-Logs.GetQueryResults");
+    none["results"] = json!([]);
+    let world = World::default()
+        .on("CloudWatch-Logs.FilterLogEvents", [Answer::json(&body)])
+        .on("CloudWatch-Logs.GetQueryResults", [Answer::json(&none)]);
+    let bag = run(&["recent-invocations"], world).await;
+    assert_eq!(bag.item("invocations").status, ItemStatus::NotApplicable);
+    assert_eq!(bag.gaps(), []);
+    let denied = |key: &str| Answer::error(key, 403, "AccessDeniedException");
+    let world = World::default()
+        .on("CloudWatch-Logs.FilterLogEvents", [denied("CloudWatch-Logs.FilterLogEvents")])
+        .on("CloudWatch-Logs.StartQuery", [denied("CloudWatch-Logs.StartQuery")]);
+    let bag = run(&["recent-invocations"], world).await;
+    assert!(bag.gaps().len() == 2 && bag.items.iter().all(|i| !i.subject.starts_with("invocations")), "{:?}", bag.items);
+}
+
+// ── metrics ──
+
+#[tokio::test]
+async fn metrics_are_read_by_the_minute_under_every_alias_and_executed_version() {
+    let bag = run(&["metrics"], World::default()).await;
+    let mut seen = vec![];
+    for sent in bag.sent("CloudWatch.GetMetricData") {
+        let body: Value = serde_json::from_str(&sent.body).unwrap();
+        let queries = body["MetricDataQueries"].as_array().unwrap();
+        let minutes = (body["EndTime"].as_i64().unwrap() - body["StartTime"].as_i64().unwrap()) / 60;
+        assert_eq!(minutes, 3 * 24 * 60);
+        assert!(queries.len() as i64 * minutes <= 100_800 && queries.len() <= 500);
+        for q in queries {
+            assert_eq!(q["MetricStat"]["Period"], 60);
+            seen.push(q["Label"].as_str().unwrap().to_string());
+        }
+    }
+    for label in [
+        "Invocations Sum FunctionName=payments-export",
+        "Url4xxCount Sum FunctionName=payments-export",
+        "Invocations Sum FunctionName=payments-export Resource=payments-export:live",
+        "Errors Sum ExecutedVersion=7 FunctionName=payments-export Resource=payments-export:live",
+        "NewerThanOurList Maximum FunctionName=payments-export",
+    ] {
+        assert_eq!(seen.iter().filter(|s| *s == label).count(), 1, "{label}: {seen:?}");
+    }
+    let bag = run_with(&["metrics"], World::default(), r#"{"max-metrics": 1}"#).await;
+    let left = bag.item("further metrics");
+    assert!(is_gap(left, GapKind::TooLarge) && left.detail.as_deref().unwrap().starts_with("3 listed metrics"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_series_that_cloudwatch_refuses_is_a_gap() {
+    let mut body = healthy_json("CloudWatch.GetMetricData");
+    body["MetricDataResults"][1]["StatusCode"] = json!("Forbidden");
+    let bag = run_with(&["metrics"], World::default().on("CloudWatch.GetMetricData", [Answer::json(&body)]), r#"{"window": "1h"}"#).await;
+    assert_eq!(bag.gaps().len(), 1, "{:?}", bag.gaps());
+}
+
+// ── traces ──
+
+#[tokio::test]
+async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
+    let world = World::default()
+        .on("XRay.GetTraceSegmentDestination", [Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }))]);
+    let bag = run(&["traces"], world).await;
+    let item = bag.item("traces in full");
+    assert!(is_gap(item, GapKind::Unsupported) && item.detail.as_deref().unwrap().contains("aws/spans"), "{item:?}");
+    assert!(bag.sent("XRay.BatchGetTraces").is_empty());
+    let bag = run(&["traces"], World::default()).await;
+    assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "a day in slices of six hours");
+    assert!(bag.sent("XRay.GetTraceSummaries").iter().all(|s| s.says(r#"service(\"payments-export\")"#)));
+    assert_eq!(bag.sent("XRay.BatchGetTraces").len(), 1, "a trace that is listed twice is read once");
+    // A list that could not be read is no proof that there was nothing.
+    let bag = run(
+        &["traces"],
+        World::default().on("XRay.GetTraceSummaries", [Answer::error("XRay.GetTraceSummaries", 403, "AccessDeniedException")]),
+    )
+    .await;
+    assert!(bag.gaps().len() == 4 && bag.items.iter().all(|i| i.subject != "traces in full"), "{:?}", bag.items);
+    let left = Answer::json(&json!({ "Traces": [], "UnprocessedTraceIds": ["1-6b000000-1e2c502e358361800241fd45"] }));
+    let bag = run(&["traces"], World::default().on("XRay.BatchGetTraces", [left])).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Truncated]);
+}
+
+#[tokio::test]
+async fn more_traces_than_wanted_are_read_newest_first() {
+    let summaries: Vec<Value> = (0..12)
+        .map(|n| json!({ "Id": format!("1-6b00000{n:x}-1e2c502e358361800241fd45") }))
+        .chain([json!({ "Id": "not a trace; DROP" })])
+        .collect();
+    let world = World::default().on("XRay.GetTraceSummaries", [Answer::json(&json!({ "TraceSummaries": summaries }))]);
+    let bag = run_with(&["traces"], world, r#"{"window": "1h", "max-traces": 7}"#).await;
+    let sent = bag.sent("XRay.BatchGetTraces");
+    assert_eq!(sent.len(), 2, "five at once");
+    assert!(sent.iter().any(|s| s.says("1-6b00000b-")) && !sent.iter().any(|s| s.says("1-6b000004-") || s.says("DROP")));
+    assert!(is_gap(bag.item("older traces"), GapKind::TooLarge));
+}
+
+// ── durable-executions ──
+
+#[tokio::test]
+async fn durable_executions_are_asked_of_durable_versions_running_ones_first() {
+    let bag = run(&["durable-executions"], World::default()).await;
+    let sent = bag.sent("Lambda.ListDurableExecutionsByFunction");
+    assert!(sent[0].says("Statuses=RUNNING") && sent[0].says("Qualifier=%24LATEST"), "{sent:?}");
+    assert_eq!((sent.len(), bag.sent("Lambda.GetDurableExecution").len()), (2, 1), "an execution that is listed twice is read once");
+    assert!(bag.sent("Lambda.GetDurableExecutionHistory")[0].says("IncludeExecutionData=true"));
+    // A published version may be durable where $LATEST is not any more.
+    let mut versions = healthy_json("Lambda.ListVersionsByFunction");
+    let published = versions["Versions"].as_array_mut().unwrap().iter_mut().find(|v| v["Version"] == "2").unwrap();
+    published["DurableConfig"] = json!({ "ExecutionTimeout": 60 });
+    let plain = function(|f| drop(f["Configuration"].as_object_mut().unwrap().remove("DurableConfig")));
+    let world = World::default().on("Lambda.GetFunction", [plain.clone()]).on("Lambda.ListVersionsByFunction", [Answer::json(&versions)]);
+    let bag = run(&["durable-executions"], world).await;
+    assert!(bag.sent("Lambda.ListDurableExecutionsByFunction").iter().all(|s| s.says("Qualifier=2")));
+    let bag = run(&["durable-executions"], World::default().on("Lambda.GetFunction", [plain])).await;
+    assert_eq!(bag.item("durable executions").status, ItemStatus::NotApplicable);
+    assert!(bag.sent("Lambda.ListDurableExecutionsByFunction").is_empty());
+    let denied = Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException");
+    let plain = function(|f| drop(f["Configuration"].as_object_mut().unwrap().remove("DurableConfig")));
+    let bag =
+        run(&["durable-executions"], World::default().on("Lambda.GetFunction", [plain]).on("Lambda.ListVersionsByFunction", [denied]))
+            .await;
+    assert!(bag.of("durable-executions").iter().all(|i| is_gap(i, GapKind::Denied)), "unknown is not clean: {:?}", bag.items);
+}
+
 // ── control-plane-history ──
 
 #[tokio::test]
-async fn history_is_searched_by_name_arn_session_and_role_each_in_its_region() {
+async fn history_is_searched_by_name_arn_and_role_each_in_its_region() {
     let bag = run(&["control-plane-history"], World::default()).await;
     let mut asked: Vec<_> = bag
         .sent("CloudTrail.LookupEvents")
@@ -335,8 +546,7 @@ async fn history_is_searched_by_name_arn_session_and_role_each_in_its_region() {
         asked,
         [
             (own.clone(), by("ResourceName"), arn),
-            (own.clone(), by("ResourceName"), name.clone()),
-            (own, by("Username"), name),
+            (own, by("ResourceName"), name),
             ("cloudtrail.us-east-1.amazonaws.com".to_string(), by("ResourceName"), role),
         ]
     );

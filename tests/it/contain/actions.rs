@@ -155,7 +155,8 @@ async fn a_denied_look_names_the_permission_and_the_others_go_on() {
 async fn detaching_leaves_quarantine_policies_alone() {
     let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
     contain(&rig, &log, "quarantine-role", json!({})).await;
-    contain(&rig, &log, "detach-permissions", json!({})).await;
+    let report = contain(&rig, &log, "detach-permissions", json!({})).await;
+    assert!(report.cells.iter().all(|c| c.stand == Stand::Contained), "{report:?}");
     let role = &rig.aws.world().roles[ROLE];
     let left: Vec<&String> = role.inline.keys().collect();
     assert_eq!(left, ["freezeframe-quarantine-another", "freezeframe-quarantine-payments-export"]);

@@ -3,8 +3,9 @@
 use super::rig::{Rig, never, nobody, permit};
 use crate::support::cells::{World, target};
 use async_trait::async_trait;
+use freezeframe::aws::fault::{Fault, FaultClass};
 use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, DynAction, Reading};
-use freezeframe::engine::log::{IntentLog, MemLog};
+use freezeframe::engine::log::{IntentLog, LogError, MemLog};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Stand, Step};
 use freezeframe::model::id::CellId;
 use freezeframe::model::journal_event::JournalEvent;
@@ -27,6 +28,10 @@ struct Numbers {
     stale: Mutex<(u32, i64)>,
     /// What writing really does.
     write: fn(&mut i64, i64) -> Result<(), ActError>,
+    /// What containing makes of a number.
+    aim: Mutex<i64>,
+    /// Writes that meet another change under way.
+    conflicts: Mutex<u32>,
     /// Reading fails after the first write.
     blind: bool,
     sets: Mutex<Vec<String>>,
@@ -54,6 +59,8 @@ fn numbers(id: &'static str, rank: u8, cells: &[(&str, i64)]) -> Numbers {
             *at = to;
             Ok(())
         },
+        aim: Mutex::new(0),
+        conflicts: Mutex::new(0),
         blind: false,
         sets: Mutex::default(),
     }
@@ -106,13 +113,19 @@ impl Action for Numbers {
         Ok(Reading::Settled(self.get(cell.key())))
     }
     fn contained(&self, _: &Cell, _: &i64) -> Result<i64, ActError> {
-        Ok(0)
+        Ok(*self.aim.lock().unwrap())
     }
     fn restorable(&self, _: &i64) -> Restorable {
         self.restorable.clone()
     }
     async fn set(&self, _: &ActCx<'_>, cell: &CellId, to: &i64, _: &ContainPermit) -> Result<(), ActError> {
         self.sets.lock().unwrap().push(format!("{}={to}", cell.key()));
+        let mut conflicts = self.conflicts.lock().unwrap();
+        if *conflicts > 0 {
+            *conflicts -= 1;
+            let source = Fault { class: FaultClass::Conflict, ..Fault::internal("a deployment is under way") };
+            return Err(ActError::Call { doing: "setting".into(), action: None, source });
+        }
         (self.write)(self.cells.lock().unwrap().get_mut(cell.key()).unwrap(), *to)
     }
 }
@@ -262,7 +275,8 @@ async fn restore_goes_by_rank_and_backwards_within() {
     let low = numbers("low", 0, &[("a", 1), ("b", 2)]).leak();
     let high = numbers("high", 9, &[("c", 3)]).leak();
     let (rig, log) = (rig(), MemLog::default());
-    contain(&rig, &log, &[high, low]).await;
+    // Backwards alone would begin with the one that was contained last.
+    contain(&rig, &log, &[low, high]).await;
     let report = restore(&rig, &log, &[low, high]).await;
     let order: Vec<&str> = report.cells.iter().map(|c| c.cell.key()).collect();
     assert_eq!(order, ["b", "a", "c"]);
@@ -375,4 +389,77 @@ async fn errors_from_outside_are_tamed() {
     let what = &report.cells[0].error.as_ref().unwrap().what;
     assert!(!what.contains('\u{1b}') && what.chars().count() <= 600);
     assert_eq!(report.outcome(), Outcome::Failed);
+}
+
+#[tokio::test]
+async fn a_conflict_is_outlasted() {
+    let (rig, log, n) = (rig(), MemLog::default(), numbers("n", 0, &[("a", 5)]).leak());
+    *n.conflicts.lock().unwrap() = 3;
+    assert_eq!((contain(&rig, &log, &[n]).await.outcome(), n.get("a")), (Outcome::Complete, 0));
+    *n.conflicts.lock().unwrap() = 3;
+    assert_eq!((restore(&rig, &log, &[n]).await.outcome(), n.get("a")), (Outcome::Complete, 5));
+    // One intent and one restore each, however often it was tried.
+    assert_eq!((log.events().len(), n.sets().len()), (5, 8));
+    *n.conflicts.lock().unwrap() = u32::MAX;
+    assert_eq!((contain(&rig, &log, &[n]).await.outcome(), n.get("a")), (Outcome::Failed, 5));
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_is_still_ours_when_a_later_write_did_not_land() {
+    let mut n = numbers("n", 0, &[("a", 5)]);
+    n.write = |at, to| match to {
+        1 => Err(ActError::Refused("not this".into())),
+        to => {
+            *at = to;
+            Ok(())
+        }
+    };
+    let (rig, log, n) = (rig(), MemLog::default(), n.leak());
+    contain(&rig, &log, &[n]).await;
+    *n.aim.lock().unwrap() = 1;
+    assert_eq!(contain(&rig, &log, &[n]).await.outcome(), Outcome::Failed);
+    let report = restore(&rig, &log, &[n]).await;
+    assert_eq!((report.outcome(), n.get("a")), (Outcome::Complete, 5), "{report:?}");
+}
+
+/// Refuses one line, the n-th from now (1 is the next), and takes all others.
+struct FickleLog(MemLog, Mutex<usize>);
+#[async_trait]
+impl IntentLog for FickleLog {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        let n = {
+            let mut left = self.1.lock().unwrap();
+            *left = left.wrapping_sub(1);
+            *left
+        };
+        if n == 0 { Err(LogError("just this once".into())) } else { self.0.append(event).await }
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        self.0.events()
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_refused_once_is_not_trusted_again() {
+    // Three lines for each of three cells; one is refused.
+    for n in 1..=9 {
+        let (rig, log) = (rig(), FickleLog(MemLog::default(), Mutex::new(n)));
+        let numbers = numbers("n", 0, &[("a", 5), ("b", 6), ("c", 7)]).leak();
+        let report = contain(&rig, &log, &[numbers]).await;
+        assert_eq!(report.outcome(), if n == 1 { Outcome::Failed } else { Outcome::PartlyContained }, "{n}: {report:?}");
+        assert_eq!(numbers.sets().len(), (n - 1).div_ceil(3), "{n}: nothing is begun after the refusal");
+        assert_eq!(restore(&rig, &MemLog::new(log.events()), &[numbers]).await.outcome(), Outcome::Complete, "{n}");
+        assert_eq!(["a", "b", "c"].map(|k| numbers.get(k)), [5, 6, 7], "{n}");
+    }
+    // Two lines each to restore.
+    for n in 1..=6 {
+        let (rig, log) = (rig(), MemLog::default());
+        let numbers = numbers("n", 0, &[("a", 5), ("b", 6), ("c", 7)]).leak();
+        contain(&rig, &log, &[numbers]).await;
+        let log = FickleLog(log, Mutex::new(n));
+        let report = restore(&rig, &log, &[numbers]).await;
+        assert_eq!((report.outcome(), numbers.sets().len() - 3), (Outcome::Stuck, n / 2), "{n}: {report:?}");
+        assert_eq!(restore(&rig, &log.0, &[numbers]).await.outcome(), Outcome::Complete, "{n}");
+        assert_eq!(["a", "b", "c"].map(|k| numbers.get(k)), [5, 6, 7], "{n}");
+    }
 }

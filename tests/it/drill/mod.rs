@@ -1,10 +1,10 @@
 //! The whole program, as a process, against a local AWS that runs the seeded incident. Nothing here knows the program's insides: it types
 //! commands, kills them, reads what lies there, and asks AWS with plain clients.
 
-// mod contain;
-// mod gaps;
+mod contain;
+mod gaps;
 mod gate;
 mod interrupt;
 mod kill;
-// mod secrets;
+mod secrets;
 mod story;

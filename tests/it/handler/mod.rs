@@ -311,7 +311,7 @@ async fn explain_says_what_the_handler_does() {
         [
             format!(
                 "would act: the playbook `snapshot-only` is run in case {}: evidence is taken; nothing in AWS is changed",
-                told.case.clone().unwrap()
+                told.case.unwrap()
             ),
             "  source   guardduty".to_string(),
             "  finding  Backdoor:Lambda/C&CActivity.B (7ac3f0d26e1b4b0f8d8e0c2a9b1d4e55), severity 80 of 100".to_string(),

@@ -14,7 +14,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("guardduty/odd/access-key-of-a-user.json", "ignored", "an access key"),
     ("guardduty/odd/instance.json", "ignored", "type Instance"),
     ("guardduty/odd/attack-sequence.json", "ignored", "type AttackSequence"),
-    ("guardduty/odd/web-function.json", "ignored", "another service"),
+    ("guardduty/odd/web-function.json", "ignored", "handles Lambda functions only"),
     ("guardduty/odd/no-severity.json", "unknown", "no severity from 1 to 10"),
     ("guardduty/odd/no-detail.json", "unknown", "no detail"),
     ("guardduty/odd/no-lambda-details.json", "unknown", "no usable functionArn"),

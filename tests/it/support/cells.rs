@@ -216,8 +216,8 @@ impl FakeAws {
             return HttpConnectorFuture::ready(Ok(call.denied()));
         }
         if !call.writes() {
-            let world = self.world();
-            return HttpConnectorFuture::ready(Ok(call.respond(&mut world.clone()).0));
+            let mut world = self.world();
+            return HttpConnectorFuture::ready(Ok(call.respond(&mut world).0));
         }
         let fault = {
             let mut armed = self.0.fault.lock().unwrap();

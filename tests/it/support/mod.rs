@@ -1,7 +1,8 @@
 //! What several test modules share.
 
 pub mod cells;
-pub mod responder_zip;
 pub mod emulator;
+pub mod responder_zip;
+pub mod stage;
 pub mod tools;
 pub mod wire;

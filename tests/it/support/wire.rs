@@ -82,6 +82,16 @@ impl Answer {
         }
         self
     }
+    /// What the world writes as `THIS-REGION` is the Region that was asked: each test has its own.
+    fn in_region(mut self, region: &str) -> Answer {
+        if let Answer::Http { body, .. } | Answer::Cut { body, .. } = &mut self
+            && let Ok(text) = std::str::from_utf8(body)
+            && text.contains("THIS-REGION")
+        {
+            *body = text.replace("THIS-REGION", region).into_bytes();
+        }
+        self
+    }
     pub fn cut(self) -> Answer {
         match self {
             Answer::Http { status, headers, body } => Answer::Cut { status, headers, body },
@@ -105,6 +115,18 @@ impl Answer {
                     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
                 );
                 Answer::new(status, "text/xml", body)
+            }
+            Some("SNS" | "Elastic-Load-Balancing-v2") => {
+                let body = format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                );
+                Answer::new(status, "text/xml", body)
+            }
+            Some("S3") => {
+                Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
+            }
+            Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
+                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
             }
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
@@ -152,6 +174,11 @@ impl World {
     pub fn healthy(key: &str) -> Answer {
         DEFAULTS.get(key).unwrap_or_else(|| panic!("tests/data/wire/world has no answer for {key}: add one")).clone()
     }
+    /// `Lambda.GetFunction@Qualifier=2` is what the world answers to a `Lambda.GetFunction` that says `Qualifier=2`.
+    fn healthy_to(sent: &Sent) -> Answer {
+        let particular = |k: &String| k.split_once('@').is_some_and(|(key, needle)| key == sent.key && sent.says(needle));
+        DEFAULTS.iter().find(|(k, _)| particular(k)).map_or_else(|| World::healthy(&entry_for(sent)), |(_, answer)| answer.clone())
+    }
     pub fn knows(key: &str) -> bool {
         DEFAULTS.contains_key(key)
     }
@@ -177,11 +204,28 @@ impl World {
         self.sent.lock().unwrap().clone()
     }
     fn answer(&self, sent: &Sent) -> Answer {
-        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy(&sent.key) };
+        let Some(rule) = self.rules.iter().find(|r| r.key == sent.key && (r.when)(sent)) else { return World::healthy_to(sent) };
         let mut left = rule.answers.lock().unwrap();
         let next = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
         next.expect("a rule has an answer")
     }
+}
+
+/// Answers that name the Region of whoever asks hold `@REGION@` in its place: each test has a Region of its own.
+pub fn placed(body: &[u8], region: &str) -> Vec<u8> {
+    match std::str::from_utf8(body) {
+        Ok(text) if text.contains("@REGION@") => text.replace("@REGION@", region).into_bytes(),
+        _ => body.to_vec(),
+    }
+}
+
+/// The file that a request is answered from: the operation's, but where the world holds two things of a kind.
+fn entry_for(sent: &Sent) -> String {
+    // invocations: the function logs elsewhere, and its default group is still there, in the class that wants queries.
+    if sent.key == "CloudWatch-Logs.DescribeLogGroups" && sent.body.contains("/aws/lambda/") {
+        return format!("{}.default-group", sent.key);
+    }
+    sent.key.clone()
 }
 
 /// Which operation a request asks for, by the protocol of its service.
@@ -192,6 +236,25 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // The surface of the Lambda API.
+        "signer" => "signer",
+        _ if host.starts_with("api.ecr.") => "ECR",
+        // End of the surface of the Lambda API.
+        // Triggers and identity.
+        "events" => "EventBridge",
+        "scheduler" => "Scheduler",
+        "pipes" => "Pipes",
+        "sns" => "SNS",
+        "sqs" => "SQS",
+        "kms" => "KMS",
+        "organizations" => "Organizations",
+        "elasticloadbalancing" => "Elastic-Load-Balancing-v2",
+        "apigateway" if uri.starts_with("/v2/") => "ApiGatewayV2",
+        "apigateway" => "API-Gateway",
+        // invocations
+        "monitoring" => "CloudWatch",
+        "xray" => "XRay",
+        _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
     let target = headers.iter().find(|(k, _)| k.eq_ignore_ascii_case("x-amz-target")).and_then(|(_, v)| v.rsplit('.').next());
@@ -206,13 +269,67 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
             ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
+            // What the credentials did.
+            ("GET", _) if service == "S3" && uri.contains("list-type=2") => "ListObjectsV2",
+            // Triggers and identity.
+            ("GET", [_, "functions"]) => "ListFunctions",
+            ("GET", [_, "functions", _, "event-invoke-config", "list"]) => "ListFunctionEventInvokeConfigs",
+            ("GET", ["schedules"]) => "ListSchedules",
+            ("GET", ["schedules", _]) => "GetSchedule",
+            ("GET", ["v1", "pipes"]) => "ListPipes",
+            ("GET", ["v1", "pipes", _]) => "DescribePipe",
+            ("GET", ["restapis", _]) => "GetRestApi",
+            ("GET", ["restapis", _, "resources"]) => "GetResources",
+            ("GET", ["v2", "apis", _]) => "GetApi",
+            ("GET", ["v2", "apis", _, "routes"]) => "GetRoutes",
+            ("GET", ["v2", "apis", _, "integrations"]) => "GetIntegrations",
+            ("GET", ["restapis", _, "authorizers"] | ["v2", "apis", _, "authorizers"]) => "GetAuthorizers",
+            ("GET", ["restapis", _, "stages"] | ["v2", "apis", _, "stages"]) => "GetStages",
+            ("GET", _) if service == "S3" && uri.contains("?notification") => "GetBucketNotificationConfiguration",
+            ("GET", _) if service == "S3" && uri.contains("?policy") => "GetBucketPolicy",
+            // End of triggers and identity.
             ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
             ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
+            // invocations
+            ("GET", [_, "functions", _, "durable-executions"]) => "ListDurableExecutionsByFunction",
+            ("GET", [_, "durable-executions", _]) => "GetDurableExecution",
+            ("GET", [_, "durable-executions", _, "history"]) => "GetDurableExecutionHistory",
+            ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
+            ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
+            ("POST", ["Traces"]) => "BatchGetTraces",
+            // The surface of the Lambda API.
+            ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
+            ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
+            ("GET", [_, "functions", _, "runtime-management-config"]) => "GetRuntimeManagementConfig",
+            ("GET", [_, "functions", _, "recursion-config"]) => "GetFunctionRecursionConfig",
+            ("GET", [_, "functions", _, "code-signing-config"]) => "GetFunctionCodeSigningConfig",
+            ("GET", [_, "functions", _, "function-scaling-config"]) => "GetFunctionScalingConfig",
+            ("GET", [_, "code-signing-configs", _]) => "GetCodeSigningConfig",
+            ("GET", [_, "capacity-providers", _]) => "GetCapacityProvider",
+            ("GET", [_, "capacity-providers", _, "function-versions"]) => "ListFunctionVersionsByCapacityProvider",
+            ("GET", [_, "account-settings"]) => "GetAccountSettings",
+            ("GET", [_, "tags", _]) => "ListTags",
+            ("GET", [_, "layers"]) if uri.contains("find=LayerVersion") => "GetLayerVersionByArn",
+            ("GET", [_, "layers", _, "versions"]) => "ListLayerVersions",
+            ("GET", [_, "layers", _, "versions", _, "policy"]) => "GetLayerVersionPolicy",
+            ("GET", ["signing-jobs", _]) => "DescribeSigningJob",
+            ("GET", _) if service == "S3" => match uri.split_once('?').map(|(_, query)| query).unwrap_or_default() {
+                query if query.starts_with("attributes") => "GetObjectAttributes",
+                query if query.starts_with("versions") => "ListObjectVersions",
+                _ => "GetObject",
+            },
+            // End of the surface of the Lambda API.
             _ => panic!("no operation is known for {method} {uri}: add it here"),
         }
         .to_string()
     });
     format!("{service}.{operation}")
+}
+
+/// The Region in the signature's scope: some hosts name none.
+fn headers_region(request: &HttpRequest) -> String {
+    let signed = request.headers().get("authorization").unwrap_or_default();
+    signed.split("Credential=").nth(1).and_then(|c| c.split('/').nth(2)).unwrap_or_default().to_string()
 }
 
 #[derive(Clone, Debug)]
@@ -234,7 +351,7 @@ impl HttpConnector for Wire {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
         let sent = Sent { key, host, uri, body };
-        let answer = self.0.answer(&sent);
+        let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
             all.push(sent);
@@ -248,6 +365,8 @@ impl HttpConnector for Wire {
         };
         headers.push(("x-amzn-requestid".into(), format!("request-{number}")));
         headers.extend(self.0.date.map(|d| ("date".to_string(), d.to_string())));
+        let region = headers_region(&request);
+        let body = placed(&body, &region);
         let body = if cut {
             let half = Bytes::copy_from_slice(&body[..body.len().div_ceil(2)]);
             let frames = vec![Ok(Frame::data(half)), Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut off, as scripted"))];

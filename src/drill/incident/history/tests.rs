@@ -95,9 +95,9 @@ fn the_history_needs_pages_and_has_what_a_reader_must_cope_with() {
     assert!(all.iter().any(|r| r["errorMessage"].as_str().is_some_and(|m| m.contains("lambda:ListFunctions on"))));
     assert!(all.iter().any(|r| r["awsRegion"] != "us-east-1"));
 
-    let session = |r: &&Value| r["userIdentity"]["accessKeyId"] == super::names::STOLEN_KEY_ID;
+    let session = |r: &&Value| r["userIdentity"]["accessKeyId"] == names::STOLEN_KEY_ID;
     let stolen: Vec<&Value> = all.iter().filter(session).collect();
-    let foreign = stolen.iter().filter(|r| r["sourceIPAddress"] == super::names::THIEF_ADDRESS);
+    let foreign = stolen.iter().filter(|r| r["sourceIPAddress"] == names::THIEF_ADDRESS);
     assert!(stolen.len() > foreign.clone().count() && foreign.count() > 5, "used from inside and from outside");
     for record in stolen {
         let identity = &record["userIdentity"];
@@ -111,7 +111,7 @@ fn the_history_needs_pages_and_has_what_a_reader_must_cope_with() {
     assert!(issued.len() > 10);
     for record in issued {
         let token = record["responseElements"]["credentials"]["sessionToken"].as_str().unwrap();
-        assert!(token.contains(super::names::TOKEN_MARKER));
+        assert!(token.contains(names::TOKEN_MARKER));
     }
 }
 
@@ -132,7 +132,7 @@ fn the_cloudtrail_server_keeps_its_promises() {
     let file = dir.path().join("events.json");
     crate::drill::emulator::write(&file, document.to_string().as_bytes(), 0o644).unwrap();
     let mut run = std::process::Command::new(python);
-    run.current_dir(dir.path()).arg("cloudtrail_check.py").arg(&file).args([super::names::FUNCTION, "us-east-1"]);
+    run.current_dir(dir.path()).arg("cloudtrail_check.py").arg(&file).args([names::FUNCTION, "us-east-1"]);
     let done = run.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let seen: Value = serde_json::from_slice(&done.stdout).unwrap();

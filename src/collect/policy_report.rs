@@ -1,0 +1,146 @@
+//! The statements of all resource policies: in one table, and of each what it means for the search for triggers: a service that we look up
+//! (by the collectors that `trigger_table.rs` names), one that a person must, or one that we do not know. Nothing is dropped.
+
+use super::grants::{self, Grant, Principal};
+use super::qualified;
+use super::resource_policy::SPEC as RESOURCE_POLICY;
+use super::trigger_table::{Way, source, way_of};
+use super::{Abort, CollectCx, Question, Reply};
+use crate::aws::fault::{Fault, tame};
+use crate::model::canon;
+use crate::model::gap::GapKind;
+use crate::model::id::ItemId;
+use crate::model::item::Sensitivity;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One policy as `GetPolicy` answered; `None` where there is none.
+pub type PolicyFact = Result<Option<(ItemId, String)>, Fault>;
+
+/// All resource policies, read once for whoever builds on them.
+#[derive(Debug, Default)]
+pub struct Policies {
+    pub grants: Vec<Grant>,
+    /// Documents that are no policy that we can read.
+    unreadable: Vec<(String, ItemId)>,
+    /// Why there may be statements that are not here.
+    pub unfinished: Option<(GapKind, String)>,
+}
+
+/// Ask for one policy; recorded as the `resource-policy` unit's, whose context `cx` must be.
+pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<PolicyFact, Abort> {
+    let question = Question::new(&RESOURCE_POLICY.calls[0], format!("resource policy of {whose}"));
+    let call = cx.aws().lambda().get_policy().function_name(&cx.target().function).set_qualifier(qualifier);
+    Ok(match cx.ask(question, call.send()).await? {
+        // A function without a policy answers 404; an answer without a document is an emulator's way to say the same.
+        Reply::Got(answer) => Ok(answer.output.policy().map(|document| (answer.item, document.to_string()))),
+        Reply::Absent(_) => Ok(None),
+        Reply::Gap(fault) => Err(fault),
+    })
+}
+
+/// The statements of the policies of the function, its aliases and its versions.
+pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
+    let (names, unlisted) = qualified::listed(cx).await?;
+    let mut policies = Policies { unfinished: unlisted, ..Policies::default() };
+    for name in names {
+        match cx.policy(&name.whose, name.qualifier).await? {
+            Ok(None) => {}
+            Ok(Some((item, document))) => match grants::read(&document, &name.whose, item) {
+                Some(found) => policies.grants.extend(found),
+                None => policies.unreadable.push((name.whose, item)),
+            },
+            Err(fault) => drop(policies.unfinished.get_or_insert_with(|| (fault.gap_kind(), fault.to_string()))),
+        }
+    }
+    Ok(policies)
+}
+
+/// Write what the statements mean. Called by the `resource-policy` collector.
+pub(super) async fn report(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    let policies = cx.policies().await?;
+    for (whose, item) in &policies.unreadable {
+        cx.gap(
+            GapKind::Unsupported,
+            &format!("statements of the resource policy of {whose}"),
+            &format!("the document in item {item} is no policy"),
+        )?;
+    }
+    if policies.grants.is_empty() {
+        return Ok(());
+    }
+    table(cx, "statements of all resource policies in one table", "grants", &policies.grants, items_of(&policies.grants))?;
+    let public = policies.grants.iter().filter(|g| g.allow && g.principals.contains(&Principal::Everybody));
+    for (n, grant) in public.enumerate() {
+        let subject =
+            format!("open to everybody: statement {} of {}", tame(grant.sid.as_deref().unwrap_or("without a name"), 100), grant.whose);
+        table(cx, &subject, &format!("public-{}", n + 1), grant, vec![grant.item])?;
+    }
+    by_service(cx, &policies.grants)
+}
+
+fn items_of<'g>(grants: impl IntoIterator<Item = &'g Grant>) -> Vec<ItemId> {
+    grants.into_iter().map(|g| g.item).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn table<T: Serialize + ?Sized>(cx: &CollectCx<'_>, subject: &str, name: &str, value: &T, from: Vec<ItemId>) -> Result<(), Abort> {
+    match canon::to_vec("statements of a policy", value) {
+        Ok(bytes) => cx.derive(subject, name, "json", &bytes, from, Sensitivity::S1).map(drop),
+        Err(e) => cx.gap(GapKind::Internal, subject, &e.to_string()).map(drop),
+    }
+}
+
+/// For each service principal: who looks it up, or what stays open.
+fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
+    let mut services: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
+    for grant in grants.iter().filter(|g| g.allow) {
+        for principal in &grant.principals {
+            if let Principal::Service(name) = principal {
+                services.entry(name).or_default().push(grant);
+            }
+        }
+    }
+    for (n, (service, grants)) in services.into_iter().enumerate() {
+        let sources: BTreeSet<&String> = grants.iter().flat_map(|g| &g.sources).collect();
+        let shown = tame(service, 100);
+        match way_of(service) {
+            None => {
+                let why = format!(
+                    "{shown} may invoke the function; freezeframe does not know where that service keeps what it invokes. Sources named: {}",
+                    listed(&sources)
+                );
+                cx.gap(GapKind::Unsupported, &format!("unresolved trigger: {shown}"), &why)?;
+            }
+            Some(Way::Pointer(place)) => {
+                let pointer = json!({"principal": service, "sources": sources, "look": place, "statements": grants});
+                table(
+                    cx,
+                    &format!("trigger to be looked up by a person: {shown}"),
+                    &format!("pointer-{}", n + 1),
+                    &pointer,
+                    items_of(grants.iter().copied()),
+                )?;
+            }
+            Some(way) => {
+                let open: BTreeSet<&String> = sources.iter().copied().filter(|arn| source(cx, way, arn).is_none()).collect();
+                let nameless = grants.iter().filter(|g| g.sources.is_empty()).count();
+                if nameless > 0 || !open.is_empty() {
+                    let why = format!(
+                        "{nameless} statements for {shown} name no source, so that any source of any account may stand behind them; sources that name no one thing: {}",
+                        listed(&open)
+                    );
+                    cx.gap(GapKind::NotAcquirable, &format!("unresolved trigger: {shown} without one source"), &why)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn listed(arns: &BTreeSet<&String>) -> String {
+    if arns.is_empty() {
+        return "none".into();
+    }
+    tame(&arns.iter().take(10).map(|a| a.as_str()).collect::<Vec<_>>().join(", "), 600)
+}

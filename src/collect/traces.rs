@@ -1,0 +1,210 @@
+//! Traces: what the function called, with timing and errors, as X-Ray saw it. Where they go is asked first: with Transaction Search they are
+//! spans in CloudWatch Logs, and `BatchGetTraces` finds nothing and says nothing about it.
+
+use super::cx::at_once;
+use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
+use crate::aws::raw::RawCall;
+use crate::clock;
+use crate::model::call::{Call, Scope, Service};
+use crate::model::gap::GapKind;
+use crate::model::item::{Group, Sensitivity};
+use crate::model::params::{Param, ParamKind};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub struct Traces;
+
+const DESTINATION: Call = Call::read(Service::Xray, "GetTraceSegmentDestination", "xray:GetTraceSegmentDestination", Scope::Any);
+const SUMMARIES: Call = Call::read(Service::Xray, "GetTraceSummaries", "xray:GetTraceSummaries", Scope::Any);
+const TRACES: Call = Call::read(Service::Xray, "BatchGetTraces", "xray:BatchGetTraces", Scope::Any);
+
+static SPEC: CollectorSpec = CollectorSpec {
+    id: "traces",
+    title: "Traces",
+    answers: "What did the function call, how long did it take, and what failed, as far as it was traced?",
+    group: Group::Invocation,
+    volatility: Volatility::V3,
+    calls: &[DESTINATION, SUMMARIES, TRACES],
+    params: &[
+        Param { name: "window", kind: ParamKind::Duration, default: "24h", doc: "How far back to look for traces" },
+        Param {
+            name: "max-traces",
+            kind: ParamKind::Count,
+            default: "200",
+            doc: "Read at most so many traces in full, newest first; what is left is a gap",
+        },
+    ],
+};
+
+/// One question covers six hours, the longest that X-Ray's own console asks for at once.
+const SLICE_HOURS: i64 = 6;
+/// Slices that a window is cut into at most: X-Ray keeps traces for 30 days.
+const MAX_SLICES: usize = 124;
+/// Traces in one `BatchGetTraces` (its API reference).
+const BATCH: usize = 5;
+
+#[async_trait]
+impl Collector for Traces {
+    fn spec(&self) -> &'static CollectorSpec {
+        &SPEC
+    }
+
+    async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
+        let elsewhere = destination(cx).await?;
+        let (found, unread) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
+        let (from, to) = cx.window("window");
+        let (slices, rest) = slices(from, to);
+        at_once(slices.into_iter().map(|(a, b)| summaries(cx, a, b, &found, &unread).boxed())).await?;
+        if let Some(oldest) = rest {
+            let why = format!("X-Ray keeps traces for 30 days; from {} on they were asked for", clock::stamp(oldest));
+            cx.gap(GapKind::NotAcquirable, "traces of the older part of the window", &why)?;
+        }
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if elsewhere {
+            let why = "trace segments go to CloudWatch Logs (Transaction Search, log group aws/spans); this collector reads X-Ray only, and X-Ray does not return them";
+            return cx.gap(GapKind::Unsupported, "traces in full", why).map(drop);
+        }
+        if found.is_empty() && unread.into_inner() {
+            // The gaps of the lists say what is open: nobody knows that there is no trace.
+            return Ok(());
+        }
+        if found.is_empty() {
+            return cx.not_applicable("traces in full", "no trace was listed").map(drop);
+        }
+        let most = usize::try_from(cx.count("max-traces")).unwrap_or(usize::MAX);
+        // A trace id holds the second in which it began.
+        let newest: Vec<&String> = found.iter().rev().take(most).collect();
+        if found.len() > newest.len() {
+            let why = format!("{} traces were listed, {} read in full, as bounded by max-traces", found.len(), newest.len());
+            cx.gap(GapKind::TooLarge, "older traces in full", &why)?;
+        }
+        at_once(newest.chunks(BATCH).enumerate().map(|(n, ids)| in_full(cx, n, ids.to_vec()).boxed())).await
+    }
+}
+
+/// Whether segments go somewhere else than X-Ray.
+async fn destination(cx: &CollectCx<'_>) -> Result<bool, Abort> {
+    let call = RawCall::rest(Service::Xray, "GetTraceSegmentDestination", "POST", &["GetTraceSegmentDestination"], &[], Some(&json!({})));
+    let question = Question::new(&DESTINATION, "where the account's trace segments go");
+    Ok(match cx.ask(question, cx.aws().raw(call)).await? {
+        Reply::Got(answer) => body(&answer.output)["Destination"] == "CloudWatchLogs",
+        Reply::Absent(_) | Reply::Gap(_) => false,
+    })
+}
+
+async fn summaries(
+    cx: &CollectCx<'_>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    found: &Mutex<BTreeSet<String>>,
+    unread: &AtomicBool,
+) -> Result<(), Abort> {
+    // A function's name is letters, digits, `-` and `_`: it cannot leave its quotes.
+    let filter = format!("service(\"{}\")", cx.target().function);
+    let whole = cx
+        .ask_pages(
+            // Summaries hold addresses and users of callers.
+            Question::new(&SUMMARIES, format!("traces through the function from {} to {}", clock::stamp(from), clock::stamp(to)))
+                .sensitivity(Sensitivity::S2),
+            Bound { pages: 200, bytes: 64 << 20 },
+            |token| {
+                let mut ask =
+                    json!({ "StartTime": from.timestamp(), "EndTime": to.timestamp(), "Sampling": false, "FilterExpression": filter });
+                if let Some(token) = token {
+                    ask["NextToken"] = token.into();
+                }
+                cx.aws().raw(RawCall::rest(Service::Xray, "GetTraceSummaries", "POST", &["TraceSummaries"], &[], Some(&ask)))
+            },
+            next_token,
+            |bytes| {
+                let body = body(&bytes);
+                let all = body["TraceSummaries"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let ids = all.iter().filter_map(|s| s["Id"].as_str()).filter(|id| is_trace_id(id)).map(str::to_string);
+                found.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+                all.len()
+            },
+        )
+        .await?;
+    if !whole {
+        unread.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+async fn in_full(cx: &CollectCx<'_>, n: usize, ids: Vec<&String>) -> Result<(), Abort> {
+    let mut unprocessed = 0;
+    let what = format!("traces in full, batch {}: {}", n + 1, ids.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
+    cx.ask_pages(
+        // Segments hold addresses, queries and whatever the function annotated.
+        Question::new(&TRACES, &what).sensitivity(Sensitivity::S2),
+        Bound { pages: 50, bytes: 64 << 20 },
+        |token| {
+            let mut ask = json!({ "TraceIds": ids });
+            if let Some(token) = token {
+                ask["NextToken"] = token.into();
+            }
+            cx.aws().raw(RawCall::rest(Service::Xray, "BatchGetTraces", "POST", &["Traces"], &[], Some(&ask)))
+        },
+        next_token,
+        |bytes| {
+            let body = body(&bytes);
+            unprocessed += body["UnprocessedTraceIds"].as_array().map_or(0, Vec::len);
+            body["Traces"].as_array().map_or(0, Vec::len)
+        },
+    )
+    .await?;
+    if unprocessed > 0 {
+        cx.gap(GapKind::Truncated, &what, &format!("X-Ray left {unprocessed} of these traces unprocessed"))?;
+    }
+    Ok(())
+}
+
+/// From, until.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
+/// The window in slices, newest first, and where they end when they do not reach its beginning.
+fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) {
+    let (mut out, mut end) = (vec![], to);
+    while end > from {
+        if out.len() == MAX_SLICES {
+            return (out, Some(end));
+        }
+        let start = end.checked_sub_signed(TimeDelta::hours(SLICE_HOURS)).unwrap_or(from).max(from);
+        out.push((start, end));
+        end = start;
+    }
+    (out, None)
+}
+
+/// `1-6352a70e-1e2c502e358361800241fd45`.
+fn is_trace_id(id: &str) -> bool {
+    id.len() <= 64 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}
+
+fn body(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_default()
+}
+
+#[expect(clippy::ptr_arg, reason = "paging hands over what the call answered, which is a Vec")]
+fn next_token(bytes: &Vec<u8>) -> Option<String> {
+    body(bytes)["NextToken"].as_str().map(str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_asked_for_in_slices_newest_first() {
+        let to = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |hours| to - TimeDelta::hours(hours);
+        assert_eq!(slices(ago(10), to), (vec![(ago(6), to), (ago(10), ago(6))], None));
+        let (all, rest) = slices(ago(24 * 365), to);
+        assert_eq!((all.len(), rest), (MAX_SLICES, Some(ago(31 * 24))));
+    }
+}

@@ -1,0 +1,267 @@
+//! What an operator says beside the playbook (`--since`, `--skip`, `--set` and the like), applied to it before the plan is made. Everything ends
+//! as a parameter, or as a unit that is skipped, of the plan: nothing symbolic is left, and the plan's digest covers it.
+//!
+//! What it never does: touch an action, or skip what every collect phase needs. A word that fits nothing is an error with a suggestion.
+
+use crate::clock;
+use crate::model::params::{Param, ParamKind, SINCE, UNTIL, WINDOW, parse_duration};
+use crate::playbook::{ALWAYS, Phase, PhaseKind, Playbook, Registry, Step, Unit, choice};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use std::time::Duration;
+
+/// As typed. Empty, it changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adjustments {
+    pub since: Option<Instant>,
+    pub until: Option<Instant>,
+    pub skip: Vec<String>,
+    /// Not empty: these and what every collect phase needs, and nothing else.
+    pub only: Vec<String>,
+    pub max_log_bytes: Option<u64>,
+    pub max_events: Option<u64>,
+    /// `<collector>.<param>=<value>`
+    pub set: Vec<String>,
+}
+
+/// A time, or so long before another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instant {
+    At(DateTime<Utc>),
+    Ago(Duration),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdjustError {
+    #[error("`{text}` is neither a duration (90s, 15m, 24h, 7d) nor a time (2026-11-20T12:00:00Z)")]
+    NoInstant { text: String },
+    #[error("the window would begin at {since} and end at {until}: nothing can lie in it")]
+    EmptyWindow { since: String, until: String },
+    #[error("the playbook `{playbook}` collects nothing, so there is nothing to adjust")]
+    NoCollectPhase { playbook: String },
+    #[error("`{id}` is no collector of the playbook `{playbook}`")]
+    NoCollector { id: String, playbook: String, help: String },
+    #[error("`{id}` cannot be skipped: what other collectors look up about the function is recorded as its")]
+    CannotSkip { id: String },
+    #[error("`{id}` is skipped, so it takes no parameter")]
+    SetOnSkipped { id: String },
+    #[error("`{text}` is not of the form <collector>.<parameter>=<value>")]
+    NoSetting { text: String },
+    #[error("`{unit}` has no parameter `{name}`")]
+    NoParam { unit: String, name: String, help: String },
+    #[error("`{name}` of `{unit}`: {objection}")]
+    BadValue { unit: String, name: String, objection: String, help: String },
+    #[error("{option} bounds nothing in the playbook `{playbook}`")]
+    BoundsNothing { option: &'static str, playbook: String },
+}
+
+impl AdjustError {
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            AdjustError::NoCollector { help, .. } | AdjustError::NoParam { help, .. } | AdjustError::BadValue { help, .. } => Some(help),
+            AdjustError::NoSetting { .. } => Some("for example --set recent-invocations.max-pages=50"),
+            _ => None,
+        }
+    }
+}
+
+/// Fit to be quoted, whatever was typed.
+fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_default).collect()
+}
+
+impl std::str::FromStr for Instant {
+    type Err = AdjustError;
+
+    fn from_str(text: &str) -> Result<Self, AdjustError> {
+        if let Some(ago) = parse_duration(text) {
+            return Ok(Instant::Ago(ago));
+        }
+        let at = DateTime::parse_from_rfc3339(text).map_err(|_| AdjustError::NoInstant { text: shown(text) })?;
+        Ok(Instant::At(at.with_timezone(&Utc)))
+    }
+}
+
+impl Instant {
+    fn before(self, end: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Instant::At(at) => at,
+            Instant::Ago(ago) => TimeDelta::from_std(ago).ok().and_then(|ago| end.checked_sub_signed(ago)).unwrap_or(DateTime::UNIX_EPOCH),
+        }
+        .max(DateTime::UNIX_EPOCH)
+    }
+}
+
+/// What a window becomes.
+enum Bounds {
+    /// So long before whenever the collector asks, by AWS's clocks.
+    Last(Duration),
+    From(DateTime<Utc>),
+    To(DateTime<Utc>),
+    Between(DateTime<Utc>, DateTime<Utc>),
+}
+
+impl Adjustments {
+    /// The playbook as the operator wants it. `now` is what durations of `until` are counted from.
+    pub fn apply(&self, registry: &Registry, playbook: &mut Playbook, now: DateTime<Utc>) -> Result<(), AdjustError> {
+        if *self == Adjustments::default() {
+            return Ok(());
+        }
+        let name = playbook.name.clone();
+        let Some(phase) = playbook.phases.iter_mut().find(|p| p.phase == PhaseKind::Collect) else {
+            return Err(AdjustError::NoCollectPhase { playbook: name });
+        };
+        add_always(registry, phase);
+        let adjusting = Adjusting { playbook: &name };
+        adjusting.choose(phase, &self.skip, &self.only)?;
+        if let Some(bounds) = self.bounds(now)? {
+            adjusting.bound(phase, &bounds)?;
+        }
+        if let Some(bytes) = self.max_log_bytes {
+            adjusting.limit(phase, "--max-log-bytes", |step| own(step, "recent-invocations", "max-bytes", bytes))?;
+        }
+        if let Some(events) = self.max_events {
+            adjusting.limit(phase, "--max-events", |step| {
+                own(step, step.unit.id(), "max-events", events)
+                    // LookupEvents gives fifty on a page; that is the one bound that this collector has.
+                    .or_else(|| own(step, "control-plane-history", "max-pages", events.div_ceil(50).max(1)))
+            })?;
+        }
+        self.set.iter().try_for_each(|text| adjusting.set(phase, text))
+    }
+
+    fn bounds(&self, now: DateTime<Utc>) -> Result<Option<Bounds>, AdjustError> {
+        let until = self.until.map(|u| u.before(now));
+        let bounds = match (self.since, until) {
+            (None, None) => return Ok(None),
+            (Some(Instant::Ago(ago)), None) => Bounds::Last(ago),
+            (Some(Instant::At(at)), None) => Bounds::From(at),
+            (None, Some(until)) => Bounds::To(until),
+            (Some(since), Some(until)) => Bounds::Between(since.before(until), until),
+        };
+        let empty = |since, until| AdjustError::EmptyWindow { since: clock::stamp(since), until: clock::stamp(until) };
+        match bounds {
+            Bounds::Last(ago) if ago.is_zero() => Err(empty(now, now)),
+            Bounds::From(at) if at >= now => Err(empty(at, now)),
+            Bounds::Between(since, until) if since >= until => Err(empty(since, until)),
+            bounds => Ok(Some(bounds)),
+        }
+    }
+}
+
+/// What every collect phase holds stands in it, so that its windows can be set too.
+fn add_always(registry: &Registry, phase: &mut Phase) {
+    for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
+        if !phase.steps.iter().any(|s| s.unit == unit) {
+            phase.steps.push(Step { unit, params: Default::default(), enabled: true, skipped: false, at: phase.at });
+        }
+    }
+}
+
+/// `unit`'s parameter of this name, if the step is that unit's and it has one; with the value.
+fn own(step: &Step, unit: &str, name: &'static str, value: u64) -> Option<(&'static str, u64)> {
+    (step.unit.id() == unit && param(step.unit, name).is_some()).then_some((name, value))
+}
+
+fn param(unit: Unit, name: &str) -> Option<&'static Param> {
+    unit.params().iter().find(|p| p.name == name)
+}
+
+struct Adjusting<'p> {
+    playbook: &'p str,
+}
+
+impl Adjusting<'_> {
+    fn known(&self, phase: &Phase, id: &str) -> Result<usize, AdjustError> {
+        phase.steps.iter().position(|s| s.unit.id() == id).ok_or_else(|| {
+            let ids: Vec<&str> = phase.steps.iter().map(|s| s.unit.id()).collect();
+            AdjustError::NoCollector { id: shown(id), playbook: self.playbook.to_string(), help: choice(id, &ids) }
+        })
+    }
+
+    fn choose(&self, phase: &mut Phase, skip: &[String], only: &[String]) -> Result<(), AdjustError> {
+        for id in only {
+            let at = self.known(phase, id)?;
+            phase.steps[at].enabled = true;
+        }
+        for id in skip {
+            let at = self.known(phase, id)?;
+            if ALWAYS.contains(&id.as_str()) {
+                return Err(AdjustError::CannotSkip { id: id.clone() });
+            }
+            phase.steps[at].skipped |= phase.steps[at].enabled;
+        }
+        for step in phase.steps.iter_mut().filter(|s| s.enabled) {
+            let id = step.unit.id();
+            step.skipped |= !only.is_empty() && !ALWAYS.contains(&id) && !only.iter().any(|o| o == id);
+            step.enabled = !step.skipped;
+        }
+        Ok(())
+    }
+
+    fn bound(&self, phase: &mut Phase, bounds: &Bounds) -> Result<(), AdjustError> {
+        let mut bounded = false;
+        for step in phase.steps.iter_mut().filter(|s| param(s.unit, WINDOW).is_some_and(|p| p.kind == ParamKind::Duration)) {
+            bounded = true;
+            let mut put = |name: &str, value: String| step.params.0.insert(name.to_string(), Value::String(value));
+            match bounds {
+                Bounds::Last(ago) => drop(put(WINDOW, format!("{}s", ago.as_secs()))),
+                Bounds::From(since) => drop(put(SINCE, clock::stamp(*since))),
+                Bounds::To(until) => drop(put(UNTIL, clock::stamp(*until))),
+                Bounds::Between(since, until) => {
+                    put(SINCE, clock::stamp(*since));
+                    put(UNTIL, clock::stamp(*until));
+                }
+            }
+            if step.params.0.contains_key(SINCE) {
+                step.params.0.remove(WINDOW);
+            }
+        }
+        if bounded { Ok(()) } else { Err(self.nothing("--since or --until")) }
+    }
+
+    fn limit(&self, phase: &mut Phase, option: &'static str, of: impl Fn(&Step) -> Option<(&'static str, u64)>) -> Result<(), AdjustError> {
+        let mut bounded = false;
+        for step in &mut phase.steps {
+            if let Some((name, value)) = of(step) {
+                bounded = true;
+                step.params.0.insert(name.to_string(), Value::String(value.to_string()));
+            }
+        }
+        if bounded { Ok(()) } else { Err(self.nothing(option)) }
+    }
+
+    fn nothing(&self, option: &'static str) -> AdjustError {
+        AdjustError::BoundsNothing { option, playbook: self.playbook.to_string() }
+    }
+
+    fn set(&self, phase: &mut Phase, text: &str) -> Result<(), AdjustError> {
+        let parts = text.split_once('=').and_then(|(place, value)| Some((place.split_once('.')?, value)));
+        let Some(((id, name), value)) = parts else { return Err(AdjustError::NoSetting { text: shown(text) }) };
+        let at = self.known(phase, id)?;
+        let step = &mut phase.steps[at];
+        let unit = step.unit;
+        if step.skipped {
+            return Err(AdjustError::SetOnSkipped { id: id.to_string() });
+        }
+        let Some(param) = param(unit, name) else {
+            let names: Vec<&str> = unit.params().iter().map(|p| p.name).collect();
+            let help = if names.is_empty() { "it takes none".to_string() } else { choice(name, &names) };
+            return Err(AdjustError::NoParam { unit: id.to_string(), name: shown(name), help });
+        };
+        let value = Value::String(value.to_string());
+        if let Some(objection) = param.kind.objection(&value) {
+            let help = format!("{}; default {}", param.doc, param.default);
+            return Err(AdjustError::BadValue { unit: id.to_string(), name: param.name.to_string(), objection, help });
+        }
+        // What is set by name overrules the general word.
+        if name == WINDOW {
+            step.params.0.remove(SINCE);
+        }
+        step.params.0.insert(param.name.to_string(), value);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! What is particular to the collectors of triggers and identity.
+
+use super::{Bag, is_gap, run, run_with};
+use crate::support::wire::{Answer, World};
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::item::ItemStatus;
+use serde_json::{Value, json};
+
+fn policy(statements: &Value) -> Answer {
+    Answer::json(&json!({"Policy": json!({"Version": "2012-10-17", "Statement": statements}).to_string(), "RevisionId": "r"}))
+}
+
+fn admits(service: &str, source: Option<&str>) -> Value {
+    let mut statement =
+        json!({"Sid": "s", "Effect": "Allow", "Principal": {"Service": service}, "Action": "lambda:InvokeFunction", "Resource": "*"});
+    if let Some(source) = source {
+        statement["Condition"] = json!({"ArnLike": {"aws:SourceArn": source}});
+    }
+    statement
+}
+
+fn gone(key: &str) -> Answer {
+    Answer::error(key, 404, if key.starts_with("IAM") { "NoSuchEntity" } else { "ResourceNotFoundException" })
+}
+
+fn table(bag: &Bag, subject: &str) -> Value {
+    serde_json::from_slice(&bag.file(bag.item(subject), 0)).unwrap()
+}
+
+/// Every file of the bundle, searched for bytes.
+fn somewhere(bag: &Bag, needle: &str) -> bool {
+    fn below(dir: &std::path::Path, needle: &[u8]) -> bool {
+        std::fs::read_dir(dir).unwrap().any(|e| {
+            let path = e.unwrap().path();
+            if path.is_dir() { below(&path, needle) } else { std::fs::read(&path).unwrap().windows(needle.len()).any(|w| w == needle) }
+        })
+    }
+    below(bag.draft.dir(), needle.as_bytes())
+}
+
+// ── resource policies: what their statements mean ──
+
+#[tokio::test]
+async fn everybody_is_an_item_of_its_own_and_known_services_point_to_where_they_are() {
+    let bag = run(&["resource-policy"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let open: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("open to everybody: statement public of")).collect();
+    assert_eq!(open.len(), 4, "the function, an alias, two versions");
+    assert!(open.iter().all(|i| i.derived_from.len() == 1));
+    let all = table(&bag, "statements of all resource policies in one table");
+    assert_eq!(all.as_array().unwrap().len(), 4 * 8);
+    let pool = table(&bag, "trigger to be looked up by a person: cognito-idp.amazonaws.com");
+    assert!(pool["look"].as_str().unwrap().contains("describe-user-pool") && pool["sources"][0].as_str().unwrap().contains("userpool/"));
+}
+
+#[tokio::test]
+async fn an_unknown_principal_is_an_unresolved_trigger() {
+    for (statement, kind, subject) in [
+        (
+            admits("brand-new.amazonaws.com", Some("arn:aws:brand-new:eu-west-1:1:x")),
+            GapKind::Unsupported,
+            "unresolved trigger: brand-new.amazonaws.com",
+        ),
+        (admits("s3.amazonaws.com", None), GapKind::NotAcquirable, "unresolved trigger: s3.amazonaws.com without one source"),
+        (
+            admits("sns.amazonaws.com", Some("arn:aws:sns:*:*:*")),
+            GapKind::NotAcquirable,
+            "unresolved trigger: sns.amazonaws.com without one source",
+        ),
+        (admits("evil.example\u{1b}[31m", None), GapKind::Unsupported, "unresolved trigger: evil.example [31m"),
+    ] {
+        let world = World::default().on("Lambda.GetPolicy", [policy(&json!([statement]))]);
+        let bag = run(&["resource-policy"], world).await;
+        let item = bag.item(subject);
+        assert!(is_gap(item, kind), "{item:?}");
+    }
+    // A denial admits nobody; a document that is none is said to be none.
+    let mut deny = admits("brand-new.amazonaws.com", None);
+    deny["Effect"] = json!("Deny");
+    let bag = run(&["resource-policy"], World::default().on("Lambda.GetPolicy", [policy(&json!([deny]))])).await;
+    assert_eq!(bag.gaps(), []);
+    let bag = run(&["resource-policy"], World::default().on("Lambda.GetPolicy", [Answer::json(&json!({"Policy": "<no policy>"}))])).await;
+    assert_eq!(bag.gaps().len(), 4);
+}
+
+#[tokio::test]
+async fn a_policy_cannot_make_us_ask_another_host_or_the_wrong_service() {
+    let statements = json!([
+        admits("sns.amazonaws.com", Some("arn:aws:sns:x-1.evil.example/#:1:topic")),
+        admits("sns.amazonaws.com", Some("arn:aws:sqs:eu-west-1:1:queue")),
+        admits("sns.amazonaws.com", Some("arn:aws-cn:sns:eu-west-1:1:topic")),
+        admits("elasticloadbalancing.amazonaws.com", Some("arn:aws:elasticloadbalancing:EU:1:targetgroup/x")),
+    ]);
+    let world = World::default().on("Lambda.GetPolicy", [policy(&statements)]);
+    let bag = run(&["sns-subscriptions", "load-balancer-targets"], world).await;
+    assert!(bag.world.sent().iter().all(|s| s.key.starts_with("Lambda.")), "{:?}", bag.world.sent());
+    assert_eq!(bag.item("SNS subscriptions").status, ItemStatus::NotApplicable);
+}
+
+#[tokio::test]
+async fn policies_that_cannot_be_read_leave_a_gap_with_every_search_that_needs_them() {
+    let searches =
+        ["eventbridge-rules", "log-subscriptions", "s3-notifications", "sns-subscriptions", "api-gateways", "load-balancer-targets"];
+    let world = World::default().on("Lambda.GetPolicy", [Answer::error("Lambda.GetPolicy", 403, "AccessDeniedException")]);
+    let bag = run(&searches, world).await;
+    for search in searches {
+        let open: Vec<_> = bag.of(search).into_iter().filter(|i| is_gap(i, GapKind::Denied)).collect();
+        assert_eq!(open.len(), 1, "{search}");
+        assert!(open[0].subject.contains("that further resource policies name"), "{:?}", open[0]);
+    }
+    assert_eq!(bag.sent("Lambda.GetPolicy").len(), 4, "asked once for all of them");
+}
+
+// ── triggers ──
+
+#[tokio::test]
+async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_them() {
+    let bag = run(&["eventbridge-rules"], World::default()).await;
+    let searches = bag.sent("EventBridge.ListRuleNamesByTarget");
+    assert_eq!(searches.len(), 2 * 4, "two buses; the function, an alias, two versions");
+    assert!(searches.iter().any(|s| s.says(":payments-export:live") && s.says(r#""EventBusName":"ledger""#)));
+    let mut read: Vec<_> =
+        bag.of("eventbridge-rules").iter().filter(|i| i.subject.starts_with("EventBridge rule ")).map(|i| i.subject.clone()).collect();
+    read.sort();
+    let names: Vec<_> = read.iter().map(|s| s.split(" in ").next().unwrap()).collect();
+    assert_eq!(names, ["EventBridge rule ledger-closed on bus default", "EventBridge rule ledger-closed on bus ledger"]);
+    // The default bus is there even when we may not list the others.
+    let world =
+        World::default().on("EventBridge.ListEventBuses", [Answer::error("EventBridge.ListEventBuses", 403, "AccessDeniedException")]);
+    let bag = run(&["eventbridge-rules"], world).await;
+    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 4);
+    let bag = run_with(&["eventbridge-rules"], World::default(), r#"{"max-searches": 3}"#).await;
+    assert!(is_gap(bag.item("EventBridge rules of further names and buses"), GapKind::TooLarge));
+    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 3);
+}
+
+#[tokio::test]
+async fn of_schedules_and_pipes_only_those_that_may_call_the_function_are_read() {
+    let bag = run(&["schedules", "pipes"], World::default()).await;
+    let read: Vec<_> = bag.sent("Scheduler.GetSchedule").iter().map(|s| s.uri.clone()).collect();
+    assert_eq!(read.len(), 2, "{read:?}");
+    assert!(
+        read.contains(&"/schedules/nightly?groupName=default".to_string())
+            && read.contains(&"/schedules/universal?groupName=odd".to_string())
+    );
+    let read: Vec<_> = bag.sent("Pipes.DescribePipe").iter().map(|s| s.uri.clone()).collect();
+    assert_eq!(read, ["/v1/pipes/orders"], "by its enrichment");
+}
+
+#[tokio::test]
+async fn an_api_is_of_one_kind_or_the_other() {
+    let bag = run(
+        &["api-gateways"],
+        World::default().on("API-Gateway.GetRestApi", [Answer::error("API-Gateway.GetRestApi", 404, "NotFoundException")]),
+    )
+    .await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("REST API a1b2c3d4e5 in").status, ItemStatus::NotFound);
+    assert!(bag.sent("API-Gateway.GetStages").is_empty());
+    assert_eq!(bag.item("stages of HTTP or WebSocket API").status, ItemStatus::Collected);
+    let bag = run(&["api-gateways"], World::default()).await;
+    assert!(bag.sent("API-Gateway.GetResources")[0].says("embed=methods"), "without it there are no integrations");
+}
+
+#[tokio::test]
+async fn a_subscription_of_ours_is_read_and_nobody_else_s() {
+    let bag = run(&["sns-subscriptions"], World::default()).await;
+    let [sent] = bag.sent("SNS.GetSubscriptionAttributes").try_into().unwrap();
+    assert!(sent.says("0a0a0a0a"));
+}
+
+#[tokio::test]
+async fn log_groups_are_the_function_s_own_the_default_one_and_those_that_policies_name() {
+    let bag = run(&["log-subscriptions"], World::default()).await;
+    for group in ["/payments/export", "/aws/lambda/payments-export", "/payments/gateway"] {
+        assert_eq!(bag.item(&format!("subscription filters of log group {group} in")).status, ItemStatus::Collected, "{group}");
+    }
+}
+
+#[tokio::test]
+async fn mappings_of_the_account_show_who_shares_a_source() {
+    let mut body: Value = serde_json::from_str(&World::healthy("Lambda.ListEventSourceMappings").text()).unwrap();
+    let mut other = body["EventSourceMappings"][0].clone();
+    other["UUID"] = json!("99999999-2222-3333-4444-555555555555");
+    other["FunctionArn"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:hijacker");
+    body["EventSourceMappings"].as_array_mut().unwrap().push(other);
+    let bag = run(&["account-mappings"], World::default().on("Lambda.ListEventSourceMappings", [Answer::json(&body)])).await;
+    assert!(!bag.sent("Lambda.ListEventSourceMappings")[0].says("FunctionName"));
+    let table = table(&bag, "event source mappings by source");
+    assert_eq!(table["arn:aws:sqs:eu-west-1:123456789012:payments"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_in_the_service_s_form_is_no_empty_list() {
+    for (collector, key) in
+        [("pipes", "Pipes.ListPipes"), ("sns-subscriptions", "SNS.ListSubscriptionsByTopic"), ("schedules", "Scheduler.ListSchedules")]
+    {
+        let bag = run(&[collector], World::default().on(key, [Answer::new(200, "text/html", "<html><p>sign in here</html>")])).await;
+        let found = bag.asked(collector, key.split('.').nth(1).unwrap());
+        assert!(!found.is_empty() && found.iter().all(|i| is_gap(i, GapKind::Transport)), "{found:?}");
+    }
+}
+
+// ── identity ──
+
+#[tokio::test]
+async fn the_census_counts_and_keeps_nobody_s_environment() {
+    let bag = run(&["shared-role-census"], World::default()).await;
+    let census = table(&bag, "functions and their roles, without their environment");
+    assert_eq!((&census["functions"], &census["sharingTheRole"], &census["complete"]), (&json!(3), &json!(2), &json!(true)));
+    let mut members: Vec<_> = census["census"][1].as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    assert_eq!(members, ["arn", "lastModified", "name", "role", "sharesRole", "version"]);
+    assert!(!somewhere(&bag, "a-neighbours-secret") && !somewhere(&bag, "NEIGHBOUR_KEY"), "a stranger's secret in the bundle");
+    let item = bag.item("functions in ");
+    let [exchange] = bag.exchanges(item).try_into().unwrap();
+    let healthy = World::healthy("Lambda.ListFunctions").text();
+    assert_eq!((exchange.body_bytes, exchange.body), (healthy.len() as u64, None));
+    assert_eq!(exchange.body_sha256, Some(freezeframe::model::digest::Sha256::of(healthy.as_bytes())));
+    assert_eq!(exchange.body_end, freezeframe::model::exchange::BodyEnd::Complete);
+    assert!(exchange.body_withheld.is_some_and(|why| why.contains("environment")));
+}
+
+#[tokio::test]
+async fn a_cut_answer_of_the_census_is_not_kept_either_and_further_regions_are_asked() {
+    let cut = World::healthy("Lambda.ListFunctions").cut();
+    let bag = run(&["shared-role-census"], World::default().on("Lambda.ListFunctions", [cut])).await;
+    assert!(!somewhere(&bag, "PAYMENTS_KEY\": \"not-a-real-key\"\n    }\n   }\n  },\n  {"));
+    assert!(bag.exchanges(bag.item("functions in ")).iter().all(|x| x.body.is_none() && x.body_withheld.is_some()));
+    let bag = run_with(&["shared-role-census"], World::default(), r#"{"regions": "eu-west-1,us-east-1"}"#).await;
+    let mut hosts: Vec<_> = bag.sent("Lambda.ListFunctions").iter().map(|s| s.host.clone()).collect();
+    hosts.sort();
+    assert_eq!(hosts, ["lambda.eu-west-1.amazonaws.com", "lambda.us-east-1.amazonaws.com"]);
+}
+
+#[tokio::test]
+async fn iam_s_report_is_waited_for_and_no_longer_than_allowed() {
+    let healthy = World::healthy("IAM.GetServiceLastAccessedDetails").text();
+    let waiting = Answer::new(200, "text/xml", healthy.replace("COMPLETED", "IN_PROGRESS"));
+    let done = Answer::new(200, "text/xml", healthy.clone());
+    let world = World::default().on("IAM.GetServiceLastAccessedDetails", [waiting.clone(), waiting.clone(), done]);
+    let bag = run(&["service-last-accessed"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("services and actions that the role used last").files.len(), 3, "every answer is kept");
+    assert!(bag.sent("IAM.GenerateServiceLastAccessedDetails")[0].says("Granularity=ACTION_LEVEL"));
+    let bag =
+        run_with(&["service-last-accessed"], World::default().on("IAM.GetServiceLastAccessedDetails", [waiting]), r#"{"patience": "10s"}"#)
+            .await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::OutOfTime]);
+    assert_eq!(bag.sent("IAM.GetServiceLastAccessedDetails").len(), 6, "every two seconds");
+    let failed = Answer::new(200, "text/xml", healthy.replace("COMPLETED", "FAILED"));
+    let bag = run(&["service-last-accessed"], World::default().on("IAM.GetServiceLastAccessedDetails", [failed])).await;
+    assert_eq!(bag.gaps().len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_without_an_organisation_or_a_key_says_so_and_leaves_no_gap() {
+    let none = || Answer::error("Organizations.x", 400, "AWSOrganizationsNotInUseException");
+    let world = World::default().on("Organizations.ListParents", [none()]).on("Organizations.ListPoliciesForTarget", [none()]);
+    let bag = run(&["organization-policies"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert!(
+        bag.of("organization-policies")
+            .iter()
+            .all(|i| i.status == ItemStatus::NotApplicable && i.detail.as_deref().unwrap().contains("no organisation"))
+    );
+    let mut body: Value = serde_json::from_str(&World::healthy("Lambda.GetFunction").text()).unwrap();
+    body["Configuration"].as_object_mut().unwrap().retain(|k, _| k != "KMSKeyArn" && k != "DeadLetterConfig");
+    let world = World::default()
+        .on("Lambda.GetFunction", [Answer::json(&body)])
+        .on("Lambda.ListFunctionEventInvokeConfigs", [gone("Lambda.ListFunctionEventInvokeConfigs")]);
+    let bag = run(&["function-key", "delivery-targets"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("customer's encryption key of the function").status, ItemStatus::NotApplicable);
+    assert_eq!(bag.item("policies of dead-letter queue and destinations").status, ItemStatus::NotApplicable);
+}
+
+#[tokio::test]
+async fn policies_are_read_up_to_the_root_and_in_no_circle() {
+    let root = Answer::json(&json!({"Parents": [{"Id": "r-ab12", "Type": "ROOT"}]}));
+    let world = World::default().when("Organizations.ListParents", |s| s.says("ou-ab12"), [root]);
+    let bag = run(&["organization-policies"], world).await;
+    let asked: Vec<_> = bag.sent("Organizations.ListPoliciesForTarget").iter().map(|s| s.body.clone()).collect();
+    assert_eq!(asked.len(), 6, "account, unit and root, each for two kinds");
+    assert!(asked.iter().any(|b| b.contains("r-ab12") && b.contains("RESOURCE_CONTROL_POLICY")));
+    assert_eq!(bag.sent("Organizations.DescribePolicy").len(), 1);
+    // The world's own unit is its own parent.
+    assert_eq!(run(&["organization-policies"], World::default()).await.sent("Organizations.ListParents").len(), 2);
+}
+
+#[tokio::test]
+async fn each_destination_is_asked_by_its_own_service_and_no_message_is_received() {
+    let bag = run(&["delivery-targets"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    for subject in ["attributes of queue", "attributes of topic", "policy of event bus", "policy of bucket"] {
+        assert_eq!(bag.item(subject).status, ItemStatus::Collected, "{subject}");
+    }
+    assert_eq!(bag.item("policy of destination arn:aws:lambda").status, ItemStatus::NotApplicable);
+    assert!(bag.world.sent().iter().all(|s| !s.key.contains("Receive")));
+}
