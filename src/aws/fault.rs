@@ -129,6 +129,7 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         | "UnsupportedOperationException"
         | "OptInRequired"
         | "OperationNotPermittedException" => FaultClass::Unsupported,
+        "TrailNotFoundException" => FaultClass::NotFound,
         "PreconditionFailedException"
         | "PreconditionFailed"
         | "ConditionalRequestConflict"

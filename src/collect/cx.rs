@@ -4,6 +4,7 @@ use super::code::Stored;
 use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
 use super::qualifier::Qualifier;
 use super::question::{Answer, Question, Reply};
+use super::telling::Telling;
 use super::{Collector, CollectorSpec};
 use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::UnitScope;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub connector: Connector,
     pub draft: Arc<Draft>,
     pub facts: Facts,
+    /// How far long readings are.
+    pub telling: Telling,
 }
 
 pub struct CollectCx<'r> {
@@ -69,6 +72,10 @@ impl<'r> CollectCx<'r> {
     }
     pub fn target(&self) -> &Target {
         &self.shared.target
+    }
+    /// One line for whoever waits: progress of a long reading, never a secret.
+    pub(super) fn say(&self, line: &str) {
+        self.shared.telling.say(line);
     }
     pub(super) fn draft(&self) -> &Draft {
         &self.shared.draft
@@ -169,7 +176,7 @@ impl<'r> CollectCx<'r> {
         }
         regions
     }
-    fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
+    pub(super) fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
         self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)
     }
 

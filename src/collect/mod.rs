@@ -25,6 +25,19 @@ mod function_urls;
 mod recent_invocations;
 mod resource_policy;
 mod versions;
+// What the credentials did, and what could have been seen.
+mod credential_activity;
+mod key_ledger;
+mod log_file;
+mod lookup_events;
+mod record_filter;
+mod telling;
+mod trail_archive;
+mod trail_digests;
+mod trail_files;
+mod trails;
+
+pub use telling::Telling;
 // The surface of the Lambda API: every read operation, in every qualifier.
 mod async_destinations;
 mod capacity;
@@ -130,6 +143,11 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     // invocations: V3
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
+    // What the credentials did, and what could have been seen.
+    &credential_activity::CredentialActivity,
+    &trails::Trails,
+    &trail_archive::TrailArchive,
+    // End of the credentials.
     // The surface of the Lambda API. Configurations of the versions first: the addresses of their code are asked for with them.
     &qualified_configuration::QualifiedConfiguration,
     &version_code::VersionCode,

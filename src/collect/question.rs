@@ -64,8 +64,12 @@ pub enum Reply<O> {
 
 impl<O> Reply<O> {
     pub fn got(self) -> Option<O> {
+        self.answer().map(|a| a.output)
+    }
+    /// The answer with the item that holds it.
+    pub fn answer(self) -> Option<Answer<O>> {
         match self {
-            Reply::Got(a) => Some(a.output),
+            Reply::Got(a) => Some(a),
             Reply::Absent(_) | Reply::Gap(_) => None,
         }
     }

@@ -9,6 +9,7 @@ use crate::aws::tape::{self, Listening};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::exchange::Exchange;
 use crate::model::item::Group;
+use crate::model::regions;
 use crate::model::target::{Target, TargetError, TargetSpec};
 use crate::plan::{Gone, Known};
 use futures_util::stream::{self, StreamExt as _};
@@ -19,28 +20,6 @@ pub static PREFLIGHT_CALLS: &[Call] = &[
     Call::free(Service::Sts, "GetCallerIdentity"),
     // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
     Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
-];
-
-/// Regions that are enabled in every account of the commercial partition (AWS General Reference, "Regions"): where a function of the same
-/// name is looked for when there is none in the Region asked.
-const REGIONS: [&str; 17] = [
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "eu-north-1",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "sa-east-1",
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +128,8 @@ async fn elsewhere(aws: &crate::aws::Aws, target: &Target) -> Vec<String> {
     if target.partition != "aws" {
         return vec![];
     }
-    let asked = stream::iter(REGIONS.into_iter().filter(|r| *r != target.region))
+    // Where a function of the same name is looked for when there is none in the Region asked.
+    let asked = stream::iter(regions::BY_DEFAULT.into_iter().filter(|r| *r != target.region))
         .map(|region| async move {
             let found = aws.in_region(region).lambda().get_function().function_name(&target.function).send().await.is_ok();
             found.then(|| region.to_string())

@@ -18,7 +18,7 @@ use crate::bundle::seal::SealError;
 use crate::bundle::tool;
 use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
-use crate::collect::{self, Abort, CollectorSpec, Facts, Shared, Told};
+use crate::collect::{self, Abort, CollectorSpec, Facts, Shared, Telling, Told};
 use crate::contain::{self, ContainPermit};
 use crate::examine::techniques::{TechniqueCounts, is_gone};
 use crate::examine::{self};
@@ -223,6 +223,12 @@ impl Running {
         Ok((draft, unit))
     }
 
+    /// Where collectors say how far a long reading is.
+    fn telling(&self) -> Telling {
+        let progress = self.doors.progress.clone();
+        Telling::new(move |line| progress.note(Note::Said(line.to_string())))
+    }
+
     async fn collect(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
         let mut steps = vec![];
         for step in &phase.steps {
@@ -240,6 +246,7 @@ impl Running {
             facts: Facts::told(
                 self.order.plan.gone.as_ref().map(|g| Told { role_arn: g.role_arn.clone(), log_group: g.log_group.clone() }),
             ),
+            telling: self.telling(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {

@@ -33,6 +33,8 @@ pub mod log_line;
 pub mod outcome;
 pub mod params;
 pub mod path;
+pub mod regions;
 pub mod restorable;
+pub mod s3_place;
 pub mod target;
 pub mod trigger;

@@ -1,5 +1,7 @@
 //! Parameters of a playbook step: what a unit takes, and what a step gave.
 
+use super::regions::Choice;
+use super::s3_place::S3Place;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,10 @@ pub const WINDOW: &str = "window";
 /// The kind of value that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
+    /// `home`, `all`, or names of Regions ([`Choice`]).
+    RegionSet,
+    /// `none`, or `s3://bucket/prefix` ([`S3Place`]).
+    S3Place,
     /// `90s`, `15m`, `24h`, `7d`.
     Duration,
     /// `500000`, `64KiB`, `16MiB`, `2GiB`.
@@ -41,6 +47,8 @@ impl ParamKind {
     pub fn objection(self, value: &Value) -> Option<String> {
         let text = plain(value);
         let ok = match self {
+            ParamKind::RegionSet => text.as_deref().is_some_and(|t| Choice::parse(t).is_some()),
+            ParamKind::S3Place => text.as_deref().is_some_and(|t| S3Place::parse_or_none(t).is_some()),
             ParamKind::Duration => text.as_deref().and_then(parse_duration).is_some(),
             ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
             ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
@@ -48,6 +56,8 @@ impl ParamKind {
             ParamKind::Regions => text.as_deref().is_some_and(|t| parse_regions(t).is_some()),
         };
         (!ok).then(|| match self {
+            ParamKind::RegionSet => "Regions are wanted: home, all, or names like eu-west-1,us-east-1".to_string(),
+            ParamKind::S3Place => "a place in S3 is wanted, like s3://bucket/prefix, or none".to_string(),
             ParamKind::Duration => "a duration is wanted, like 90s, 15m, 24h or 7d".to_string(),
             ParamKind::Bytes => "a size is wanted, like 500000, 64KiB, 16MiB or 2GiB".to_string(),
             ParamKind::Count => "a whole number is wanted".to_string(),

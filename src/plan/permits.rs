@@ -8,9 +8,10 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
-use super::{Known, PlannedPhase};
+use super::{Known, PlannedPhase, PlannedStep};
 use crate::aws::fence::NEVER;
 use crate::model::call::{Access, Scope, Service};
+use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
 use schemars::JsonSchema;
@@ -70,7 +71,14 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 12] = [
+const FINER: [Finer; 17] = [
+    // A trail may be another account's (the organisation's) and at home in another Region.
+    finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetInsightSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    // `trail-archive`: the place is the step's own (`Wants::policy`).
+    finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
+    finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
@@ -139,6 +147,16 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     Permissions { reader, container, notes }
 }
 
+/// The trail that a step of `trail-archive` names; `None` for every other step.
+fn trail_of(step: &PlannedStep) -> Option<Option<S3Place>> {
+    (step.unit == "trail-archive").then(|| step.params.text("trail").and_then(|t| S3Place::parse_or_none(&t)).flatten())
+}
+
+/// Bucket and prefix, without a slash at the end.
+fn under(place: &S3Place) -> String {
+    format!("{}/{}", place.bucket, place.prefix).trim_end_matches('/').to_string()
+}
+
 /// An ARN or a name that stands for itself alone: what AWS told us about the function must not widen a policy.
 fn exact(text: &str) -> bool {
     !text.is_empty() && !text.contains(['*', '?', '$', '"', '\\']) && text.chars().all(|c| c.is_ascii_graphic())
@@ -154,9 +172,18 @@ impl Wants<'_> {
     fn policy(&self, verb: &str, phase: &PlannedPhase) -> Policy {
         // (statement id, resources) → actions. Reads and writes of one resource stay apart, so that a reader sees what can change something.
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
-        for call in phase.steps.iter().flat_map(|s| &s.calls) {
+        for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
             let Some(action) = &call.action else { continue };
-            let (noun, resources) = self.resources(action, call.scope);
+            let (noun, resources) = match trail_of(step) {
+                None => self.resources(action, call.scope),
+                // Without a trail the step makes no call.
+                Some(None) => continue,
+                Some(Some(place)) => match action.as_str() {
+                    "s3:ListBucket" => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
+                    "s3:GetObject" => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
+                    _ => self.resources(action, call.scope),
+                },
+            };
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }

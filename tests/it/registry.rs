@@ -26,6 +26,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     // Triggers and identity.
     ("apigateway:GET", "every read of API Gateway, v1 and v2: Service Authorization Reference, API Gateway Management"),
     ("s3:GetBucketNotification", "GetBucketNotificationConfiguration: its API reference"),
+    // What the credentials did.
+    ("s3:ListBucket", "ListObjectsV2: S3 API Reference, ListObjectsV2, Permissions"),
 ];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
@@ -64,6 +66,12 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
     ("organizations:DescribePolicy", "policies are found by the list"),
     // End of triggers and identity.
+    // What the credentials did.
+    ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetInsightSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("s3:ListBucket", "the plan names the bucket that the step names, and nothing without one"),
+    ("s3:GetObject", "the plan names the place that the step names, and nothing without one"),
 ];
 
 fn units() -> Vec<Unit> {

@@ -171,7 +171,13 @@ impl Bench {
         collector.collect(&CollectCx::new(collector, &shared, &Params::default())).await.unwrap();
     }
     fn shared(&self) -> Shared {
-        Shared { target: self.target.clone(), connector: self.connector.clone(), draft: self.draft.clone(), facts: Facts::default() }
+        Shared {
+            target: self.target.clone(),
+            connector: self.connector.clone(),
+            draft: self.draft.clone(),
+            facts: Facts::default(),
+            telling: Default::default(),
+        }
     }
     fn exchange(&self, number: u32) -> Exchange {
         self.draft.exchange(ExchangeId(number)).unwrap_or_else(|| panic!("no exchange {number}"))

@@ -141,7 +141,9 @@ class CloudTrail:
         target = given.get("x-amz-target", "")
         operation = next((target[len(p):] for p in (TARGET, SHORT_TARGET) if target.startswith(p)), None)
         serve = {"LookupEvents": self.lookup, "DescribeTrails": self.describe_trails,
-                 "GetTrailStatus": self.trail_status}.get(operation)
+                 "GetTrailStatus": self.trail_status, "GetEventSelectors": self.event_selectors,
+                 "GetInsightSelectors": self.insight_selectors, "ListPublicKeys": self.public_keys,
+                 "ListEventDataStores": self.event_data_stores}.get(operation)
         if method != "POST" or path != "/" or serve is None:
             raise Refused("UnknownOperationException")
         if self.authorize:
@@ -209,10 +211,29 @@ class CloudTrail:
         wanted = asked.get("trailNameList") or []
         return {"trailList": [t for t in history.trails if not wanted or t["Name"] in wanted or t["TrailARN"] in wanted]}
 
+    def trail(self, history, name):
+        for trail in history.trails:
+            if name in (trail["Name"], trail["TrailARN"]):
+                return trail
+        raise Refused("TrailNotFoundException", f"Unknown trail: {name} for the user: {history.account}")
+
+    def event_selectors(self, history, _region, asked):
+        # What a trail has that nobody ever changed: all management events, no data events.
+        selector = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [], "ExcludeManagementEventSources": []}
+        return {"TrailARN": self.trail(history, asked.get("TrailName"))["TrailARN"], "EventSelectors": [selector]}
+
+    def insight_selectors(self, history, _region, asked):
+        self.trail(history, asked.get("TrailName"))
+        raise Refused("InsightNotEnabledException", "Insights is not enabled on the trail.")
+
+    def public_keys(self, _history, _region, _asked):
+        return {"PublicKeyList": []}
+
+    def event_data_stores(self, _history, _region, _asked):
+        return {"EventDataStores": []}
+
     def trail_status(self, history, _region, asked):
-        name = asked.get("Name")
-        if not any(name in (t["Name"], t["TrailARN"]) for t in history.trails):
-            raise Refused("TrailNotFoundException", f"Unknown trail: {name} for the user: {history.account}")
+        self.trail(history, asked.get("Name"))
         return {"IsLogging": True, "LatestDeliveryTime": time.time() - 240.0}
 
 

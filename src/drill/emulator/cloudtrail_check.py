@@ -93,6 +93,12 @@ def main():
     refused("UnknownOperationException", {}, operation="DeleteTrail")
     status, trails = call(start(), "DescribeTrails", {})
     assert status == 200 and trails["trailList"][0]["TrailARN"].startswith("arn:aws:cloudtrail:"), trails
+    named = {"TrailName": trails["trailList"][0]["TrailARN"]}
+    status, selectors = call(start(), "GetEventSelectors", named)
+    assert status == 200 and selectors["EventSelectors"][0]["IncludeManagementEvents"] is True, selectors
+    refused("InsightNotEnabledException", named, operation="GetInsightSelectors")
+    refused("TrailNotFoundException", {"TrailName": "none"}, operation="GetEventSelectors")
+    assert call(start(), "ListEventDataStores", {}) == (200, {"EventDataStores": []})
     print(json.dumps({"events": len(seen), "pages": pages, "throttled": len(throttled), "by_session": len(mine["Events"])}))
 
 

@@ -12,6 +12,7 @@ import contextvars
 import hmac
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -78,7 +79,7 @@ def iam_gate():
         iam.pin_signed_request(method, path, {}, raw)
         iam.pin_signed_body(body)
         action = f"cloudtrail:{operation}"
-        denied = iam.enforce(key, action, "cloudtrail", region, resource_arn="*")
+        denied = iam.enforce(key, action, "cloudtrail", region, resource_arn=asked_about(operation, body))
         if denied is None:
             return
         if isinstance(denied, iam.AuthError):
@@ -86,6 +87,12 @@ def iam_gate():
         why = ("with an explicit deny in an identity-based policy" if denied.decision == "Deny"
                else f"because no identity-based policy allows the {action} action")
         raise Refused("AccessDeniedException", f"User: {denied.principal_arn} is not authorized to perform: {action} {why}")
+
+    def asked_about(operation, body):
+        # Reads of one trail are authorised on it, the others on everything.
+        member = {"GetTrailStatus": b"Name", "GetEventSelectors": b"TrailName", "GetInsightSelectors": b"TrailName"}.get(operation)
+        named = re.search(b'"%s"\\s*:\\s*"(arn:aws:cloudtrail:[^"]+)"' % member, body or b"") if member else None
+        return named[1].decode("latin-1") if named else "*"
 
     def authorize(*asked):
         # A fresh context per request: MiniStack keeps what it knows of a request in context variables.

@@ -46,12 +46,24 @@ fn withheld(collector: &str, call: &Call) -> bool {
     collector == "shared-role-census" && call.operation == "ListFunctions"
 }
 
+/// What the world answers to this collector's call: a trail's file is another object than a function's code.
+fn healthy(collector: &str, call: &Call) -> Answer {
+    match (collector, call.operation) {
+        ("trail-archive", "GetObject") => World::healthy("S3.GetObject@AWSLogs"),
+        _ => World::healthy(&key(call)),
+    }
+}
+
 /// The answer that says that there is another page, under the token `page-two`.
 fn first_of_two(call: &Call) -> Answer {
     let whole = World::healthy(&key(call));
     if call.service == Service::Iam {
         let text = whole.text().replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><Marker>page-two</Marker>");
         return Answer::new(200, "text/xml", text);
+    }
+    if call.operation == "ListObjectsV2" {
+        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>page-two</NextContinuationToken>";
+        return Answer::new(200, "application/xml", whole.text().replace("<IsTruncated>false</IsTruncated>", more));
     }
     if call.service == Service::S3 {
         let more = "<IsTruncated>true</IsTruncated><NextKeyMarker>page-two</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>";
@@ -183,7 +195,7 @@ async fn throttling_is_outlasted_and_stays_visible() {
             Service::Https => (503, "SlowDown"),
             _ => (400, "ThrottlingException"),
         };
-        let world = World::default().on(&key(call), [Answer::error(&key(call), status, code), World::healthy(&key(call))]);
+        let world = World::default().on(&key(call), [Answer::error(&key(call), status, code), healthy(collector, call)]);
         let bag = run(&[collector], world).await;
         assert_eq!(bag.gaps(), [], "{collector}: {call}");
         let tried: Vec<_> = asked(&bag, collector, call).into_iter().filter(|i| i.exchanges.len() > 1).collect();

@@ -1,6 +1,7 @@
 //! Every collector over the scripted wire: `conformance.rs` is a table over `COLLECTORS` and their calls, `units.rs` what is particular to one.
 
 mod conformance;
+mod credentials;
 mod lambda_surface;
 mod triggers;
 mod units;
@@ -10,14 +11,14 @@ use freezeframe::aws::Connector;
 use freezeframe::bundle::documents::{BundleKind, ToolRecord};
 use freezeframe::bundle::draft::{Draft, DraftInfo};
 use freezeframe::clock::{Clock, FakeClock};
-use freezeframe::collect::{self, CollectCx, Facts, Shared};
+use freezeframe::collect::{self, CollectCx, Facts, Shared, Telling};
 use freezeframe::model::exchange::Exchange;
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::id::RunId;
 use freezeframe::model::item::{Item, ItemStatus};
 use freezeframe::model::params::Params;
 use freezeframe::model::target::Target;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// What a run left behind.
 struct Bag {
@@ -25,6 +26,8 @@ struct Bag {
     items: Vec<Item>,
     world: Arc<World>,
     region: String,
+    /// What was said of long readings.
+    said: Arc<Mutex<Vec<String>>>,
     _dir: tempfile::TempDir,
 }
 
@@ -61,7 +64,8 @@ impl Bag {
 }
 
 async fn run(collectors: &[&str], world: World) -> Bag {
-    run_with(collectors, world, "{}").await
+    // The one parameter without which a collector has nothing to ask.
+    run_with(collectors, world, r#"{"trail": "s3://trail-archive"}"#).await
 }
 
 /// One after the other in one run, so that what they share is shared.
@@ -89,13 +93,18 @@ async fn run_with(collectors: &[&str], world: World, params: &str) -> Bag {
         previous: None,
     };
     let draft = Draft::open(dir.path(), info, clock).unwrap();
-    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default() };
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let telling = Telling::new({
+        let said = said.clone();
+        move |line| said.lock().unwrap().push(line.to_string())
+    });
+    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default(), telling };
     let params: Params = serde_json::from_str(params).unwrap();
     for id in collectors {
         let collector = collect::find(id).unwrap();
         collector.collect(&CollectCx::new(collector, &shared, &params)).await.unwrap();
     }
-    Bag { items: draft.items(), draft, world, region, _dir: dir }
+    Bag { items: draft.items(), draft, world, region, said, _dir: dir }
 }
 
 fn is_gap(item: &Item, kind: GapKind) -> bool {

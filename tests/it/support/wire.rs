@@ -269,6 +269,8 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
             ("GET", [_, "functions", _, "urls"]) => "ListFunctionUrlConfigs",
+            // What the credentials did.
+            ("GET", _) if service == "S3" && uri.contains("list-type=2") => "ListObjectsV2",
             // Triggers and identity.
             ("GET", [_, "functions"]) => "ListFunctions",
             ("GET", [_, "functions", _, "event-invoke-config", "list"]) => "ListFunctionEventInvokeConfigs",

@@ -1,0 +1,108 @@
+//! Searches in CloudTrail's event history (`LookupEvents`): ninety days, management events, one attribute a time, newest first, fifty events a
+//! page, two requests a second for the whole account and Region, of which we take one and a half. So a search may take minutes, and says so.
+
+use super::{Abort, Bound, CollectCx, Pages, Question};
+use crate::clock;
+use crate::model::call::{Call, Scope, Service};
+use crate::model::gap::GapKind;
+use crate::model::item::Sensitivity;
+use crate::model::params::ParamKind;
+use crate::model::regions::Choice;
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
+use aws_smithy_types::DateTime as Instant;
+use chrono::{DateTime, Utc};
+
+pub(super) const LOOKUP: Call = Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any);
+
+/// Our share of the rate, as `aws::pace` has it: for estimates.
+const PER_SECOND: f64 = 1.5;
+
+/// From, to: the same for all searches of a collector.
+pub(super) type Window = (DateTime<Utc>, DateTime<Utc>);
+
+/// One search.
+#[derive(Clone)]
+pub(super) struct Search<'s> {
+    pub region: &'s str,
+    pub key: LookupAttributeKey,
+    pub value: &'s str,
+    pub window: Window,
+    pub max_pages: u32,
+}
+
+impl CollectCx<'_> {
+    /// The Regions that a parameter names, for this target.
+    pub(super) fn region_set(&self, name: &str) -> Vec<String> {
+        let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::RegionSet).to_string());
+        Choice::parse(&said).unwrap_or(Choice::Home).of(self.target())
+    }
+
+    pub(super) fn max_pages(&self) -> u32 {
+        u32::try_from(self.count("max-pages")).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Search, and show every event to `each`. The one item with all pages is in the bundle when this returns; `None` when there could be no
+    /// search.
+    pub(super) async fn lookup(&self, search: Search<'_>, mut each: impl FnMut(&Event)) -> Result<Option<Pages>, Abort> {
+        let Search { region, key, value, window: (from, to), max_pages } = search;
+        let instant = |t: DateTime<Utc>| Instant::from_millis(t.timestamp_millis());
+        let named = key.as_str().to_string();
+        let subject = format!("CloudTrail events in {region} with {named} {value}, from {} to {}", clock::stamp(from), clock::stamp(to));
+        let Ok(attribute) = LookupAttribute::builder().attribute_key(key).attribute_value(value).build() else {
+            self.gap(GapKind::Internal, &subject, "the search could not be put together")?;
+            return Ok(None);
+        };
+        let elsewhere = (region != self.aws().region()).then(|| self.aws().in_region(region));
+        let client = elsewhere.as_ref().unwrap_or(self.aws()).cloudtrail();
+        let call =
+            || client.lookup_events().lookup_attributes(attribute.clone()).start_time(instant(from)).end_time(instant(to)).max_results(50);
+        let mut page = 0u32;
+        let pages = self
+            .ask_all(
+                // AssumeRole events hold session tokens; all of them hold people's names and addresses.
+                Question::new(&LOOKUP, subject).region(region).sensitivity(Sensitivity::S3),
+                Bound { pages: max_pages, ..Bound::default() },
+                |token| call().set_next_token(token).send(),
+                |out: &LookupEventsOutput| out.next_token().map(str::to_string),
+                |out| {
+                    page += 1;
+                    if out.next_token().is_some() && (page == 3 || page.is_multiple_of(15)) {
+                        let oldest = out.events().last().and_then(|e| e.event_time()).map_or(to.timestamp(), |t| t.secs());
+                        let left = left_to_read(page, max_pages, (from.timestamp(), to.timestamp()), oldest);
+                        let seconds = f64::from(left) / PER_SECOND;
+                        self.say(&format!(
+                            "LookupEvents in {region} by {named}: page {page}; about {seconds:.0} s to go at {PER_SECOND}/s"
+                        ));
+                    }
+                    out.events().iter().for_each(&mut each);
+                    out.events().len()
+                },
+            )
+            .await?;
+        Ok(Some(pages))
+    }
+}
+
+/// Pages still to come, were events as dense in the rest of the window as in the part that has been read; never beyond the bound.
+fn left_to_read(read: u32, bound: u32, (from, to): (i64, i64), oldest: i64) -> u32 {
+    let covered = (to - oldest).clamp(1, (to - from).max(1)) as f64;
+    let rest = (oldest - from).max(0) as f64;
+    let left = (f64::from(read) * rest / covered).ceil();
+    // A float that is too large saturates.
+    (left as u32).min(bound.saturating_sub(read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left_to_read;
+
+    #[test]
+    fn what_is_left_follows_from_what_was_read_and_never_exceeds_the_bound() {
+        assert_eq!(left_to_read(10, 200, (0, 100), 90), 90, "a tenth was read in ten pages");
+        assert_eq!(left_to_read(10, 50, (0, 100), 90), 40);
+        assert_eq!(left_to_read(3, 200, (0, 100), 0), 0);
+        assert_eq!(left_to_read(3, 200, (0, 100), 5_000), 197, "an event from after the window says nothing, and breaks nothing");
+        assert_eq!(left_to_read(3, 2, (0, 0), 0), 0);
+    }
+}

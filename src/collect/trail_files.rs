@@ -1,0 +1,370 @@
+//! The files of a trail in its bucket: where they lie, which there are, and bringing them into the bundle.
+//!
+//! `[prefix/]AWSLogs/[o-org/]<account>/CloudTrail[-Digest]/<region>/yyyy/mm/dd/<name>.json.gz`, listed in the order of their names, which is
+//! the order of the days. Keys that are not of this form are not ours to read.
+
+use super::cx::{Abort, CollectCx};
+use super::question::{Bound, PagesEnd, Question};
+use super::trail_archive::{GET, LIST};
+use crate::aws::Aws;
+use crate::aws::fault::{Fault, FaultClass, tame};
+use crate::model::exchange::{BodyEnd, Exchange};
+use crate::model::gap::GapKind;
+use crate::model::id::ItemId;
+use crate::model::item::{ItemStatus, Sensitivity};
+use crate::model::regions;
+use crate::model::s3_place::S3Place;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A bucket that refuses so often in a row will refuse the rest.
+const REFUSALS: u32 = 10;
+/// Keys that we are ready to sort: half a year of a busy Region.
+const LISTED: usize = 200_000;
+
+/// A file as the bucket lists it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listed {
+    pub key: String,
+    pub bytes: u64,
+}
+
+/// A file that has come into the bundle.
+pub(super) struct Got {
+    pub key: String,
+    /// Its copy there.
+    pub path: PathBuf,
+    /// `x-amz-meta-signature`.
+    pub signature: Option<String>,
+}
+
+pub(super) struct Files<'c> {
+    cx: &'c CollectCx<'c>,
+    place: S3Place,
+    /// Where the bucket lies, if not in the target's Region.
+    elsewhere: Option<Aws>,
+    /// `…/AWSLogs/[o-org/]<account>/`: one, or one for each organisation that delivers here.
+    roots: Vec<String>,
+}
+
+impl<'c> Files<'c> {
+    /// Find the account's part of the place. `None` when there is none to read: the item that says why is in the bundle.
+    pub async fn open(cx: &'c CollectCx<'c>, place: S3Place) -> Result<Option<Files<'c>>, Abort> {
+        let base = match place.prefix.split('/').position(|s| s == "AWSLogs") {
+            Some(_) => format!("{}/", place.prefix),
+            None if place.prefix.is_empty() => "AWSLogs/".to_string(),
+            None => format!("{}/AWSLogs/", place.prefix),
+        };
+        let mut files = Files { cx, place, elsewhere: None, roots: vec![] };
+        let Some(parts) = files.parts(&base).await? else { return Ok(None) };
+        let account = &cx.target().account;
+        for part in parts {
+            let name = part.strip_prefix(&base).unwrap_or_default().trim_end_matches('/');
+            let organisation = name.starts_with("o-") && name.len() <= 34 && name[2..].bytes().all(|b| b.is_ascii_alphanumeric());
+            let root = if organisation { format!("{base}{name}/{account}/") } else { format!("{base}{name}/") };
+            if (name == account || organisation) && files.roots.len() < 10 && !files.roots.contains(&root) {
+                files.roots.push(root);
+            }
+        }
+        if files.roots.is_empty() {
+            let why = format!("{}/{base} lists neither account {account} nor an organisation", files.place.bucket);
+            cx.gap(GapKind::Unsupported, "log files of a trail in S3", &tame(&why, 300))?;
+            return Ok(None);
+        }
+        Ok(Some(files))
+    }
+
+    pub fn bucket(&self) -> &str {
+        &self.place.bucket
+    }
+    fn aws(&self) -> &Aws {
+        self.elsewhere.as_ref().unwrap_or(self.cx.aws())
+    }
+
+    /// Accounts and organisations that the trail delivers for. A bucket of another Region says where it is, once.
+    async fn parts(&mut self, base: &str) -> Result<Option<Vec<String>>, Abort> {
+        const ELSEWHERE: &[(&str, &str)] = &[
+            ("PermanentRedirect", "the bucket lies in another Region, and was asked there"),
+            ("AuthorizationHeaderMalformed", "the bucket lies in another Region, and was asked there"),
+        ];
+        for attempt in 0..2 {
+            let mut parts = vec![];
+            let question = Question::new(&LIST, format!("accounts and organisations under s3://{}/{base}", self.place.bucket));
+            let question = if attempt == 0 { question.not_in_use(ELSEWHERE) } else { question };
+            let call = || self.aws().s3().list_objects_v2().bucket(&self.place.bucket).prefix(base).delimiter("/");
+            let pages = self
+                .cx
+                .ask_all(
+                    question,
+                    Bound { pages: 20, ..Bound::default() },
+                    |token| call().set_continuation_token(token).send(),
+                    next_token,
+                    |out| {
+                        parts.extend(out.common_prefixes().iter().filter_map(|p| p.prefix().map(str::to_string)).take(LISTED));
+                        out.contents().len() + out.common_prefixes().len()
+                    },
+                )
+                .await?;
+            match pages.end {
+                PagesEnd::Failed(fault) if pages.read == 0 => {
+                    let moved = fault.code.as_deref().is_some_and(|c| ELSEWHERE.iter().any(|(e, _)| *e == c));
+                    match self.bucket_region(pages.item).filter(|r| moved && *r != self.aws().region()) {
+                        Some(region) => self.elsewhere = Some(self.cx.aws().in_region(&region)),
+                        None => return Ok(None),
+                    }
+                }
+                _ => return Ok(Some(parts)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn bucket_region(&self, item: ItemId) -> Option<String> {
+        let item = self.cx.draft().items().into_iter().find(|i| i.id == item)?;
+        let exchange = self.cx.draft().exchange(*item.exchanges.last()?)?;
+        let region = exchange.response_headers.iter().find(|h| h.0 == "x-amz-bucket-region").map(|h| h.1.clone())?;
+        regions::well_formed(&region).then_some(region)
+    }
+
+    /// Keys of one kind (`CloudTrail`, `CloudTrail-Digest`) of a Region, from the first day of the window on, in order.
+    pub async fn list(&self, kind: &str, region: &str, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Listed>, Abort> {
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let mut left = 0usize;
+        for root in &self.roots {
+            let prefix = format!("{root}{kind}/{region}/");
+            let first = format!("{prefix}{}", from.format("%Y/%m/%d"));
+            let call = || {
+                let call = self.aws().s3().list_objects_v2().bucket(&self.place.bucket).prefix(&prefix);
+                call.start_after(&first)
+            };
+            // The day after the window's last: what happens before midnight is delivered after.
+            let end = format!("{prefix}{}", (to + chrono::TimeDelta::days(2)).format("%Y/%m/%d"));
+            let subject = format!("{kind} files of {region} since {} in s3://{}/{prefix}", from.format("%Y-%m-%d"), self.place.bucket);
+            self.cx
+                .ask_all(
+                    Question::new(&LIST, subject),
+                    Bound { pages: 400, ..Bound::default() },
+                    |token| call().set_continuation_token(token).send(),
+                    |out: &ListObjectsV2Output| {
+                        let beyond =
+                            out.contents().last().and_then(|o| o.key()).is_some_and(|k| k.starts_with(&prefix) && k > end.as_str());
+                        next_token(out).filter(|_| !beyond)
+                    },
+                    |out| {
+                        for object in out.contents() {
+                            let Some(key) = object.key().filter(|k| is_file(&prefix, k) && *k > first.as_str() && *k <= end.as_str())
+                            else {
+                                continue;
+                            };
+                            if found.len() < LISTED {
+                                found.insert(key.to_string(), u64::try_from(object.size().unwrap_or_default()).unwrap_or_default());
+                            } else {
+                                left += 1;
+                            }
+                        }
+                        out.contents().len()
+                    },
+                )
+                .await?;
+        }
+        if left > 0 {
+            self.cx.gap(
+                GapKind::TooLarge,
+                &format!("further {kind} files of {region}"),
+                &format!("{left} more are listed than are sorted"),
+            )?;
+        }
+        Ok(found.into_iter().map(|(key, bytes)| Listed { key, bytes }).collect())
+    }
+
+    /// Whether a listing of this window would show the key.
+    pub fn covers(&self, kind: &str, key: &str, (from, _): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+        self.roots.iter().any(|root| {
+            let region = key.strip_prefix(&format!("{root}{kind}/")).and_then(|rest| rest.split('/').next());
+            region.is_some_and(|r| key > format!("{root}{kind}/{r}/{}", from.format("%Y/%m/%d")).as_str())
+        })
+    }
+
+    /// The newest of the files, in their order; the rest is a gap.
+    pub fn newest(&self, mut files: Vec<Listed>, count: u64, bytes: u64, subject: &str) -> Result<Vec<Listed>, Abort> {
+        let mut sum = 0u64;
+        let fits = |f: &Listed| {
+            sum = sum.saturating_add(f.bytes);
+            sum <= bytes
+        };
+        let keep = files.iter().rev().take(usize::try_from(count).unwrap_or(usize::MAX)).map(fits).take_while(|fits| *fits).count();
+        let left = files.len() - keep;
+        if left > 0 {
+            let why = format!("{left} of {} files were not read, as bounded (max-files, max-bytes)", files.len());
+            self.cx.gap(GapKind::TooLarge, subject, &why)?;
+        }
+        Ok(files.split_off(left))
+    }
+
+    /// Bring the files into the bundle, eight at a time, in order. `what` names them in the items.
+    pub fn read<'f>(&'f self, what: &str, files: Vec<Listed>) -> Reader<'f> {
+        let total = files.len();
+        let fetches: Vec<BoxFuture<'f, Fetched>> = files.into_iter().map(|f| self.fetch(f.key).boxed()).collect();
+        let coming = stream::iter(fetches).buffered(8).boxed();
+        Reader { cx: self.cx, what: what.to_string(), coming, total, done: 0, refused: 0, day: None, items: vec![] }
+    }
+
+    async fn fetch(&self, key: String) -> Fetched {
+        let question = Question::new(&GET, &key);
+        self.cx.turn(&question).await;
+        let call = self.aws().s3().get_object().bucket(&self.place.bucket).key(&key);
+        // The bytes pass the tape into the bundle; here they are only drained.
+        let (result, exchanges) = self
+            .cx
+            .hear(&question, async {
+                let mut out = call.send().await.map_err(Some)?;
+                let signature = out.metadata().and_then(|m| m.get("signature")).map(|s| tame(s, 2000));
+                while out.body.try_next().await.map_err(|_| None)?.is_some() {}
+                Ok(signature)
+            })
+            .await;
+        let last = exchanges.last();
+        let result = match result {
+            Err(Some(e)) => Err(Fault::of(&e, &exchanges)),
+            Err(None) => Err(broken(last)),
+            Ok(signature) => match last.filter(|x| x.body_end == BodyEnd::Complete).and_then(|x| self.cx.draft().file_of(x.id)) {
+                Some(file) => Ok(Got { key: key.clone(), path: file.path.under(self.cx.draft().dir()), signature }),
+                None => Err(broken(last)),
+            },
+        };
+        (key, result, exchanges)
+    }
+}
+
+/// Key, what came of it, and the attempts.
+type Fetched = (String, Result<Got, Fault>, Vec<Exchange>);
+
+/// Files on their way into the bundle: one item for each day, one for each file that fails.
+pub(super) struct Reader<'f> {
+    cx: &'f CollectCx<'f>,
+    what: String,
+    coming: BoxStream<'f, Fetched>,
+    total: usize,
+    done: usize,
+    /// Failures in a row.
+    refused: u32,
+    day: Option<(String, Vec<Exchange>)>,
+    items: Vec<ItemId>,
+}
+
+impl Reader<'_> {
+    /// The next file that came. After `None` all items are in the bundle.
+    pub async fn next(&mut self) -> Result<Option<Got>, Abort> {
+        while self.refused < REFUSALS {
+            let Some((key, result, exchanges)) = self.coming.next().await else { break };
+            self.done += 1;
+            if self.done.is_multiple_of(200) {
+                self.cx.say(&format!("{}: {} of {}", self.what, self.done, self.total));
+            }
+            let of = day_of(&key);
+            if self.day.as_ref().is_some_and(|(d, _)| *d != of) {
+                self.put_day()?;
+            }
+            match result {
+                Ok(got) => {
+                    self.refused = 0;
+                    self.day.get_or_insert_with(|| (of, vec![])).1.extend(exchanges);
+                    return Ok(Some(got));
+                }
+                Err(fault) => {
+                    self.refused += 1;
+                    let question = Question::new(&GET, format!("{}: {key}", self.what)).sensitivity(Sensitivity::S3);
+                    self.cx.no_answer(&question, &fault, &exchanges)?;
+                    if self.refused == REFUSALS && self.done < self.total {
+                        // A file that is listed and not there is no proof about the others.
+                        let kind = if fault.class == FaultClass::NotFound { GapKind::Truncated } else { fault.gap_kind() };
+                        let why = format!("{} files were not asked for after {REFUSALS} failures in a row", self.total - self.done);
+                        self.cx.gap(kind, &format!("further {}", self.what), &why)?;
+                    }
+                }
+            }
+        }
+        self.put_day()?;
+        Ok(None)
+    }
+
+    fn put_day(&mut self) -> Result<(), Abort> {
+        if let Some((day, exchanges)) = self.day.take() {
+            // A record of AssumeRole holds a session token.
+            let question = Question::new(&GET, format!("{}, delivered {day}", self.what)).sensitivity(Sensitivity::S3);
+            self.items.push(self.cx.draft().add(self.cx.item(&question, ItemStatus::Collected, &exchanges, None))?);
+        }
+        Ok(())
+    }
+
+    /// The items of the files that came.
+    pub fn into_items(self) -> Vec<ItemId> {
+        self.items
+    }
+}
+
+/// A body that did not come whole, by how it ended.
+fn broken(last: Option<&Exchange>) -> Fault {
+    let (class, message) = match last.map(|x| &x.body_end) {
+        Some(BodyEnd::TooLarge(why)) => (FaultClass::TooLarge, why.clone()),
+        Some(BodyEnd::Unsaved(why)) => (FaultClass::Internal, format!("the bytes could not be saved here: {why}")),
+        Some(BodyEnd::Complete) => (FaultClass::Truncated, "the bytes are not what their checksum says, or there are none".to_string()),
+        _ => (FaultClass::Truncated, "the object's body ended early".to_string()),
+    };
+    Fault {
+        class,
+        code: None,
+        message: tame(&message, 300),
+        status: last.and_then(|x| x.status),
+        request_id: last.and_then(|x| x.request_id.clone()),
+    }
+}
+
+fn next_token(out: &ListObjectsV2Output) -> Option<String> {
+    out.next_continuation_token().filter(|_| out.is_truncated() == Some(true)).map(str::to_string)
+}
+
+/// `yyyy/mm/dd/<name>.json.gz` below the prefix.
+fn is_file(prefix: &str, key: &str) -> bool {
+    let Some(rest) = key.strip_prefix(prefix) else { return false };
+    let parts: Vec<&str> = rest.split('/').collect();
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    matches!(parts.as_slice(), [y, m, d, name] if digits(y, 4) && digits(m, 2) && digits(d, 2) && name.ends_with(".json.gz"))
+        && key.len() <= 1024
+        && key.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// `yyyy-mm-dd` of a key that [`is_file`].
+fn day_of(key: &str) -> String {
+    let parts: Vec<&str> = key.rsplit('/').skip(1).take(3).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_of_the_form_are_files() {
+        let prefix = "AWSLogs/1/CloudTrail/eu-west-1/";
+        let key = format!("{prefix}2026/11/20/1_CloudTrail_eu-west-1_20261120T1200Z_x.json.gz");
+        assert!(is_file(prefix, &key));
+        assert_eq!(day_of(&key), "2026-11-20");
+        for bad in [
+            "2026/11/20/",
+            "2026/11/20/x.json",
+            "2026/11/x.json.gz",
+            "2026/11/20/a/x.json.gz",
+            "2026/1/20/x.json.gz",
+            "2026/11/20/\u{1b}x.json.gz",
+        ] {
+            assert!(!is_file(prefix, &format!("{prefix}{bad}")), "{bad}");
+        }
+        assert!(!is_file(prefix, "elsewhere/2026/11/20/x.json.gz"));
+    }
+}

@@ -1,0 +1,413 @@
+//! What the credentials did, and what could have been seen: `credential-activity`, `trails`, `trail-archive`.
+
+use super::{Bag, is_gap, run, run_with};
+use crate::support::wire::{Answer, Sent, World};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use freezeframe::model::digest::Sha256;
+use freezeframe::model::gap::GapKind;
+use freezeframe::model::item::{ItemStatus, Sensitivity};
+use serde_json::{Value, json};
+use std::io::Write;
+
+const LOOKUP: &str = "CloudTrail.LookupEvents";
+/// What the drill's session tokens hold, so that one which escapes is seen.
+const TOKEN_MARKER: &str = "DRILLTOKENxMUSTxNOTxLEAVE";
+const ROLE: &str = "arn:aws:iam::123456789012:role/service-role/payments-role";
+
+fn page(records: &[Value], next: Option<&str>) -> Answer {
+    let events: Vec<Value> = records
+        .iter()
+        .map(|r| {
+            json!({"EventId": r["eventID"], "EventName": r["eventName"], "EventTime": 1795172400.0, "EventSource": "sts.amazonaws.com",
+                "CloudTrailEvent": r.to_string()})
+        })
+        .collect();
+    Answer::json(&json!({"Events": events, "NextToken": next}))
+}
+
+fn issue(id: &str, key: &str, session: &str) -> Value {
+    json!({"eventID": id, "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "awsRegion": "us-east-1",
+        "eventTime": format!("2026-11-20T0{}:00:00Z", key.len() % 10),
+        "userIdentity": {"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}, "sourceIPAddress": "lambda.amazonaws.com",
+        "requestParameters": {"roleArn": ROLE, "roleSessionName": session},
+        "responseElements": {"credentials": {"accessKeyId": key, "sessionToken": format!("IQoJb3JpZ2luX2VjE{TOKEN_MARKER}{key}"),
+            "expiration": "Nov 20, 2026, 11:31:02 PM"}}})
+}
+
+fn stolen(id: &str, key: &str, region: &str) -> Value {
+    json!({"eventID": id, "eventName": "ListBuckets", "eventSource": "s3.amazonaws.com", "awsRegion": "us-east-1",
+        "eventTime": "2026-11-20T10:00:00Z", "sourceIPAddress": "203.0.113.66", "userAgent": "aws-cli/2.31.3",
+        "userIdentity": {"type": "AssumedRole", "accessKeyId": key, "principalId": "AROAX:payments-export",
+            "sessionContext": {"sessionIssuer": {"arn": ROLE}},
+            "inScopeOf": {"credentialsIssuedTo": format!("arn:aws:lambda:{region}:123456789012:function:payments-export"),
+                "credentialsIssuedToVersion": format!("arn:aws:lambda:{region}:123456789012:function:payments-export:2")}}})
+}
+
+fn searches(kind: &'static str) -> impl Fn(&Sent) -> bool {
+    move |s| s.says(&format!("\"AttributeKey\":\"{kind}\""))
+}
+
+/// Nothing anywhere, but what is scripted on top.
+fn quiet() -> World {
+    World::default().on(LOOKUP, [page(&[], None)])
+}
+
+fn table(bag: &Bag, subject: &str) -> Value {
+    serde_json::from_slice(&bag.file(bag.item(subject), 0)).unwrap()
+}
+
+// ── credential-activity ──
+
+#[tokio::test]
+async fn keys_are_listed_with_their_end_and_use_and_the_token_stays_in_the_body() {
+    let role = page(&[issue("i1", "ASIADRILLEXPORT00001", "payments-export"), issue("i2", "ASIADRILLREPORT00001", "refund-report")], None);
+    let world = quiet().when(LOOKUP, searches("ResourceName"), [role]).when(
+        LOOKUP,
+        searches("AccessKeyId"),
+        [page(&[stolen("u1", "ASIADRILLEXPORT00001", "any")], None)],
+    );
+    let bag = run(&["credential-activity"], world).await;
+    assert_eq!(bag.gaps(), []);
+    let document = table(&bag, "keys issued to the function");
+    assert_eq!(document["complete"], true);
+    assert_eq!(document["lastExpiry"], "2026-11-20T23:31:02.000Z");
+    let keys = document["keys"].as_array().unwrap();
+    let own = keys.iter().find(|k| k["accessKeyId"] == "ASIADRILLEXPORT00001").unwrap();
+    assert_eq!((&own["ofThisFunction"], &own["searchedById"], &own["uses"]), (&json!(true), &json!(true), &json!(1)));
+    assert_eq!((&own["sourceIPs"], &own["sourceEvent"]), (&json!(["203.0.113.66"]), &json!("i1")));
+    assert!(own["signs"][0].as_str().unwrap().contains("not Lambda's"), "{own}");
+    let neighbour = keys.iter().find(|k| k["accessKeyId"] == "ASIADRILLREPORT00001").unwrap();
+    assert_eq!((&neighbour["ofThisFunction"], &neighbour["searchedById"]), (&json!(false), &json!(false)));
+
+    // Each key of the function, in the function's Region and in the global one; the neighbour's in none.
+    let mut asked: Vec<String> = bag
+        .sent(LOOKUP)
+        .iter()
+        .filter(|s| searches("AccessKeyId")(s))
+        .map(|s| format!("{} {}", s.host, s.says("ASIADRILLEXPORT00001")))
+        .collect();
+    asked.sort();
+    assert_eq!(asked, [format!("cloudtrail.{}.amazonaws.com true", bag.region), "cloudtrail.us-east-1.amazonaws.com true".to_string()]);
+
+    // The body is evidence and holds the token; nothing that we wrote does.
+    let holding = bag.item("in us-east-1 with ResourceName");
+    assert_eq!(holding.sensitivity, Sensitivity::S3);
+    assert!(String::from_utf8(bag.file(holding, 0)).unwrap().contains(TOKEN_MARKER));
+    let derived = bag.item("keys issued to the function");
+    assert!(derived.files[0].path.as_str().ends_with("data/70-control/issued-keys.json"), "{derived:?}");
+    assert_eq!(derived.derived_from.len(), 6, "two Regions, by name, role and key");
+    assert!(!document.to_string().contains(TOKEN_MARKER));
+    assert!(!serde_json::to_string(&bag.items).unwrap().contains(TOKEN_MARKER));
+    assert!(bag.said.lock().unwrap().iter().all(|line| !line.contains(TOKEN_MARKER) && !line.contains("ASIA")));
+}
+
+#[tokio::test]
+async fn keys_beyond_the_bound_are_a_gap_and_the_suspect_go_first() {
+    let keys = ["ASIADRILLEXPORT000001", "ASIADRILLEXPORT0000002", "ASIADRILLEXPORT00000003"];
+    let issued: Vec<Value> = keys.iter().map(|k| issue(k, k, "payments-export")).collect();
+    let world = quiet().when(LOOKUP, searches("ResourceName"), [page(&issued, None)]).when(
+        LOOKUP,
+        searches("Username"),
+        // The oldest of the three was used from elsewhere.
+        [page(&[stolen("u1", keys[0], "any"), stolen("u1", keys[0], "any")], None)],
+    );
+    let bag = run_with(&["credential-activity"], world, r#"{"max-keys": 1}"#).await;
+    let gap = bag.item("events of further keys");
+    assert!(is_gap(gap, GapKind::TooLarge) && gap.detail.as_deref().unwrap().starts_with("2 keys were not searched for"), "{gap:?}");
+    let by_key: Vec<_> = bag.sent(LOOKUP).into_iter().filter(|s| searches("AccessKeyId")(s)).collect();
+    assert!(by_key.len() == 2 && by_key.iter().all(|s| s.says(keys[0])), "{by_key:?}");
+}
+
+#[tokio::test]
+async fn regions_are_asked_as_chosen() {
+    let bag = run_with(&["credential-activity"], quiet(), r#"{"regions": "all"}"#).await;
+    let mut hosts: Vec<_> = bag.sent(LOOKUP).into_iter().filter(|s| searches("Username")(s)).map(|s| s.host).collect();
+    hosts.sort();
+    hosts.dedup();
+    assert_eq!(hosts.len(), 18, "seventeen by default and the test's own: {hosts:?}");
+    let bag = run_with(&["credential-activity"], quiet(), r#"{"regions": "sa-east-1"}"#).await;
+    assert!(bag.sent(LOOKUP).iter().all(|s| s.host == "cloudtrail.sa-east-1.amazonaws.com"));
+}
+
+#[tokio::test]
+async fn a_region_that_refuses_leaves_its_gap_and_an_incomplete_table() {
+    let world = quiet().when(LOOKUP, |s| s.host.contains("us-east-1"), [Answer::error(LOOKUP, 400, "AccessDeniedException")]);
+    let bag = run(&["credential-activity"], world).await;
+    assert_eq!(bag.gaps().len(), 2, "{:?}", bag.gaps());
+    assert_eq!(table(&bag, "keys issued to the function")["complete"], false);
+}
+
+#[tokio::test]
+async fn a_role_that_the_configuration_does_not_tell_is_learned_from_a_session() {
+    let denied = Answer::error("Lambda.GetFunction", 403, "AccessDeniedException");
+    // The function's ARN has the test's Region, which is known only to the request.
+    let by_name = |region: &str| page(&[stolen("u1", "ASIADRILLEXPORT00001", region)], None);
+    let mut world = quiet().on("Lambda.GetFunction", [denied]);
+    for n in 1..400 {
+        let region = format!("eu-test-{n}");
+        let host = format!("cloudtrail.{region}.amazonaws.com");
+        world = world.when(LOOKUP, move |s| s.host == host && searches("Username")(s), [by_name(&region)]);
+    }
+    let bag = run(&["credential-activity"], world).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Denied]);
+    assert!(bag.sent(LOOKUP).iter().any(|s| searches("ResourceName")(s) && s.says(ROLE)));
+    assert_eq!(table(&bag, "keys issued to the function")["role"], ROLE);
+}
+
+#[tokio::test]
+async fn hostile_records_are_counted_not_believed() {
+    let hostile = Answer::json(&json!({"Events": [
+        {"EventId": "a", "CloudTrailEvent": "{"}, {"EventId": "b"}, {"EventId": "c", "CloudTrailEvent": "[[[[[["},
+        {"EventId": "d", "CloudTrailEvent": issue("i", "\u{1b}[31mASIA\" evil", "payments-export").to_string()}]}));
+    let bag = run(&["credential-activity"], World::default().on(LOOKUP, [hostile])).await;
+    let gap = bag.item("records that are not in it");
+    assert!(gap.detail.as_deref().unwrap().contains("records were not readable"), "{gap:?}");
+    assert!(bag.sent(LOOKUP).iter().all(|s| !searches("AccessKeyId")(s)), "what looks like no key is asked about nowhere");
+    assert!(!table(&bag, "keys issued to the function").to_string().contains("\\u001b"));
+}
+
+#[tokio::test]
+async fn a_long_search_says_how_long() {
+    let pages = (1..=5).map(|n| page(&[issue(&format!("i{n}"), "ASIADRILLREPORT00001", "other")], Some(&format!("t{n}"))));
+    let world = quiet().on(LOOKUP, pages.chain([page(&[], None)]));
+    let bag = run(&["credential-activity"], world).await;
+    let said = bag.said.lock().unwrap().clone();
+    assert!(said.iter().any(|l| l.contains("page 3; about ") && l.contains(" s to go at 1.5/s")), "{said:?}");
+}
+
+// ── trails ──
+
+#[tokio::test]
+async fn trails_say_what_could_have_been_seen() {
+    let bag = run(&["trails"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let table = table(&bag, "what the trails record");
+    let trail = &table["trails"][0];
+    assert_eq!((&trail["ofOrganisation"], &trail["isLogging"], &trail["logFileValidation"]), (&json!(true), &json!(true), &json!(true)));
+    assert_eq!(trail["selectors"]["managementEvents"][0]["name"], "Management events");
+    assert_eq!(trail["selectors"]["dataEvents"][0]["fields"][1]["equals"], json!(["AWS::Lambda::Function"]));
+    assert!(bag.item("status of organisation trail arn:aws:cloudtrail:").subject.contains("/management"));
+    let asked = &bag.sent("CloudTrail.GetEventSelectors")[0];
+    assert!(asked.says(&format!("arn:aws:cloudtrail:{}:123456789012:trail/management", bag.region)), "shadow trails answer to ARNs only");
+}
+
+#[tokio::test]
+async fn a_trail_without_insights_is_an_answer_and_an_unknown_operation_is_not() {
+    let key = "CloudTrail.GetInsightSelectors";
+    let bag = run(&["trails"], World::default().on(key, [Answer::error(key, 400, "InsightNotEnabledException")])).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("Insights selectors").status, ItemStatus::NotApplicable);
+    let bag = run(&["trails"], World::default().on(key, [Answer::error(key, 400, "UnknownOperationException")])).await;
+    assert!(is_gap(bag.item("Insights selectors"), GapKind::Unsupported));
+    // Removed between the list and the question.
+    let key = "CloudTrail.GetEventSelectors";
+    let bag = run(&["trails"], World::default().on(key, [Answer::error(key, 400, "TrailNotFoundException")])).await;
+    assert_eq!(bag.item("event selectors of").status, ItemStatus::NotFound);
+    assert_eq!(table(&bag, "what the trails record")["trails"][0]["selectors"], Value::Null, "unknown, not empty");
+}
+
+#[tokio::test]
+async fn no_trail_is_an_answer() {
+    let bag = run(&["trails"], World::default().on("CloudTrail.DescribeTrails", [Answer::json(&json!({"trailList": []}))])).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("trails that record").status, ItemStatus::Empty);
+    assert_eq!(table(&bag, "what the trails record")["trails"], json!([]));
+}
+
+// ── trail-archive ──
+
+const LIST: &str = "S3.ListObjectsV2";
+const GET: &str = "S3.GetObject";
+const LOGS: &str = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/20/";
+const DIGESTS: &str = "AWSLogs/123456789012/CloudTrail-Digest/us-east-1/2026/11/20/";
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(vec![], Compression::best());
+    out.write_all(content).unwrap();
+    out.finish().unwrap()
+}
+
+fn listing(keys: &[String], parts: &[&str]) -> Answer {
+    let contents: String = keys.iter().map(|k| format!("<Contents><Key>{k}</Key><Size>100</Size></Contents>")).collect();
+    let parts: String = parts.iter().map(|p| format!("<CommonPrefixes><Prefix>{p}</Prefix></CommonPrefixes>")).collect();
+    let body = format!("<ListBucketResult><Name>trail-archive</Name><IsTruncated>false</IsTruncated>{contents}{parts}</ListBucketResult>");
+    Answer::new(200, "application/xml", body)
+}
+
+fn log_key(n: usize) -> String {
+    format!("{LOGS}123456789012_CloudTrail_us-east-1_20261120T11{n:02}Z_x.json.gz")
+}
+fn digest_key(hour: usize) -> String {
+    format!("{DIGESTS}123456789012_CloudTrail-Digest_us-east-1_management_us-east-1_20261120T{hour:02}0000Z.json.gz")
+}
+fn log_file(records: &[Value]) -> Vec<u8> {
+    json!({"Records": records}).to_string().into_bytes()
+}
+
+/// A bucket with these log files and digests: key, and the object's bytes with its signature.
+fn bucket(logs: &[(String, Vec<u8>)], digests: &[(String, Vec<u8>, &str)]) -> World {
+    let logs_listed: Vec<String> = logs.iter().map(|l| l.0.clone()).collect();
+    let digests_listed: Vec<String> = digests.iter().map(|d| d.0.clone()).collect();
+    let is = |s: &Sent, prefix: &str| s.uri.contains(&format!("prefix={}", prefix.replace('/', "%2F")));
+    let mut world = World::default()
+        .on(LIST, [listing(&[], &[])])
+        .when(LIST, |s| s.uri.contains("delimiter"), [listing(&[], &["AWSLogs/123456789012/"])])
+        .when(LIST, move |s| is(s, "AWSLogs/123456789012/CloudTrail/us-east-1/"), [listing(&logs_listed, &[])])
+        .when(LIST, move |s| is(s, "AWSLogs/123456789012/CloudTrail-Digest/us-east-1/"), [listing(&digests_listed, &[])]);
+    let objects = logs.iter().map(|(k, b)| (k, b, "")).chain(digests.iter().map(|(k, b, s)| (k, b, *s)));
+    for (key, body, signature) in objects {
+        let key = format!("/{key}");
+        let answer = Answer::new(200, "application/json", body.clone()).header("x-amz-meta-signature", signature);
+        world = world.when(GET, move |s| s.uri.starts_with(&key), [answer]);
+    }
+    world
+}
+
+#[tokio::test]
+async fn without_a_trail_nothing_is_asked() {
+    for params in ["{}", r#"{"trail": "none"}"#] {
+        let bag = run_with(&["trail-archive"], World::default(), params).await;
+        assert_eq!(bag.item("log files of a trail").status, ItemStatus::NotApplicable);
+        assert_eq!(bag.world.sent().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn log_files_come_as_they_lie_and_records_are_filtered_without_tokens() {
+    let bag = run(&["trail-archive"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let item = bag.item("CloudTrail log files of us-east-1, delivered 2026-11-20");
+    assert_eq!(item.sensitivity, Sensitivity::S3);
+    let whole = World::healthy("S3.GetObject@AWSLogs");
+    let Answer::Http { body, .. } = whole else { panic!() };
+    assert_eq!(bag.file(item, 0), body, "the object, byte for byte");
+    let events = bag.item("records about the function");
+    let lines = String::from_utf8(bag.file(events, 0)).unwrap();
+    assert_eq!(lines.lines().count(), 1, "somebody else's call is not about the function: {lines}");
+    assert!(lines.contains("ASIAWORLDEXPORT00001") && lines.contains("[withheld]") && !lines.contains("TOKEN-MUST-NOT-LEAVE"), "{lines}");
+    assert_eq!(bag.item("integrity of the trail").status, ItemStatus::NotApplicable);
+    // Both of the Regions, from the first day of the window on.
+    let asked: Vec<String> = bag.sent(LIST).into_iter().map(|s| s.uri).filter(|u| u.contains("start-after")).collect();
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert!(asked.iter().all(|u| u.contains("2026%2F11%2F18")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn hostile_files_are_gaps_and_the_others_are_read() {
+    let good = log_file(&[issue("i1", "ASIADRILLEXPORT00001", "payments-export")]);
+    let whole = gzip(&good);
+    let files = [
+        (log_key(1), gzip(&[vec![b' '; 40 << 20], good.clone()].concat())),
+        (log_key(2), whole[..whole.len() - 5].to_vec()),
+        (log_key(3), b"not gzip at all".to_vec()),
+        (log_key(4), gzip(br#"{"Records": [{"a": }]}"#)),
+        (log_key(5), whole.clone()),
+        // Keys of another form are not fetched, whatever the bucket says.
+        (format!("{LOGS}../../etc/passwd.json.gz"), whole.clone()),
+        ("AWSLogs/999999999999/CloudTrail/us-east-1/2026/11/20/x.json.gz".to_string(), whole.clone()),
+    ];
+    let bag = run(&["trail-archive"], bucket(&files, &[])).await;
+    let mut gaps: Vec<_> = bag.gaps().into_iter().map(|(_, kind, subject)| (subject[subject.len() - 16..].to_string(), kind)).collect();
+    gaps.sort();
+    let of = |n: usize| log_key(n)[log_key(n).len() - 16..].to_string();
+    assert_eq!(gaps, [(of(1), GapKind::TooLarge), (of(2), GapKind::Truncated), (of(3), GapKind::Truncated), (of(4), GapKind::Truncated)]);
+    assert_eq!(bag.sent(GET).len(), 5);
+    assert_eq!(bag.item("log files of us-east-1, delivered").files.len(), 5, "they are evidence all the same");
+    let lines = String::from_utf8(bag.file(bag.item("records about the function"), 0)).unwrap();
+    assert!(lines.contains(&log_key(5)) && !lines.contains(TOKEN_MARKER), "{lines}");
+}
+
+#[tokio::test]
+async fn the_chain_of_digests_is_checked_and_says_that_signatures_were_not() {
+    let logs = [log_file(&[json!({"eventID": "1"})]), log_file(&[json!({"eventID": "2"})]), log_file(&[json!({"eventID": "3"})])];
+    let named = |n: usize, content: &[u8]| json!({"s3Bucket": "trail-archive", "s3Object": log_key(n), "hashAlgorithm": "SHA-256", "hashValue": Sha256::of(content).to_string()});
+    let digest = |hour: usize, files: Vec<Value>, before: Option<(&str, &[u8], &str)>| {
+        json!({"awsAccountId": "123456789012", "digestS3Bucket": "trail-archive", "digestS3Object": digest_key(hour), "logFiles": files,
+            "previousDigestS3Object": before.map(|b| b.0), "previousDigestHashValue": before.map(|b| Sha256::of(b.1).to_string()),
+            "previousDigestHashAlgorithm": "SHA-256", "previousDigestSignature": before.map(|b| b.2)})
+        .to_string()
+        .into_bytes()
+    };
+    let first = digest(9, vec![named(1, &logs[0]), named(2, &logs[1])], None);
+    let second = digest(10, vec![named(7, b"removed")], Some((&digest_key(9), &first, "aaaa")));
+    let third = digest(11, vec![], Some((&digest_key(10), b"another", "bbbb")));
+    // The second log file was changed after delivery; the seventh is gone.
+    let changed = log_file(&[json!({"eventID": "not 2"})]);
+    let world = bucket(
+        &[(log_key(1), gzip(&logs[0])), (log_key(2), gzip(&changed)), (log_key(3), gzip(&logs[2]))],
+        &[(digest_key(9), gzip(&first), "aaaa"), (digest_key(10), gzip(&second), "bbbb"), (digest_key(11), gzip(&third), "cccc")],
+    );
+    let bag = run(&["trail-archive"], world).await;
+    assert_eq!(bag.gaps(), [], "a changed record is a finding, no gap");
+    let item = bag.item("integrity of the trail");
+    assert!(item.subject.contains("signatures were not checked"));
+    let found = table(&bag, "integrity of the trail");
+    assert_eq!((&found["digests"], &found["agree"], &found["links"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(found["differ"], json!([log_key(2)]));
+    assert_eq!(found["missing"], json!([log_key(7)]));
+    assert_eq!(found["inNoDigest"], json!([log_key(3)]));
+    assert_eq!(found["brokenLinks"], json!([digest_key(11)]));
+    assert!(found["signatures"].as_str().unwrap().starts_with("not checked"));
+    // What whoever checks them needs.
+    let mut homes: Vec<_> = bag.sent("CloudTrail.ListPublicKeys").into_iter().map(|s| s.host).collect();
+    homes.sort();
+    assert_eq!(homes, [format!("cloudtrail.{}.amazonaws.com", bag.region), "cloudtrail.us-east-1.amazonaws.com".to_string()]);
+}
+
+#[tokio::test]
+async fn bounds_keep_the_newest_files_and_name_the_rest() {
+    let file = gzip(&log_file(&[]));
+    let files: Vec<_> = (1..=4).map(|n| (log_key(n), file.clone())).collect();
+    for (params, kept) in [
+        (r#"{"trail": "s3://trail-archive", "max-files": 1}"#, 1),
+        (r#"{"trail": "s3://trail-archive", "max-bytes": "250"}"#, 2),
+        (r#"{"trail": "s3://trail-archive", "max-bytes": "1"}"#, 0),
+    ] {
+        let bag = run_with(&["trail-archive"], bucket(&files, &[]), params).await;
+        let gap = bag.item("older log files of us-east-1");
+        assert!(is_gap(gap, GapKind::TooLarge), "{gap:?}");
+        assert!(gap.detail.as_deref().unwrap().starts_with(&format!("{} of 4 files", 4 - kept)), "{gap:?}");
+        assert_eq!(bag.sent(GET).len(), kept);
+        assert!(kept == 0 || bag.sent(GET).iter().any(|s| s.uri.contains(&log_key(4))), "the newest");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_refuses_every_file_is_not_asked_for_all() {
+    let files: Vec<_> = (1..=40).map(|n| (log_key(n), vec![])).collect();
+    let world = bucket(&files, &[]).when(GET, |_| true, [Answer::error(GET, 403, "AccessDenied")]);
+    let bag = run(&["trail-archive"], world).await;
+    let gap = bag.item("further CloudTrail log files");
+    assert!(is_gap(gap, GapKind::Denied) && gap.detail.as_deref().unwrap().starts_with("30 files"), "{gap:?}");
+    assert!(bag.sent(GET).len() < 20);
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_region_is_asked_there() {
+    let moved = Answer::new(301, "application/xml", "<Error><Code>PermanentRedirect</Code><Message>as scripted</Message></Error>")
+        .header("x-amz-bucket-region", "eu-south-9");
+    let world = World::default().when(LIST, |s| !s.host.contains("eu-south-9"), [moved]);
+    let bag = run(&["trail-archive"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("log files of us-east-1, delivered").status, ItemStatus::Collected);
+    assert!(bag.sent(GET).iter().all(|s| s.host.contains("eu-south-9")));
+    let nowhere = Answer::new(301, "application/xml", "<Error><Code>PermanentRedirect</Code><Message>as scripted</Message></Error>")
+        .header("x-amz-bucket-region", "evil.example/");
+    let bag = run(&["trail-archive"], World::default().on(LIST, [nowhere])).await;
+    assert!(bag.world.sent().iter().all(|s| !s.host.contains("evil")));
+    assert!(bag.sent(GET).is_empty());
+}
+
+#[tokio::test]
+async fn an_organisation_s_trail_is_found_and_a_wrong_place_says_so() {
+    let parts = ["AWSLogs/o-a1b2c3d4e5/", "AWSLogs/../", "AWSLogs/999999999999/"];
+    let world = World::default().on(LIST, [listing(&[], &[])]).when(LIST, |s| s.uri.contains("delimiter"), [listing(&[], &parts)]);
+    let bag = run(&["trail-archive"], world).await;
+    let asked: Vec<String> = bag.sent(LIST).into_iter().map(|s| s.uri).filter(|u| !u.contains("delimiter")).collect();
+    assert!(!asked.is_empty() && asked.iter().all(|u| u.contains("AWSLogs%2Fo-a1b2c3d4e5%2F123456789012%2FCloudTrail")), "{asked:?}");
+    let world = World::default().on(LIST, [listing(&[], &["AWSLogs/999999999999/"])]);
+    let bag = run(&["trail-archive"], world).await;
+    let gap = bag.item("log files of a trail");
+    assert!(is_gap(gap, GapKind::Unsupported) && gap.detail.as_deref().unwrap().contains("neither account 123456789012"), "{gap:?}");
+}
