@@ -9,19 +9,37 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsCli {
     words: Vec<String>,
-    /// Runs only when the command before it said that the thing exists: `aws iam get-role-policy … && aws iam delete-role-policy …`.
-    unless_absent: Option<Vec<String>>,
+    only: Option<Only>,
+}
+
+/// What another command has to say for this one to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Only {
+    /// That the thing exists: `aws iam get-role-policy … && aws iam delete-role-policy …`.
+    Found(Vec<String>),
+    /// These words, or (`not`) anything else.
+    Said { get: Vec<String>, words: String, not: bool },
 }
 
 impl AwsCli {
     /// `lambda put-function-concurrency`, and the options in pairs.
     pub fn new<'w>(service: &str, operation: &str, options: impl IntoIterator<Item = (&'w str, &'w str)>) -> Self {
-        AwsCli { words: words(service, operation, options), unless_absent: None }
+        AwsCli { words: words(service, operation, options), only: None }
     }
 
     /// For a delete, which fails where there is nothing (left): first asks with `get`, and does nothing when that finds nothing.
     pub fn if_found<'w>(self, service: &str, get: &str, options: impl IntoIterator<Item = (&'w str, &'w str)>) -> Self {
-        AwsCli { unless_absent: Some(words(service, get, options)), ..self }
+        AwsCli { only: Some(Only::Found(words(service, get, options))), ..self }
+    }
+
+    /// For what fails when it is done twice, and shows in the answer of `get` once it is done.
+    pub fn unless_said<'w>(self, service: &str, get: &str, options: impl IntoIterator<Item = (&'w str, &'w str)>, said: &str) -> Self {
+        AwsCli { only: Some(Only::Said { get: words(service, get, options), words: said.to_string(), not: true }), ..self }
+    }
+
+    /// For what fails unless the answer of `get` shows something.
+    pub fn if_said<'w>(self, service: &str, get: &str, options: impl IntoIterator<Item = (&'w str, &'w str)>, said: &str) -> Self {
+        AwsCli { only: Some(Only::Said { get: words(service, get, options), words: said.to_string(), not: false }), ..self }
     }
 
     /// A flag without a value, like `--no-enabled`.
@@ -32,7 +50,8 @@ impl AwsCli {
 
     /// The same in the given Region.
     pub fn in_region(mut self, region: &str) -> Self {
-        for words in std::iter::once(&mut self.words).chain(&mut self.unless_absent) {
+        let get = self.only.as_mut().map(|(Only::Found(get) | Only::Said { get, .. })| get);
+        for words in std::iter::once(&mut self.words).chain(get) {
             words.extend(["--region".to_string(), region.to_string()]);
         }
         self
@@ -50,11 +69,16 @@ fn words<'w>(service: &str, operation: &str, options: impl IntoIterator<Item = (
 /// As one line of POSIX shell. The aws-cli reads `file://` and `@` forms only in values of our own making: none begins so.
 impl fmt::Display for AwsCli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(get) = &self.unless_absent {
-            write!(f, "if aws {} >/dev/null 2>&1; then ", line(get))?;
+        match &self.only {
+            None => {}
+            Some(Only::Found(get)) => write!(f, "if aws {} >/dev/null 2>&1; then ", line(get))?,
+            Some(Only::Said { get, words, not }) => {
+                let not = if *not { "! " } else { "" };
+                write!(f, "if {not}aws {} 2>/dev/null | grep -qF {}; then ", line(get), quoted(words))?;
+            }
         }
         write!(f, "aws {}", line(&self.words))?;
-        if self.unless_absent.is_some() {
+        if self.only.is_some() {
             f.write_str("; fi")?;
         }
         Ok(())
