@@ -48,7 +48,10 @@ impl Grant {
             event_source_token: condition(TOKEN),
             via_function_url: condition(VIA_URL).map(|v| v == "true"),
         };
-        (grant.statement(statement.get("Resource")?) == *statement).then_some(grant)
+        // The aws-cli reads files and addresses where a value looks like one.
+        let told = [Some(&grant.action), Some(&grant.principal), grant.source_arn.as_ref(), grant.event_source_token.as_ref()];
+        let harmless = !told.into_iter().flatten().any(|v| v.contains("://"));
+        (harmless && grant.statement(statement.get("Resource")?) == *statement).then_some(grant)
     }
 
     /// The statement as `AddPermission` writes it.
@@ -58,7 +61,7 @@ impl Grant {
         // A principal that was deleted stands there as its unique id (`AROA…`), which nobody can be granted anything by.
         } else if self.principal.starts_with("arn:") || self.principal.bytes().all(|b| b.is_ascii_digit()) {
             json!({"AWS": self.principal})
-        } else if self.principal.contains('.') {
+        } else if self.principal.contains('.') && self.principal.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
             json!({"Service": self.principal})
         } else {
             Value::Null
@@ -212,6 +215,8 @@ mod tests {
             |s| s["Condition"]["StringEquals"]["aws:SourceVpc"] = json!("vpc-1"),
             |s| s["Condition"] = json!({"StringLike": {"AWS:SourceArn": "arn:aws:s3:::b"}}),
             |s| s["Effect"] = json!("Deny"),
+            |s| s["Principal"] = json!({"Service": "file:///root/.aws/credentials"}),
+            |s| s["Condition"]["ArnLike"]["AWS:SourceArn"] = json!("file:///etc/hosts"),
             |s| drop(s.as_object_mut().unwrap().remove("Sid")),
             |s| s["NotResource"] = json!("x"),
         ] {
