@@ -107,30 +107,26 @@ impl Grant {
             Some(true) => add.flag("--invoked-via-function-url"),
             Some(false) => add.flag("--no-invoked-via-function-url"),
         };
-        add.unless_said(
-            "lambda",
-            "get-policy",
-            of.into_iter().chain([("--query", "Policy"), ("--output", "text")]),
-            &sid_in_text(&self.sid),
-        )
+        let shown = shown(&self.sid);
+        add.unless_says("lambda", "get-policy", of.into_iter().chain([("--query", shown.as_str())]), "True")
     }
 }
 
-/// As it stands in the policy text that Lambda writes.
-fn sid_in_text(sid: &str) -> String {
-    format!("\"Sid\":\"{sid}\"")
+/// Whether the policy's text, as Lambda writes it, has a statement of this id: `True` or `False`.
+fn shown(sid: &str) -> String {
+    format!("contains(Policy, '\"Sid\":\"{sid}\"')")
 }
 
 /// `remove-permission`, if the statement is there.
 pub(super) fn removal_by_hand(function: &str, qualifier: Option<&str>, sid: &str) -> AwsCli {
     let mut of = vec![("--function-name", function)];
     of.extend(qualifier.map(|q| ("--qualifier", q)));
-    let options = of.clone().into_iter().chain([("--statement-id", sid)]);
-    AwsCli::new("lambda", "remove-permission", options).if_said(
+    let (remove, shown) = (of.clone().into_iter().chain([("--statement-id", sid)]), shown(sid));
+    AwsCli::new("lambda", "remove-permission", remove).unless_says(
         "lambda",
         "get-policy",
-        of.into_iter().chain([("--query", "Policy"), ("--output", "text")]),
-        &sid_in_text(sid),
+        of.into_iter().chain([("--query", shown.as_str())]),
+        "False",
     )
 }
 
@@ -249,10 +245,11 @@ mod tests {
         let line = Grant::of(&bucket()).unwrap().by_hand("f", Some("live")).to_string();
         assert_eq!(
             line,
-            "if ! aws lambda get-policy --function-name f --qualifier live --query Policy --output text 2>/dev/null | grep -qF '\"Sid\":\"s3\"'; \
-             then aws lambda add-permission --function-name f --qualifier live --statement-id s3 --action lambda:InvokeFunction --principal \
-             s3.amazonaws.com --source-arn arn:aws:s3:::b --source-account 123456789012; fi"
+            r#"if [ "$(aws lambda get-policy --function-name f --qualifier live --query 'contains(Policy, '\''"Sid":"s3"'\'')' --output text)" != True ]; "#
+                .to_string()
+                + "then aws lambda add-permission --function-name f --qualifier live --statement-id s3 --action lambda:InvokeFunction \
+                   --principal s3.amazonaws.com --source-arn arn:aws:s3:::b --source-account 123456789012; fi"
         );
-        assert!(removal_by_hand("f", None, "s3").to_string().starts_with("if aws lambda get-policy --function-name f --query Policy"));
+        assert!(removal_by_hand("f", None, "s3").to_string().contains("!= False ]; then aws lambda remove-permission"));
     }
 }

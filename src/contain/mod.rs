@@ -51,8 +51,9 @@ pub struct ActionSpec {
     pub restore: &'static str,
     pub calls: &'static [Call],
     pub params: &'static [Param],
-    /// Restore runs in ascending rank, and newest first within a rank. 0: how much may run. 1: what depends on that, and permissions.
-    /// 2: denies and what protects like one. 3: what feeds the function, which must find it whole.
+    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted after all else (2), but for what needs the function
+    /// whole again: async capture, whose former destination Lambda checks against the role (3), and sources and executions that would call
+    /// a function which can do nothing yet (4).
     pub restore_rank: u8,
 }
 

@@ -28,7 +28,7 @@ static SPEC: ActionSpec = ActionSpec {
     params: &[qualifiers::only("the UUID of one mapping to pause alone; none means every mapping of the function")],
     // Last of all, even after the denies: a function that is fed while its role is still denied fails on each message, and the queue counts
     // that against it until the message goes to the dead-letter queue.
-    restore_rank: 3,
+    restore_rank: 4,
 };
 
 const LIST: Call = Call::read(Service::Lambda, "ListEventSourceMappings", "lambda:ListEventSourceMappings", Scope::Any);

@@ -71,7 +71,7 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 17] = [
+const FINER: [Finer; 18] = [
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
@@ -80,6 +80,7 @@ const FINER: [Finer; 17] = [
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:UpdateEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
     finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
@@ -97,6 +98,10 @@ const FINER: [Finer; 17] = [
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
 ];
+
+/// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
+const ALSO: [(&str, &str, &str); 1] =
+    [("lambda:PutFunctionCodeSigningConfig", "FunctionSigning", "lambda:{region}:{account}:code-signing-config:*")];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
     FINER.iter().find(|f| f.action == action)
@@ -197,7 +202,14 @@ impl Wants<'_> {
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
         let Target { partition, account, region, .. } = self.target;
         match scope {
-            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Function => {
+                let own = vec![self.target.arn(), format!("{}:*", self.target.arn())];
+                let also = |arn: &str| format!("arn:{partition}:{}", arn.replace("{region}", region).replace("{account}", account));
+                match ALSO.iter().find(|(a, ..)| *a == action) {
+                    None => ("Function", own),
+                    Some((_, noun, arn)) => (noun, own.into_iter().chain([also(arn)]).collect()),
+                }
+            }
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
             Scope::Policy => {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])

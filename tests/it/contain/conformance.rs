@@ -258,11 +258,8 @@ async fn a_dry_run_writes_nothing_anywhere() {
     for (name, world, actions) in scenarios() {
         let (rig, log) = (Rig::new(world.clone()), MemLog::default());
         let params: Vec<_> = actions.iter().map(|a| params_of(a.spec().id)).collect();
-        let steps: Vec<_> = actions
-            .iter()
-            .zip(&params)
-            .map(|(a, params)| freezeframe::engine::Step { action: *a, params, accept: freezeframe::engine::Accept::Approximate })
-            .collect();
+        let step = |(action, params)| freezeframe::engine::Step { action, params, accept: freezeframe::engine::Accept::Approximate };
+        let steps: Vec<_> = actions.iter().copied().zip(&params).map(step).collect();
         let would = rig
             .with(&log, &never, &nobody, async |s| s.contain(&steps, &target(), &super::rig::permit(), OnFailure::Hold, true).await)
             .await;
