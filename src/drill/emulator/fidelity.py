@@ -25,6 +25,7 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        against `*`, and SimulatePrincipalPolicy finds no role that has a path.
 * layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
                        (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
+* lambda_surface.py    What containment changes of a function: policy documents, URLs, mappings, scaling, code signing; reasons are there.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -46,6 +47,8 @@ from ministack.services import cloudwatch_logs as logs
 from ministack.services import iam
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
+
+import lambda_surface
 
 SESSION_SECONDS = 12 * 3600
 PAGE_BYTES = 1024 * 1024
@@ -328,4 +331,5 @@ def apply(root_key):
     resource_policies()
     alias_weights()
     log_pages()
+    lambda_surface.apply()
     signed_root(root_key)
