@@ -395,6 +395,7 @@ async fn an_alias_that_is_gone_is_not_one_without_provisioned_concurrency() {
     let report = rig.restore(&log).await;
     assert_eq!(report.outcome(), Outcome::Stuck);
     assert!(report.cells[0].error.as_ref().unwrap().what.contains("ResourceNotFoundException"), "{report:?}");
+    assert!(!rig.aws.tried().contains(&"PutProvisionedConcurrencyConfig".to_string()), "what cannot be read is not written");
 }
 
 #[tokio::test]
