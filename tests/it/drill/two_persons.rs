@@ -53,7 +53,7 @@ async fn another_persons_word_is_good_once_for_one_plan() {
     ok(alice.run(&["approve", &plan, "--yes"]).await.unwrap(), 8);
     assert!(!std::fs::exists(&approval).unwrap());
     let approved = ok(bob.run(&["approve", &plan, "--yes", "--note", "seen"]).await.unwrap(), 0);
-    assert!(approved["approver"].as_str().unwrap().ends_with("ir-bob"), "{approved:#}");
+    assert!(approved["approver"].as_str().unwrap().contains("ir-bob"), "{approved:#}");
     assert!(approved.get("voucher").is_none(), "the signature is for the file alone");
     // Nor can the approver carry it out alone.
     assert_eq!(rule(&ok(bob.run(&run).await.unwrap(), 8)), "two-person");
@@ -83,7 +83,7 @@ async fn another_persons_word_is_good_once_for_one_plan() {
     stage.assert_as_before("after a forged approval").await;
 
     let report = ok(alice.run(&run).await.unwrap(), 0);
-    assert!(report["approval"]["approver"].as_str().unwrap().ends_with("ir-bob"), "{report:#}");
+    assert!(report["approval"]["approver"].as_str().unwrap().contains("ir-bob"), "{report:#}");
     let journal = events(&stage.case(CASE)).await;
     let at = |f: fn(&JournalEvent) -> bool| journal.iter().position(f).unwrap();
     assert!(at(|e| matches!(e, JournalEvent::Approval { .. })) < at(|e| matches!(e, JournalEvent::Intent { .. })), "written down first");
