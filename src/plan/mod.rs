@@ -8,6 +8,7 @@
 
 pub mod adjust;
 pub mod approval;
+pub mod forecast;
 mod permits;
 pub mod pin;
 mod render;

@@ -8,6 +8,7 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
+use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
 use crate::aws::fence::NEVER;
 use crate::model::call::{Access, Scope, Service};
@@ -187,8 +188,9 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target.
-        for call in PREFLIGHT {
+        // Every run begins with a look at its target, and containment is foretold.
+        let foretold = if phase.phase == PhaseKind::Contain { FORECAST } else { &[] };
+        for call in PREFLIGHT.iter().chain(foretold) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
