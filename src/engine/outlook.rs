@@ -275,6 +275,8 @@ fn trusts(policy: &Value) -> Vec<String> {
             _ => {}
         }
     }
+    out.sort();
+    out.dedup();
     out
 }
 
