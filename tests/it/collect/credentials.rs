@@ -13,7 +13,7 @@ use std::io::Write;
 const LOOKUP: &str = "CloudTrail.LookupEvents";
 /// What the drill's session tokens hold, so that one which escapes is seen.
 const TOKEN_MARKER: &str = "DRILLTOKENxMUSTxNOTxLEAVE";
-const ROLE: &str = "arn:aws:iam::123456789012:role/service-role/payments-role";
+const ROLE: &str = "arn:aws:iam::123456789012:role/service/payments-role";
 
 fn page(records: &[Value], next: Option<&str>) -> Answer {
     let events: Vec<Value> = records
