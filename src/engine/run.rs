@@ -263,7 +263,9 @@ impl Running {
             facts: Facts::told(
                 self.order.plan.gone.as_ref().map(|g| Told { role_arn: g.role_arn.clone(), log_group: g.log_group.clone() }),
             ),
+            params: phase.steps.iter().map(|s| (s.unit.clone(), s.params.clone())).collect(),
             telling: self.telling(),
+            backlog: Default::default(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {
