@@ -15,6 +15,7 @@ mod words;
 pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
+use crate::collect::looks_up;
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -172,13 +173,13 @@ pub fn schema() -> (&'static str, String) {
 }
 
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
-    let off = phase.steps.iter().filter(|s| !s.enabled && !s.skipped).map(|s| s.unit.id().to_string()).collect();
     let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| s.skipped).collect();
     left_out.sort_by_key(|s| registry.rank(s.unit));
     let skipped = left_out.iter().map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
     if phase.phase == PhaseKind::Collect {
-        for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
+        let needed: Vec<&str> = steps.iter().flat_map(|s| looks_up(s.unit.id())).chain(&ALWAYS).copied().collect();
+        for unit in needed.into_iter().filter_map(|id| registry.find(id)) {
             if !steps.iter().any(|s| s.unit == unit) {
                 steps.push(Step { unit, params: Params::default(), enabled: true, skipped: false, at: phase.at });
             }
@@ -186,12 +187,14 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
         steps.sort_by_key(|s| registry.rank(s.unit));
     }
+    let off = phase.steps.iter().filter(|s| !s.enabled && !s.skipped).map(|s| s.unit);
     PlannedPhase {
         phase: phase.phase,
         on_failure: phase.on_failure.unwrap_or_default(),
         override_reason: phase.overrides.clone(),
         steps: steps.iter().map(step).collect(),
-        off,
+        // What others look up is made in any case.
+        off: off.filter(|u| !steps.iter().any(|s| s.unit == *u)).map(|u| u.id().to_string()).collect(),
         skipped,
     }
 }
