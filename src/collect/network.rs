@@ -39,6 +39,8 @@ pub(super) async fn network(cx: &CollectCx<'_>, what: &str, elsewhere: &str) -> 
     for arn in known.all.iter().filter_map(|(_, r)| r.capacity_provider.as_deref()).collect::<BTreeSet<_>>() {
         match cx.provider(arn).await? {
             Ok(of) => all.push(of),
+            // Its own unit has said that there is none.
+            Err(fault) if fault.class == FaultClass::NotFound => {}
             Err(fault) => {
                 whole = false;
                 cx.gap_from_lookup(&capacity::CAPACITY, &fault, &format!("{what} of capacity provider {}", tame(arn, 250)))?;
