@@ -28,6 +28,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * ec2_filters          Six Describe calls of EC2 hand out everything, whatever filter is given: a snapshot of one function's network would
                        hold the whole account's, and a wrong filter would go unseen. And there is no transit gateway, nor a call to
                        ask for one (AWS: an empty list).
+* file_systems_by_name Reads of EFS that name their access point or file system in the query are authorized on `*`, so that a policy that
+                       names access points and file systems is denied them; reads of S3 Files are not authorized at all.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -361,7 +363,33 @@ def ec2_filters():
         200, "DescribeTransitGatewayVpcAttachmentsResponse", "<transitGatewayVpcAttachments/>")
 
 
+def file_systems_by_name():
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["s3files"] = "s3files"
+    iam_actions._BOTOCORE_SERVICE_MAP["s3files"] = ["s3files"]
+    resource_of = iam_actions.extract_resource_arn
+
+    def resource_arn(service, method, path, headers, body, query_params, region, account_id, *args, **kwargs):
+        def asked(name):
+            value = (query_params or {}).get(name)
+            return value[0] if isinstance(value, list) else value
+
+        place = f"{region}:{account_id}"
+        if service == "elasticfilesystem" and asked("AccessPointId"):
+            return f"arn:aws:elasticfilesystem:{place}:access-point/{asked('AccessPointId')}"
+        if service == "elasticfilesystem" and asked("FileSystemId"):
+            return f"arn:aws:elasticfilesystem:{place}:file-system/{asked('FileSystemId')}"
+        if service == "s3files":
+            kind, name = ([p for p in path.split("/") if p] + ["", ""])[:2]
+            if kind == "access-points":
+                return f"arn:aws:s3files:{place}:file-system/-/access-point/{name}"
+            return f"arn:aws:s3files:{place}:file-system/{asked('fileSystemId') or name}"
+        return resource_of(service, method, path, headers, body, query_params, region, account_id, *args, **kwargs)
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
 def apply(root_key):
+    file_systems_by_name()
     ec2_filters()
     lambda_actions()
     roles_by_path()

@@ -6,5 +6,6 @@ mod gaps;
 mod gate;
 mod interrupt;
 mod kill;
+mod network;
 mod secrets;
 mod story;
