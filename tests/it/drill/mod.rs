@@ -9,3 +9,4 @@ mod kill;
 mod network;
 mod secrets;
 mod story;
+mod two_persons;
