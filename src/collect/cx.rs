@@ -152,7 +152,7 @@ impl<'r> CollectCx<'r> {
     }
 
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
-    fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
+    pub(super) fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
         CollectCx::of_spec(spec, self.shared, self.shared.params.get(spec.id).unwrap_or(self.params))
     }
 

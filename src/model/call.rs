@@ -37,6 +37,9 @@ pub enum Service {
     Ec2,
     Organizations,
     Resolver,
+    // Network and deployment.
+    Efs,
+    S3files,
     /// A presigned download: plain HTTPS, no operation of any service.
     Https,
 }
@@ -90,6 +93,9 @@ impl Service {
             Service::Ec2 => names("EC2", "ec2", "ec2", "ec2"),
             Service::Organizations => names("Organizations", "organizations", "organizations", "organizations"),
             Service::Resolver => names("Route53Resolver", "route53resolver", "route53resolver", "route53resolver"),
+            // Network and deployment.
+            Service::Efs => names("EFS", "elasticfilesystem", "elasticfilesystem", "elasticfilesystem"),
+            Service::S3files => names("S3Files", "s3files", "s3files", "s3files"),
             Service::Https => names("https", "https", "https", "https"),
         }
     }

@@ -197,7 +197,14 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
             }
             // Off, or not written down at all: what others need is done, with the parameters that it was given.
             let written = phase.steps.iter().find(|s| s.unit == unit).map(|s| s.params.clone());
-            steps.push(Step { unit, params: written.unwrap_or_default(), accept: Accept::default(), enabled: true, skipped: false, at: phase.at });
+            steps.push(Step {
+                unit,
+                params: written.unwrap_or_default(),
+                accept: Accept::default(),
+                enabled: true,
+                skipped: false,
+                at: phase.at,
+            });
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
         steps.sort_by_key(|s| registry.rank(s.unit));

@@ -72,7 +72,7 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 19] = [
+const FINER: [Finer; 32] = [
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
@@ -97,6 +97,20 @@ const FINER: [Finer; 19] = [
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    // Network and deployment. File systems may be another account's.
+    finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:ListStackResources", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:GetTemplate", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:DescribeStackEvents", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("elasticfilesystem:DescribeAccessPoints", "AccessPoints", "access points", "elasticfilesystem:*:*:access-point/*"),
+    finer("elasticfilesystem:DescribeFileSystems", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeFileSystemPolicy", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeMountTargets", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("s3files:GetAccessPoint", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystem", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystemPolicy", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetSynchronizationConfiguration", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:ListMountTargets", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
     finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),

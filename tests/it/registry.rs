@@ -66,6 +66,26 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
     ("organizations:DescribePolicy", "policies are found by the list"),
     // End of triggers and identity.
+    // Network and deployment.
+    ("cloudformation:DescribeStacks", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:ListStackResources", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:GetTemplate", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:DescribeStackEvents", "the plan names the account's stacks; which one is known after the first call"),
+    ("config:DescribeConfigurationRecorders", "the call names no recorder: that there is none is an answer"),
+    ("config:DescribeConfigurationRecorderStatus", "the call names no recorder: that there is none is an answer"),
+    ("elasticfilesystem:DescribeAccessPoints", "the plan names access points, of any account"),
+    ("elasticfilesystem:DescribeFileSystems", "the plan names file systems, of any account"),
+    ("elasticfilesystem:DescribeFileSystemPolicy", "the plan names file systems, of any account"),
+    ("elasticfilesystem:DescribeMountTargets", "the plan names file systems, of any account"),
+    ("route53resolver:GetResolverQueryLogConfig", "query logs are found by the list, and may be shared by another account"),
+    ("route53resolver:GetResolverRule", "rules are found by the list, and may be shared by another account"),
+    ("route53resolver:ListResolverRuleAssociations", "the list is of the VPC's; rules may be shared by another account"),
+    ("s3files:GetAccessPoint", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetFileSystem", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetFileSystemPolicy", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetSynchronizationConfiguration", "the plan names file systems with their access points, of any account"),
+    ("s3files:ListMountTargets", "the plan names file systems with their access points, of any account"),
+    // End of network and deployment.
     // What the credentials did.
     ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),

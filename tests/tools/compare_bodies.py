@@ -36,7 +36,7 @@ WINDOW = {"StartTime", "EndTime", "startTime", "endTime", "startFromHead"}
 # Of an answer.
 TOKENS = {"NextToken", "nextToken", "NextMarker", "Marker", "IsTruncated", "ResponseMetadata", "searchedLogStreams"}
 # Of an answer, too: a number given to each asking, and the time of asking.
-OF_THE_MOMENT = {"JobId", "ApproximateTime"}
+OF_THE_MOMENT = {"JobId", "ApproximateTime", "requestId"}
 
 
 def bare(name):

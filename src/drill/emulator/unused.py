@@ -9,6 +9,11 @@ of them can change anything. What each answers, and nothing more:
 * logs   DescribeAccountPolicies         none
 * logs   GetDataProtectionPolicy         none for this group
 * xray   GetTraceSegmentDestination, GetTraceSummaries, BatchGetTraces    X-Ray itself, which holds no traces
+* config GetResourceConfigHistory, ListDiscoveredResources    400: there is no recorder, and was none (MiniStack says so itself when
+                                         it is asked for recorders; it has no history to ask for)
+* config GetComplianceDetailsByResource  none: no rule judged anything
+* application-autoscaling DescribeScalableTargets    none
+* route53resolver ListResolverQueryLogConfigAssociations, ListResolverRuleAssociations    none
 """
 import json
 import re
@@ -21,6 +26,18 @@ XRAY = {
     "/GetTraceSegmentDestination": lambda: {"Destination": "XRay", "Status": "ACTIVE"},
     "/TraceSummaries": lambda: {"TraceSummaries": [], "ApproximateTime": int(time.time()), "TracesProcessedCount": 0},
     "/Traces": lambda: {"Traces": [], "UnprocessedTraceIds": []},
+}
+# Network, deployment, history: by X-Amz-Target.
+NO_RECORDER = 400, {"__type": "NoAvailableConfigurationRecorderException",
+                    "message": "There is no configuration recorder available to record your resources."}
+NEVER_USED = {
+    "StarlingDoveService.GetResourceConfigHistory": NO_RECORDER,
+    "StarlingDoveService.ListDiscoveredResources": NO_RECORDER,
+    "StarlingDoveService.GetComplianceDetailsByResource": (200, {"EvaluationResults": []}),
+    "AnyScaleFrontendService.DescribeScalableTargets": (200, {"ScalableTargets": []}),
+    "Route53Resolver.ListResolverQueryLogConfigAssociations": (200, {
+        "TotalCount": 0, "TotalFilteredCount": 0, "ResolverQueryLogConfigAssociations": []}),
+    "Route53Resolver.ListResolverRuleAssociations": (200, {"MaxResults": 100, "ResolverRuleAssociations": []}),
 }
 LARGEST = 1 << 16
 
@@ -38,6 +55,9 @@ def answer(method, path, headers, body, account, region):
         return 200, {"accountPolicies": []}
     if target == "Logs_20140328.GetDataProtectionPolicy":
         return 200, {"logGroupIdentifier": json.loads(body or b"{}").get("logGroupIdentifier")}
+    if target in NEVER_USED:
+        status, document = NEVER_USED[target]
+        return status, dict(document)
     if "/xray/aws4_request" in headers.get("authorization", "") and path in XRAY:
         return 200, XRAY[path]()
     return None

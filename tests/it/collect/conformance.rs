@@ -28,6 +28,10 @@ const ALSO_PAGED: &[&str] = &[
     "GetQueryResults",
     "GetTraceSummaries",
     "BatchGetTraces",
+    // Network and deployment.
+    "DescribeStackEvents",
+    "GetResourceConfigHistory",
+    "GetComplianceDetailsByResource",
 ];
 
 fn paged(call: &Call) -> bool {
@@ -38,7 +42,7 @@ fn paged(call: &Call) -> bool {
         return true;
     }
     ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p))
-        || (call.service == Service::Logs && call.operation.starts_with("Describe"))
+        || ([Service::Logs, Service::Ec2, Service::Autoscaling].contains(&call.service) && call.operation.starts_with("Describe"))
 }
 
 /// Asked with its answer withheld: hashed, and no byte of it kept.
@@ -73,10 +77,22 @@ fn first_of_two(call: &Call) -> Answer {
         let text = whole.text().replace("</Subscriptions>", "</Subscriptions><NextToken>page-two</NextToken>");
         return Answer::new(200, "text/xml", text);
     }
+    // Network and deployment.
+    if call.service == Service::Ec2 {
+        let end = format!("</{}Response>", call.operation);
+        let text = whole.text().replace(&end, &format!("    <nextToken>page-two</nextToken>\n{end}"));
+        return Answer::new(200, "text/xml", text);
+    }
+    if call.service == Service::Cloudformation {
+        let end = format!("</{}Result>", call.operation);
+        return Answer::new(200, "text/xml", whole.text().replace(&end, &format!("<NextToken>page-two</NextToken>{end}")));
+    }
     let mut body: serde_json::Value = serde_json::from_str(&whole.text()).unwrap();
     let member = match call.service {
         Service::Lambda | Service::Kms => "NextMarker",
-        Service::Logs => "nextToken",
+        Service::Logs | Service::S3files => "nextToken",
+        // AWS Config is of two minds.
+        Service::Config if call.operation != "GetComplianceDetailsByResource" => "nextToken",
         _ => "NextToken",
     };
     body[member] = "page-two".into();

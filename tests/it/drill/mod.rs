@@ -6,6 +6,7 @@ mod gaps;
 mod gate;
 mod interrupt;
 mod kill;
+mod network;
 mod secrets;
 mod story;
 mod two_persons;

@@ -122,10 +122,21 @@ impl Answer {
                 );
                 Answer::new(status, "text/xml", body)
             }
-            // What the credentials did.
+            // Network and deployment.
+            Some("CloudFormation") => {
+                let body = format!(
+                    "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                );
+                Answer::new(status, "text/xml", body)
+            }
             Some("EC2") => {
-                let error = format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>");
-                Answer::new(status, "text/xml", format!("<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>"))
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>as scripted</Message></Error></Errors><RequestID>r</RequestID></Response>"
+                );
+                Answer::new(status, "text/xml;charset=UTF-8", body)
+            }
+            Some("EFS" | "S3Files") => {
+                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
             }
             Some("S3") => {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
@@ -261,6 +272,13 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         // invocations
         "monitoring" => "CloudWatch",
         "xray" => "XRay",
+        // Network and deployment.
+        "route53resolver" => "Route53Resolver",
+        "config" => "Config-Service",
+        "cloudformation" => "CloudFormation",
+        "application-autoscaling" => "Application-Auto-Scaling",
+        "elasticfilesystem" => "EFS",
+        "s3files" => "S3Files",
         _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
@@ -326,6 +344,16 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
                 _ => "GetObject",
             },
             // End of the surface of the Lambda API.
+            // Network and deployment.
+            ("GET", ["2015-02-01", "access-points"]) => "DescribeAccessPoints",
+            ("GET", ["2015-02-01", "file-systems"]) => "DescribeFileSystems",
+            ("GET", ["2015-02-01", "file-systems", _, "policy"]) => "DescribeFileSystemPolicy",
+            ("GET", ["2015-02-01", "mount-targets"]) => "DescribeMountTargets",
+            ("GET", ["access-points", _]) => "GetAccessPoint",
+            ("GET", ["file-systems", _]) => "GetFileSystem",
+            ("GET", ["file-systems", _, "policy"]) => "GetFileSystemPolicy",
+            ("GET", ["file-systems", _, "synchronization-configuration"]) => "GetSynchronizationConfiguration",
+            ("GET", ["mount-targets"]) => "ListMountTargets",
             _ => panic!("no operation is known for {method} {uri}: add it here"),
         }
         .to_string()
