@@ -84,6 +84,12 @@ mod shared_role_census;
 mod sns_subscriptions;
 pub mod trigger_table;
 
+// Detections.
+mod access_analyzer_findings;
+mod guardduty_findings;
+mod inspector_findings;
+mod security_hub_findings;
+
 pub use policy_report::{Policies, PolicyFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
 pub use role_simulation::HIGH_RISK;
@@ -140,6 +146,11 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &recent_invocations::RecentInvocations,
     // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
     &schedules::Schedules,
+    // Detections: kept for ninety days.
+    &guardduty_findings::GuarddutyFindings,
+    &security_hub_findings::SecurityHubFindings,
+    &inspector_findings::InspectorFindings,
+    &access_analyzer_findings::AccessAnalyzerFindings,
     // invocations: V3
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,

@@ -28,6 +28,10 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("s3:GetBucketNotification", "GetBucketNotificationConfiguration: its API reference"),
     // What the credentials did.
     ("s3:ListBucket", "ListObjectsV2: S3 API Reference, ListObjectsV2, Permissions"),
+    // Detections.
+    ("securityhub:GetFindings", "GetFindingsV2 too: its API reference, which says that both use this action"),
+    ("access-analyzer:ListFindings", "ListFindingsV2: its API reference, which says that both use this action"),
+    ("access-analyzer:GetFinding", "GetFindingV2: its API reference, which says that both use this action"),
 ];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
@@ -72,6 +76,13 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("cloudtrail:GetInsightSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("s3:ListBucket", "the plan names the bucket that the step names, and nothing without one"),
     ("s3:GetObject", "the plan names the place that the step names, and nothing without one"),
+    // Detections.
+    ("guardduty:GetDetector", "the plan names the account's detectors"),
+    ("securityhub:GetFindings", "both hubs of the account are meant, and there is one of each"),
+    ("securityhub:GetFindingHistory", "there is one hub in an account and Region"),
+    ("access-analyzer:ListFindings", "the plan names the account's analyzers"),
+    ("access-analyzer:GetFinding", "the plan names the account's analyzers"),
+    ("access-analyzer:GetAnalyzedResource", "the plan names the account's analyzers"),
 ];
 
 fn units() -> Vec<Unit> {

@@ -28,6 +28,10 @@ const ALSO_PAGED: &[&str] = &[
     "GetQueryResults",
     "GetTraceSummaries",
     "BatchGetTraces",
+    // Detections.
+    "GetFindingHistory",
+    "GetFindingsV2",
+    "GetFindingV2",
 ];
 
 fn paged(call: &Call) -> bool {
@@ -35,6 +39,10 @@ fn paged(call: &Call) -> bool {
         return false;
     }
     if ALSO_PAGED.contains(&call.operation) {
+        return true;
+    }
+    // Detections: GuardDuty's operation of that name takes ids, and has no pages.
+    if matches!((call.service, call.operation), (Service::Securityhub, "GetFindings")) {
         return true;
     }
     ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p))
@@ -76,7 +84,7 @@ fn first_of_two(call: &Call) -> Answer {
     let mut body: serde_json::Value = serde_json::from_str(&whole.text()).unwrap();
     let member = match call.service {
         Service::Lambda | Service::Kms => "NextMarker",
-        Service::Logs => "nextToken",
+        Service::Logs | Service::Guardduty | Service::Inspector | Service::AccessAnalyzer => "nextToken",
         _ => "NextToken",
     };
     body[member] = "page-two".into();

@@ -125,9 +125,9 @@ impl Answer {
             Some("S3") => {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
             }
-            Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
-                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
-            }
+            Some(
+                "Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2" | "GuardDuty" | "SecurityHub" | "Inspector2" | "AccessAnalyzer",
+            ) => Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code),
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
         }
@@ -254,6 +254,11 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         // invocations
         "monitoring" => "CloudWatch",
         "xray" => "XRay",
+        // Detections.
+        "guardduty" => "GuardDuty",
+        "securityhub" => "SecurityHub",
+        "inspector2" => "Inspector2",
+        "access-analyzer" => "AccessAnalyzer",
         _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
@@ -297,6 +302,24 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
             ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
             ("POST", ["Traces"]) => "BatchGetTraces",
+            // Detections.
+            ("GET", ["detector"]) => "ListDetectors",
+            ("GET", ["detector", _]) => "GetDetector",
+            ("POST", ["detector", _, "findings"]) => "ListFindings",
+            ("POST", ["detector", _, "findings", "get"]) => "GetFindings",
+            ("POST", ["findings"]) => "GetFindings",
+            ("POST", ["findingHistory", "get"]) => "GetFindingHistory",
+            ("GET", ["hubv2"]) => "DescribeSecurityHubV2",
+            ("POST", ["findingsv2"]) => "GetFindingsV2",
+            ("POST", ["status", "batch", "get"]) => "BatchGetAccountStatus",
+            ("POST", ["findings", "list"]) => "ListFindings",
+            ("POST", ["coverage", "list"]) => "ListCoverage",
+            ("POST", ["findings", "details", "batch", "get"]) => "BatchGetFindingDetails",
+            ("GET", ["analyzer"]) => "ListAnalyzers",
+            ("POST", ["findingv2"]) => "ListFindingsV2",
+            ("GET", ["findingv2", _]) => "GetFindingV2",
+            ("GET", ["analyzed-resource"]) => "GetAnalyzedResource",
+            // End of detections.
             // The surface of the Lambda API.
             ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
             ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
