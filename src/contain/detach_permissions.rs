@@ -4,10 +4,11 @@
 //! never touches: the inline policies that `quarantine-role` wrote, the permissions boundary, the managed policies themselves.
 
 use super::role::{self, QUARANTINE_PREFIX};
-use super::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::restorable::Restorable;
+use crate::model::target::Target;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -154,9 +155,28 @@ impl Action for DetachPermissions {
                 }
             }
             (Place::Inline { role, policy }, Permission::Inline(text)) => role::set_inline_policy(cx, role, policy, text.as_deref()).await,
-            _ => Err(ActError::State { cell: cell.to_string(), why: "the state is of another kind than the cell".into() }),
+            _ => Err(another_kind(cell)),
         }
     }
+
+    fn by_hand(&self, _: &Target, cell: &CellId, before: &Permission) -> Result<Vec<AwsCli>, ActError> {
+        Ok(match (place(cell)?, before) {
+            (Place::Attached { role, arn }, Permission::Attached(attached)) => {
+                let names = [("--role-name", role), ("--policy-arn", arn)];
+                // A policy that was found detached was never written; detaching twice is an error to IAM.
+                match attached {
+                    true => vec![AwsCli::new("iam", "attach-role-policy", names)],
+                    false => vec![],
+                }
+            }
+            (Place::Inline { role, policy }, Permission::Inline(text)) => vec![role::inline_policy_by_hand(role, policy, text.as_deref())],
+            _ => return Err(another_kind(cell)),
+        })
+    }
+}
+
+fn another_kind(cell: &CellId) -> ActError {
+    ActError::State { cell: cell.to_string(), why: "the state is of another kind than the cell".into() }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Zero reserved concurrency: one call stops every new invocation of all versions and aliases together (`containment.md` C1).
 
-use super::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::restorable::Restorable;
+use crate::model::target::Target;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -80,5 +81,17 @@ impl Action for FreezeConcurrency {
             }
         }
         Ok(())
+    }
+
+    fn by_hand(&self, _: &Target, cell: &CellId, before: &Reserved) -> Result<Vec<AwsCli>, ActError> {
+        let function = ("--function-name", cell.key());
+        Ok(vec![match before.0 {
+            Some(n) => {
+                let n = n.to_string();
+                AwsCli::new("lambda", "put-function-concurrency", [function, ("--reserved-concurrent-executions", n.as_str())])
+            }
+            // Deleting what is not there is no error for Lambda.
+            None => AwsCli::new("lambda", "delete-function-concurrency", [function]),
+        }])
     }
 }

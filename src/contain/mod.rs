@@ -3,6 +3,7 @@
 //! An action never writes an undo. It says how to find, read and set *cells* (independently writable pieces of remote state); the engine
 //! journals the before-state durably ahead of every write, and restores from the journal alone by setting the cells to it again.
 
+pub mod by_hand;
 mod cx;
 pub mod permit;
 mod role;
@@ -11,6 +12,7 @@ mod detach_permissions;
 mod freeze_concurrency;
 mod quarantine_role;
 
+pub use by_hand::AwsCli;
 pub use cx::ActCx;
 pub use permit::ContainPermit;
 
@@ -19,6 +21,7 @@ use crate::model::call::{Access, Call};
 use crate::model::id::CellId;
 use crate::model::params::Param;
 use crate::model::restorable::Restorable;
+use crate::model::target::Target;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,6 +102,8 @@ pub trait Action: Send + Sync {
     fn restorable(&self, before: &Self::State) -> Restorable;
     /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Self::State, permit: &ContainPermit) -> Result<(), ActError>;
+    /// Pure: what `set(before)` does, as aws-cli commands that do the same when run twice. Without Region: the caller adds the target's.
+    fn by_hand(&self, target: &Target, cell: &CellId, before: &Self::State) -> Result<Vec<AwsCli>, ActError>;
 }
 
 /// [`Action`] with its state erased to JSON: what registry, journal and saga speak.
@@ -110,6 +115,8 @@ pub trait DynAction: Send + Sync {
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError>;
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError>;
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
+    /// In the target's Region.
+    fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError>;
 }
 
 fn erased<S: Serialize>(cell: &CellId, state: &S) -> Result<Value, ActError> {
@@ -141,6 +148,10 @@ impl<A: Action> DynAction for A {
     }
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
         Action::set(self, cx, cell, &typed(cell, to)?, permit).await
+    }
+    fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError> {
+        let commands = Action::by_hand(self, target, cell, &typed(cell, before)?)?;
+        Ok(commands.into_iter().map(|c| c.in_region(&target.region)).collect())
     }
 }
 

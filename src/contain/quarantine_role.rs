@@ -5,7 +5,7 @@
 //! only be a way out for the attacker).
 
 use super::role::{self, QUARANTINE_PREFIX, Role};
-use super::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::params::{Param, ParamKind};
@@ -172,6 +172,11 @@ impl Action for QuarantineRole {
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &InlinePolicy, _: &ContainPermit) -> Result<(), ActError> {
         let (role, policy) = place(cell)?;
         role::set_inline_policy(cx, role, policy, to.0.as_deref()).await
+    }
+
+    fn by_hand(&self, _: &Target, cell: &CellId, before: &InlinePolicy) -> Result<Vec<AwsCli>, ActError> {
+        let (role, policy) = place(cell)?;
+        Ok(vec![role::inline_policy_by_hand(role, policy, before.0.as_deref())])
     }
 }
 

@@ -3,7 +3,7 @@
 //! Restoring an inline policy must give back the bytes that were there. IAM keeps the text as it was put and hands it out URL-encoded
 //! (RFC 3986), so what is kept is the decoded text, never a re-serialised document.
 
-use super::{ActCx, ActError};
+use super::{ActCx, ActError, AwsCli};
 use crate::model::call::{Call, Scope, Service};
 
 pub(super) const GET_CONFIGURATION: Call =
@@ -91,6 +91,15 @@ pub(super) async fn set_inline_policy(cx: &ActCx<'_>, role: &str, policy: &str, 
         }
     }
     Ok(())
+}
+
+/// The same by hand.
+pub(super) fn inline_policy_by_hand(role: &str, policy: &str, to: Option<&str>) -> AwsCli {
+    let names = [("--role-name", role), ("--policy-name", policy)];
+    match to {
+        Some(text) => AwsCli::new("iam", "put-role-policy", names.into_iter().chain([("--policy-document", text)])),
+        None => AwsCli::new("iam", "delete-role-policy", names).if_found("iam", "get-role-policy", names),
+    }
 }
 
 /// Percent-decoding as RFC 3986 has it: `+` is a plus. A text with a raw brace was never encoded (some emulators), because encoding

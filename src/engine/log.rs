@@ -5,6 +5,7 @@
 use crate::contain;
 use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
+use crate::model::restorable::Restorable;
 use crate::model::target::{Target, TargetSpec};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -69,7 +70,7 @@ impl IntentLog for MemLog {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Grip {
     /// We wrote (or may have written) `after` where `before` was.
-    Wrote { before: Value, after: Value },
+    Wrote { before: Value, after: Value, restorable: Restorable },
     /// It already was as we wanted it.
     Found { state: Value },
 }
@@ -122,6 +123,13 @@ impl OpenCell {
     pub fn is_ours(&self, state: &Value) -> bool {
         self.grasps.iter().any(|g| matches!(&g.grip, Grip::Wrote { after, .. } if after == state))
     }
+    /// What our writes left behind by design, where that is all they did.
+    pub fn leaves(&self) -> Option<&str> {
+        self.grasps.iter().rev().find_map(|g| match &g.grip {
+            Grip::Wrote { restorable: Restorable::Leaves(what), .. } => Some(what.as_str()),
+            _ => None,
+        })
+    }
     /// The newest write's position: restore goes backwards.
     pub fn newest(&self) -> usize {
         self.grasps.last().map_or(0, |g| g.at)
@@ -151,8 +159,8 @@ pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
     let mut open: Vec<OpenCell> = vec![];
     for (at, event) in events.iter().enumerate() {
         match event {
-            JournalEvent::Intent { run, cell, target, before, after, .. } => {
-                let grip = Grip::Wrote { before: before.clone(), after: after.clone() };
+            JournalEvent::Intent { run, cell, target, before, after, restorable, .. } => {
+                let grip = Grip::Wrote { before: before.clone(), after: after.clone(), restorable: restorable.clone() };
                 grasp(&mut open, cell, Grasp { run: run.clone(), target: target.clone(), grip, at });
             }
             JournalEvent::AlreadyContained { run, cell, target, state } => {
@@ -208,7 +216,6 @@ pub(super) fn same_place(cell: &CellId, arn: &str, target: &Target) -> bool {
 mod tests {
     use super::*;
     use crate::model::journal_event::PermitRecord;
-    use crate::model::restorable::Restorable;
     use serde_json::json;
 
     fn run(n: &str) -> RunId {

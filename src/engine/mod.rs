@@ -16,5 +16,6 @@ pub mod run;
 pub mod saga;
 mod words;
 
+pub use crate::model::restorable::Accept;
 pub use restore::{Back, RestoreAsk, RestoreReport, RestoredCell};
-pub use saga::{Accept, CellReport, ContainReport, OnFailure, Saga, SagaNote, Stand, Step};
+pub use saga::{CellReport, ContainReport, OnFailure, Saga, SagaNote, Stand, Step};

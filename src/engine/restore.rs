@@ -35,6 +35,8 @@ pub struct RestoreAsk<'a> {
 pub enum Back {
     /// It reads as before.
     Restored { wrote: bool },
+    /// What containment added stays, as the playbook accepted; the hold is over.
+    Left { what: String },
     /// The case had found it contained and never wrote; its hold is over.
     Released,
     /// A dry run would set it back.
@@ -148,6 +150,10 @@ impl Saga<'_> {
             let why = Trouble::saying(format!("this build knows no action `{}`; use one that does", open.cell.action()));
             return self.stuck(ask, entry, why).await;
         };
+        if let Some(what) = open.leaves() {
+            entry.back = Back::Left { what: what.to_string() };
+            return self.end(ask, entry, false).await;
+        }
         let params = Params::default();
         let target = match parse_target(&entry.target) {
             Some(target) => target,

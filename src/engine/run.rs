@@ -8,7 +8,7 @@ use super::gather::{GatherStep, gather};
 use super::log::{self, IntentLog, LogError};
 use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
-use super::saga::{Accept, Saga, Step};
+use super::saga::{Saga, Step};
 use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
@@ -325,8 +325,7 @@ impl Running {
         let mut steps = vec![];
         for step in &phase.steps {
             let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
-            // No playbook of this version can accept less than an exact restore.
-            steps.push(Step { action, params: &step.params, accept: Accept::ExactOnly });
+            steps.push(Step { action, params: &step.params, accept: step.accept });
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
         let contained = {

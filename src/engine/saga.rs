@@ -18,7 +18,7 @@ use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
-use crate::model::restorable::Restorable;
+use crate::model::restorable::{Accept, Restorable};
 use crate::model::target::Target;
 pub use crate::playbook::OnFailure;
 use schemars::JsonSchema;
@@ -36,15 +36,6 @@ const CONFIRM_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_sec
 
 /// AWS refuses a write while another change of the same thing is under way (a deployment, or an attacker's): tried again after these pauses.
 const CONFLICT_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
-
-/// What the playbook accepted about restoring, in advance and in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Accept {
-    ExactOnly,
-    Approximate,
-    Irreversible,
-}
 
 /// One action of the plan's contain phase.
 #[derive(Clone, Copy)]
@@ -392,7 +383,7 @@ impl Saga<'_> {
         }
         let (needs, why) = match &restorable {
             Restorable::Exactly => (Accept::ExactOnly, ""),
-            Restorable::Approximately(lost) => (Accept::Approximate, lost.as_str()),
+            Restorable::Leaves(what) | Restorable::Approximately(what) => (Accept::Approximate, what.as_str()),
             Restorable::No(why) => (Accept::Irreversible, why.as_str()),
         };
         if step.accept < needs {

@@ -51,6 +51,7 @@ impl Back {
         match self {
             Back::Restored { wrote: true } => "restored, read back".into(),
             Back::Restored { wrote: false } => "was as before already".into(),
+            Back::Left { what } => format!("left in place, as accepted: {what}"),
             Back::Released => "was contained before this case; hold released".into(),
             Back::WouldRestore => "would be restored".into(),
             Back::Drift => "DRIFT: somebody else changed it; left alone (--overrule with its name sets it back)".into(),
@@ -71,7 +72,7 @@ impl RestoreReport {
     /// Counts, and by name what a person has to look at.
     pub fn headline(&self) -> String {
         let count = |f: fn(&Back) -> bool| self.cells.iter().filter(|c| f(&c.back)).count();
-        let back = count(|b| matches!(b, Back::Restored { .. } | Back::Released));
+        let back = count(|b| matches!(b, Back::Restored { .. } | Back::Left { .. } | Back::Released));
         let would = count(|b| matches!(b, Back::WouldRestore));
         let mut parts = vec![if self.dry_run {
             format!("dry run: {would} of {} cells would be restored", self.cells.len())

@@ -27,6 +27,12 @@ pub enum ParamKind {
     /// `500000`, `64KiB`, `16MiB`, `2GiB`.
     Bytes,
     Count,
+    /// `none`, or an ARN of this service.
+    ArnOf(&'static str),
+    /// `none`, or the name of a thing of Lambda's: an alias, a version, a function (letters, digits, `-`, `_`, `$`).
+    Name,
+    /// `none`, or a `CodeSha256` as Lambda states it: 32 bytes in base64.
+    CodeSha256,
     /// One of these words.
     Word(&'static [&'static str]),
     /// `own`, or names of Regions with commas between: `eu-west-1,us-east-1`.
@@ -52,6 +58,9 @@ impl ParamKind {
             ParamKind::Duration => text.as_deref().and_then(parse_duration).is_some(),
             ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
             ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
+            ParamKind::ArnOf(service) => text.as_deref().is_some_and(|t| t == NONE || is_arn_of(t, service)),
+            ParamKind::Name => text.as_deref().is_some_and(|t| is_name(t)),
+            ParamKind::CodeSha256 => text.as_deref().is_some_and(|t| t == NONE || is_code_sha256(t)),
             ParamKind::Word(words) => text.as_deref().is_some_and(|t| words.contains(&t)),
             ParamKind::Regions => text.as_deref().is_some_and(|t| parse_regions(t).is_some()),
         };
@@ -62,9 +71,37 @@ impl ParamKind {
             ParamKind::Bytes => "a size is wanted, like 500000, 64KiB, 16MiB or 2GiB".to_string(),
             ParamKind::Count => "a whole number is wanted".to_string(),
             ParamKind::Regions => "Regions are wanted: own, or names with commas between, like eu-west-1,us-east-1".to_string(),
+            ParamKind::ArnOf(service) => format!("an ARN of {service} is wanted, like arn:aws:{service}:eu-west-1:123456789012:…, or none"),
+            ParamKind::Name => "a name is wanted: up to 128 letters, digits, `-`, `_`, or none".to_string(),
+            ParamKind::CodeSha256 => "a CodeSha256 as Lambda states it is wanted (44 characters of base64), or none".to_string(),
             ParamKind::Word(words) => format!("one of these words is wanted: {}", words.join(", ")),
         })
     }
+}
+
+/// The word for a parameter that is not set.
+pub const NONE: &str = "none";
+
+/// An ARN of the service with nothing in it that could mean more than itself in a policy.
+fn is_arn_of(text: &str, service: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:+=,@#".contains(&b);
+    parts.len() == 6
+        && parts[0] == "arn"
+        && !parts[1].is_empty()
+        && parts[2] == service
+        && !parts[5].is_empty()
+        && text.len() <= 2_048
+        && text.bytes().all(safe)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_$".contains(&b))
+}
+
+fn is_code_sha256(text: &str) -> bool {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -93,6 +130,10 @@ impl Params {
     }
     pub fn count(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
+    }
+    /// What a parameter says whose kind has a [`NONE`]; nothing when it says so.
+    pub fn unless_none(&self, name: &str) -> Option<String> {
+        self.text(name).filter(|t| t != NONE)
     }
     /// RFC 3339; for [`SINCE`] and [`UNTIL`] alone.
     pub fn instant(&self, name: &str) -> Option<DateTime<Utc>> {
@@ -160,5 +201,14 @@ mod tests {
             assert_eq!(parse_regions(bad), None, "{bad}");
         }
         assert!(ParamKind::Count.objection(&Value::from(3)).is_none());
+        for (kind, good, bad) in [
+            (ParamKind::ArnOf("sqs"), "arn:aws:sqs:eu-west-1:123456789012:q", "arn:aws:sqs:eu-west-1:123456789012:*"),
+            (ParamKind::ArnOf("sqs"), "none", "arn:aws:sns:eu-west-1:123456789012:q"),
+            (ParamKind::Name, "live-2", "a/b"),
+            (ParamKind::CodeSha256, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "47DEQpj8"),
+        ] {
+            assert!(kind.objection(&Value::from(good)).is_none(), "{good}");
+            assert!(kind.objection(&Value::from(bad)).is_some(), "{bad}");
+        }
     }
 }

@@ -153,7 +153,14 @@ impl Adjustments {
 fn add_always(registry: &Registry, phase: &mut Phase) {
     for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
         if !phase.steps.iter().any(|s| s.unit == unit) {
-            phase.steps.push(Step { unit, params: Default::default(), enabled: true, skipped: false, at: phase.at });
+            phase.steps.push(Step {
+                unit,
+                params: Default::default(),
+                accept: Default::default(),
+                enabled: true,
+                skipped: false,
+                at: phase.at,
+            });
         }
     }
 }

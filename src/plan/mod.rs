@@ -20,6 +20,7 @@ use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
+use crate::model::restorable::Accept;
 use crate::model::target::Target;
 use crate::playbook::{ALWAYS, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
 use schemars::JsonSchema;
@@ -80,6 +81,9 @@ pub struct PlannedStep {
     pub what: What,
     /// All of the unit's parameters, defaults included.
     pub params: Params,
+    /// How much less than an exact restore the playbook accepts.
+    #[serde(skip_serializing_if = "Accept::is_default", default)]
+    pub accept: Accept,
     pub calls: Vec<PlannedCall>,
 }
 
@@ -180,7 +184,14 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
     if phase.phase == PhaseKind::Collect {
         for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
             if !steps.iter().any(|s| s.unit == unit) {
-                steps.push(Step { unit, params: Params::default(), enabled: true, skipped: false, at: phase.at });
+                steps.push(Step {
+                    unit,
+                    params: Params::default(),
+                    accept: Accept::default(),
+                    enabled: true,
+                    skipped: false,
+                    at: phase.at,
+                });
             }
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
@@ -218,6 +229,7 @@ fn step(step: &Step) -> PlannedStep {
         title: unit.title().to_string(),
         what,
         params,
+        accept: step.accept,
         calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
     }
 }

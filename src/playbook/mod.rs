@@ -44,6 +44,7 @@ pub use shipped::{LoadError, Shipped, load, shipped};
 
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
+use crate::model::restorable::Accept;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -86,6 +87,9 @@ pub struct Step {
     /// As given; the plan adds the defaults.
     #[serde(rename = "with")]
     pub params: Params,
+    /// How much less than an exact restore is accepted; contain phases only.
+    #[serde(skip_serializing_if = "Accept::is_default")]
+    pub accept: Accept,
     /// A step that is off is kept, so that the dry run can say what is not done.
     pub enabled: bool,
     /// The operator said to skip it: no word of any playbook, and never true of one that was just read.

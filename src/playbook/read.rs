@@ -7,6 +7,7 @@ use super::registry::{Registry, Unit};
 use super::{OnFailure, Phase, PhaseKind, Playbook, Step};
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
+use crate::model::restorable::Accept;
 use serde_json::Value;
 
 /// Words that a later version gives a meaning. Known, so that the answer is not "unknown".
@@ -186,7 +187,14 @@ impl Reader<'_, '_> {
         if let Some(at) = all {
             for spec in &self.registry.collectors {
                 if !steps.iter().any(|s| s.unit.id() == spec.id) {
-                    steps.push(Step { unit: Unit::Collector(spec), params: Params::default(), enabled: true, skipped: false, at });
+                    steps.push(Step {
+                        unit: Unit::Collector(spec),
+                        params: Params::default(),
+                        accept: Accept::default(),
+                        enabled: true,
+                        skipped: false,
+                        at,
+                    });
                 }
             }
         }
@@ -203,11 +211,12 @@ impl Reader<'_, '_> {
         let unit = self.required_text(&mut fields, "use", 64);
         let with = fields.take("with");
         let enabled = fields.take("enabled");
-        self.nothing_left(fields, &["use", "with", "enabled"]);
+        let accept = fields.take("accept");
+        self.nothing_left(fields, &["use", "with", "enabled", "accept"]);
 
         let (unit_at, id) = unit?;
         if id == "all" && phase == PhaseKind::Collect {
-            for (key, _) in with.iter().chain(&enabled) {
+            for (key, _) in with.iter().chain(&enabled).chain(&accept) {
                 self.problems.help(
                     key.at,
                     format!("`all` takes no `{}`", key.name),
@@ -225,11 +234,35 @@ impl Reader<'_, '_> {
             }
             None => true,
         };
+        let accept = match accept {
+            Some((key, node)) => self.accept(phase, &key, node)?,
+            None => Accept::default(),
+        };
         let params = match with {
             Some((key, node)) => self.params(unit, &key, node)?,
             None => Params::default(),
         };
-        Some(Said::Step(Step { unit, params, enabled, skipped: false, at }))
+        Some(Said::Step(Step { unit, params, accept, enabled, skipped: false, at }))
+    }
+
+    fn accept(&mut self, phase: PhaseKind, key: &Key, node: Node) -> Option<Accept> {
+        if phase != PhaseKind::Contain {
+            self.problems.help(
+                key.at,
+                "`accept` is a word of contain phases",
+                "remove it: reading changes nothing that could need restoring",
+            );
+            return None;
+        }
+        let word = match &node.kind {
+            Kind::Text(word) => Accept::ALL.into_iter().find(|a| a.as_str() == word),
+            _ => None,
+        };
+        if word.is_none() {
+            let words = Accept::ALL.map(Accept::as_str).join(", ");
+            self.problems.help(node.at, "that is no answer to what restore may lose", format!("`accept` is one of: {words}"));
+        }
+        word
     }
 
     fn unit(&mut self, phase: PhaseKind, at: Pos, id: &str) -> Option<Unit> {

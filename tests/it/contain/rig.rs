@@ -1,6 +1,6 @@
 //! One case against one small AWS: run containment and restore with what a test wants to go wrong.
 
-use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, target};
+use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, params_of, target};
 use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
 use freezeframe::engine::log::{IntentLog, MemLog};
@@ -91,8 +91,9 @@ impl Rig {
         on_failure: OnFailure,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> ContainReport {
-        let params = Params::default();
-        let steps: Vec<Step<'_>> = actions.iter().map(|a| Step { action: *a, params: &params, accept: Accept::ExactOnly }).collect();
+        let params: Vec<Params> = actions.iter().map(|a| params_of(a.spec().id)).collect();
+        let steps: Vec<Step<'_>> =
+            actions.iter().zip(&params).map(|(a, params)| Step { action: *a, params, accept: Accept::Approximate }).collect();
         self.with(log, stop, &nobody, async |saga| saga.contain(&steps, &target(), &permit(), on_failure, false).await).await
     }
 

@@ -4,7 +4,7 @@ use super::rig::{Rig, never, nobody, permit};
 use crate::support::cells::{World, target};
 use async_trait::async_trait;
 use freezeframe::aws::fault::{Fault, FaultClass};
-use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, Cell, ContainPermit, DynAction, Reading};
+use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, DynAction, Reading};
 use freezeframe::engine::log::{IntentLog, LogError, MemLog};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Stand, Step};
 use freezeframe::model::id::CellId;
@@ -128,6 +128,10 @@ impl Action for Numbers {
         }
         (self.write)(self.cells.lock().unwrap().get_mut(cell.key()).unwrap(), *to)
     }
+    fn by_hand(&self, _: &Target, cell: &CellId, before: &i64) -> Result<Vec<AwsCli>, ActError> {
+        let n = before.to_string();
+        Ok(vec![AwsCli::new("numbers", "set", [("--key", cell.key()), ("--to", n.as_str())])])
+    }
 }
 
 fn rig() -> Rig {
@@ -205,6 +209,7 @@ async fn the_intent_is_the_line_before_the_write_and_holds_all_that_restore_need
 async fn what_cannot_be_restored_exactly_wants_a_word_first() {
     for (restorable, enough) in [
         (Restorable::Approximately("order is lost".into()), Accept::Approximate),
+        (Restorable::Leaves("a version stays".into()), Accept::Approximate),
         (Restorable::No("it is gone".into()), Accept::Irreversible),
     ] {
         for accept in [Accept::ExactOnly, Accept::Approximate, Accept::Irreversible] {

@@ -1,6 +1,9 @@
 //! A small AWS in memory that speaks the wire form of the operations which actions use, and that can fail at any write: before it lands,
 //! after it landed, without an answer, or by never answering (which is where a test kills the run). An operation that it does not know is a
-//! panic: teach it here, in `lambda` or `iam`, when a new action needs it.
+//! panic: teach it in `lambda` or `iam`, or in a file of the service's own, when a new action needs it.
+
+mod iam;
+mod lambda;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -18,9 +21,10 @@ use freezeframe::aws::record::{Recorder, UnitScope};
 use freezeframe::clock::FakeClock;
 use freezeframe::model::exchange::Exchange;
 use freezeframe::model::id::{CellId, ExchangeId};
+use freezeframe::model::params::Params;
 use freezeframe::model::path::BundlePath;
 use freezeframe::model::target::Target;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +43,15 @@ pub fn target() -> Target {
 pub fn clock() -> Arc<FakeClock> {
     Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap())
 }
+
+/// What the suites give an action under `with:`; an action that does something by its defaults needs no line.
+pub fn params_of(action: &str) -> Params {
+    let with = WITH.iter().find(|(id, _)| *id == action).map_or("{}", |(_, with)| with);
+    serde_json::from_str(with).unwrap()
+}
+
+/// Action and its `with:`, as JSON.
+const WITH: &[(&str, &str)] = &[];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
@@ -279,21 +292,8 @@ impl Parsed {
         assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
-        let operation = match (request.method(), path.as_slice()) {
-            ("GET", ["2019-09-30", "functions", _, "concurrency"]) => "GetFunctionConcurrency",
-            ("PUT", ["2017-10-31", "functions", _, "concurrency"]) => "PutFunctionConcurrency",
-            ("DELETE", ["2017-10-31", "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
-            ("GET", ["2015-03-31", "functions", _, "configuration"]) => "GetFunctionConfiguration",
-            ("GET", ["2015-03-31", "functions"]) => "ListFunctions",
-            other => panic!("teach tests/it/support/cells.rs this Lambda call: {other:?}"),
-        };
-        if let Some(name) = path.get(2) {
-            args.insert("FunctionName".into(), name.to_string());
-        }
-        if operation == "PutFunctionConcurrency" {
-            let json: Value = serde_json::from_slice(body).unwrap();
-            args.insert("Reserved".into(), json["ReservedConcurrentExecutions"].to_string());
-        }
+        let operation = lambda::operation(request.method(), &path);
+        lambda::arguments(operation, &path, body, &mut args);
         Parsed { operation: operation.into(), args, iam: false }
     }
 
@@ -330,105 +330,6 @@ impl Parsed {
         let response = if self.iam { self.iam(world) } else { self.lambda(world) };
         (response, *world != before)
     }
-
-    fn lambda(&self, world: &mut World) -> HttpResponse {
-        let ok = |v: Value| HttpResponse::new(200.try_into().unwrap(), SdkBody::from(v.to_string()));
-        let describe = |name: &str, f: &Function| {
-            let mut conf =
-                json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")});
-            if let Some(group) = &f.log_group {
-                conf["LoggingConfig"] = json!({"LogGroup": group});
-            }
-            conf
-        };
-        if self.operation == "ListFunctions" {
-            // One on a page, so that whoever does not follow the marker is found out.
-            let at: usize = self.args.get("Marker").map_or(0, |m| m.parse().unwrap());
-            let page: Vec<Value> = world.functions.iter().skip(at).take(1).map(|(n, f)| describe(n, f)).collect();
-            let next = (at + 1 < world.functions.len()).then(|| (at + 1).to_string());
-            return ok(json!({"Functions": page, "NextMarker": next}));
-        }
-        let name = &self.args["FunctionName"];
-        let Some(f) = world.functions.get_mut(name) else {
-            return self.error(404, "ResourceNotFoundException", "Function not found");
-        };
-        match self.operation.as_str() {
-            "GetFunctionConfiguration" => ok(describe(name, f)),
-            "GetFunctionConcurrency" => ok(f.reserved.map_or(json!({}), |n| json!({"ReservedConcurrentExecutions": n}))),
-            "PutFunctionConcurrency" => {
-                f.reserved = Some(self.args["Reserved"].parse().unwrap());
-                ok(json!({"ReservedConcurrentExecutions": f.reserved}))
-            }
-            "DeleteFunctionConcurrency" => {
-                f.reserved = None;
-                HttpResponse::new(204.try_into().unwrap(), SdkBody::empty())
-            }
-            other => panic!("teach tests/it/support/cells.rs {other}"),
-        }
-    }
-
-    fn iam(&self, world: &mut World) -> HttpResponse {
-        let op = self.operation.as_str();
-        let name = &self.args["RoleName"];
-        let ok = |result: String| {
-            let body = format!(
-                "<{op}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{op}Result>{result}</{op}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{op}Response>"
-            );
-            HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body))
-        };
-        let absent = |what: &str| self.error(404, "NoSuchEntity", &format!("The {what} cannot be found."));
-        let Some(role) = world.roles.get_mut(name) else { return absent(&format!("role with name {name}")) };
-        // One on a page here too.
-        let page = |all: Vec<String>| {
-            let at: usize = self.args.get("Marker").map_or(0, |m| m.parse().unwrap());
-            let more = at + 1 < all.len();
-            let marker = if more { format!("<Marker>{}</Marker>", at + 1) } else { String::new() };
-            (all.into_iter().skip(at).take(1).collect::<String>(), format!("<IsTruncated>{more}</IsTruncated>{marker}"))
-        };
-        match op {
-            "GetRole" => ok(format!(
-                "<Role><Path>{p}</Path><RoleName>{name}</RoleName><RoleId>{id}</RoleId><Arn>arn:aws:iam::{ACCOUNT}:role{p}{name}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate></Role>",
-                p = role.path,
-                id = role.id
-            )),
-            "GetRolePolicy" => match role.inline.get(&self.args["PolicyName"]) {
-                Some(text) => ok(format!(
-                    "<RoleName>{name}</RoleName><PolicyName>{}</PolicyName><PolicyDocument>{}</PolicyDocument>",
-                    self.args["PolicyName"],
-                    percent_encoded(text)
-                )),
-                None => absent("role policy with that name"),
-            },
-            "PutRolePolicy" => {
-                role.inline.insert(self.args["PolicyName"].clone(), self.args["PolicyDocument"].clone());
-                ok(String::new())
-            }
-            "DeleteRolePolicy" => match role.inline.remove(&self.args["PolicyName"]) {
-                Some(_) => ok(String::new()),
-                None => absent("role policy with that name"),
-            },
-            "ListRolePolicies" => {
-                let (members, end) = page(role.inline.keys().map(|n| format!("<member>{n}</member>")).collect());
-                ok(format!("<PolicyNames>{members}</PolicyNames>{end}"))
-            }
-            "ListAttachedRolePolicies" => {
-                let member = |a: &String| {
-                    format!("<member><PolicyName>{}</PolicyName><PolicyArn>{a}</PolicyArn></member>", a.rsplit('/').next().unwrap())
-                };
-                let (members, end) = page(role.attached.iter().map(member).collect());
-                ok(format!("<AttachedPolicies>{members}</AttachedPolicies>{end}"))
-            }
-            "AttachRolePolicy" => {
-                role.attached.insert(self.args["PolicyArn"].clone());
-                ok(String::new())
-            }
-            "DetachRolePolicy" => match role.attached.remove(&self.args["PolicyArn"]) {
-                true => ok(String::new()),
-                false => absent("policy"),
-            },
-            other => panic!("teach tests/it/support/cells.rs {other}"),
-        }
-    }
 }
 
 fn form(text: &str) -> BTreeMap<String, String> {
@@ -453,13 +354,6 @@ fn form_decoded(text: &str) -> String {
         });
     }
     String::from_utf8(out).unwrap()
-}
-
-/// RFC 3986, everything but the unreserved, as IAM does.
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }
 
 /// Keeps exchanges in a list.

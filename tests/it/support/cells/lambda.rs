@@ -1,0 +1,68 @@
+//! What the small AWS knows of Lambda: the wire form of the operations that actions use.
+
+use super::{ACCOUNT, Function, Parsed, REGION, World};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The operation that method and path mean.
+pub fn operation(method: &str, path: &[&str]) -> &'static str {
+    match (method, path) {
+        ("GET", ["2019-09-30", "functions", _, "concurrency"]) => "GetFunctionConcurrency",
+        ("PUT", ["2017-10-31", "functions", _, "concurrency"]) => "PutFunctionConcurrency",
+        ("DELETE", ["2017-10-31", "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
+        ("GET", ["2015-03-31", "functions", _, "configuration"]) => "GetFunctionConfiguration",
+        ("GET", ["2015-03-31", "functions"]) => "ListFunctions",
+        other => panic!("teach tests/it/support/cells.rs this Lambda call: {other:?}"),
+    }
+}
+
+/// What path and body say beyond the operation.
+pub fn arguments(operation: &str, path: &[&str], body: &[u8], args: &mut BTreeMap<String, String>) {
+    if let Some(name) = path.get(2) {
+        args.insert("FunctionName".into(), name.to_string());
+    }
+    if operation == "PutFunctionConcurrency" {
+        let json: Value = serde_json::from_slice(body).unwrap();
+        args.insert("Reserved".into(), json["ReservedConcurrentExecutions"].to_string());
+    }
+}
+
+impl Parsed {
+    pub(super) fn lambda(&self, world: &mut World) -> HttpResponse {
+        let ok = |v: Value| HttpResponse::new(200.try_into().unwrap(), SdkBody::from(v.to_string()));
+        let describe = |name: &str, f: &Function| {
+            let mut conf =
+                json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")});
+            if let Some(group) = &f.log_group {
+                conf["LoggingConfig"] = json!({"LogGroup": group});
+            }
+            conf
+        };
+        if self.operation == "ListFunctions" {
+            // One on a page, so that whoever does not follow the marker is found out.
+            let at: usize = self.args.get("Marker").map_or(0, |m| m.parse().unwrap());
+            let page: Vec<Value> = world.functions.iter().skip(at).take(1).map(|(n, f)| describe(n, f)).collect();
+            let next = (at + 1 < world.functions.len()).then(|| (at + 1).to_string());
+            return ok(json!({"Functions": page, "NextMarker": next}));
+        }
+        let name = &self.args["FunctionName"];
+        let Some(f) = world.functions.get_mut(name) else {
+            return self.error(404, "ResourceNotFoundException", "Function not found");
+        };
+        match self.operation.as_str() {
+            "GetFunctionConfiguration" => ok(describe(name, f)),
+            "GetFunctionConcurrency" => ok(f.reserved.map_or(json!({}), |n| json!({"ReservedConcurrentExecutions": n}))),
+            "PutFunctionConcurrency" => {
+                f.reserved = Some(self.args["Reserved"].parse().unwrap());
+                ok(json!({"ReservedConcurrentExecutions": f.reserved}))
+            }
+            "DeleteFunctionConcurrency" => {
+                f.reserved = None;
+                HttpResponse::new(204.try_into().unwrap(), SdkBody::empty())
+            }
+            other => panic!("teach tests/it/support/cells.rs {other}"),
+        }
+    }
+}
