@@ -57,6 +57,7 @@ mod durable_executions;
 mod log_pages;
 mod log_query;
 mod metrics;
+mod trace_retrieval;
 mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
@@ -86,8 +87,14 @@ pub mod trigger_table;
 
 // Detections.
 mod access_analyzer_findings;
+mod alarm_actions;
+mod customer_runtime;
+mod edge_associations;
+mod event_archives;
+mod event_subscribers;
 mod guardduty_findings;
 mod inspector_findings;
+mod named_sources;
 mod security_hub_findings;
 
 pub use policy_report::{Policies, PolicyFact};
@@ -188,6 +195,14 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &load_balancer_targets::LoadBalancerTargets,
     &delivery_targets::DeliveryTargets,
     &function_key::FunctionKey,
+    // Detections: the triggers that came with them.
+    &event_subscribers::EventSubscribers,
+    &event_archives::EventArchives,
+    &alarm_actions::AlarmActions,
+    &edge_associations::EdgeAssociations,
+    &named_sources::NamedSources,
+    &customer_runtime::CustomerRuntime,
+    // End of detections.
     &role_simulation::RoleSimulation,
     &shared_role_census::SharedRoleCensus,
     &organization_policies::OrganizationPolicies,

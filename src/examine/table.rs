@@ -55,7 +55,7 @@ const LOGS: Need = at("recent-invocations", "START, END, REPORT and INIT lines, 
 const CODE: Need = at("function-code", "the package of $LATEST");
 const ROLE: Need = at("execution-role", "trust, boundary, inline and attached policies with all versions");
 const KEYS: Need = at("credential-activity", "what each issued key did, from where, with which agent");
-const GUARDDUTY: Need = later("a finding about the function", "no collector reads GuardDuty yet");
+const GUARDDUTY: Need = at("guardduty-findings", "a finding about the function, where GuardDuty watched it");
 
 const FROM_THE_BUCKET: &str = "data events are read only from a trail's bucket that the operator names (`trail-archive`), and this table does not look whether that bucket has them";
 

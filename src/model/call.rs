@@ -37,6 +37,14 @@ pub enum Service {
     Ec2,
     Organizations,
     Resolver,
+    // Detections and the triggers that came with them.
+    Cloudfront,
+    Eventsv2,
+    Cognito,
+    Iot,
+    Secretsmanager,
+    Ses,
+    LambdaCore,
     /// A presigned download: plain HTTPS, no operation of any service.
     Https,
 }
@@ -90,6 +98,14 @@ impl Service {
             Service::Ec2 => names("EC2", "ec2", "ec2", "ec2"),
             Service::Organizations => names("Organizations", "organizations", "organizations", "organizations"),
             Service::Resolver => names("Route53Resolver", "route53resolver", "route53resolver", "route53resolver"),
+            // Detections and the triggers that came with them: serviceId, endpointPrefix and signingName of botocore 1.44.5.
+            Service::Cloudfront => names("CloudFront", "cloudfront", "cloudfront", "cloudfront"),
+            Service::Eventsv2 => names("EventBridgeV2", "events", "eventsv2", "events"),
+            Service::Cognito => names("Cognito Identity Provider", "cognito-idp", "cognito-idp", "cognito-idp"),
+            Service::Iot => names("IoT", "iot", "iot", "iot"),
+            Service::Secretsmanager => names("Secrets Manager", "secretsmanager", "secretsmanager", "secretsmanager"),
+            Service::Ses => names("SES", "ses", "email", "ses"),
+            Service::LambdaCore => names("Lambda Core", "lambda", "lambda", "lambda"),
             Service::Https => names("https", "https", "https", "https"),
         }
     }
@@ -105,9 +121,9 @@ impl Service {
     pub const fn signing_name(self) -> &'static str {
         self.names().signing
     }
-    /// IAM answers from one place; an event about a role is in that place's CloudTrail.
+    /// IAM answers from one place, as CloudFront does; an event about a role is in that place's CloudTrail.
     pub const fn is_global(self) -> bool {
-        matches!(self, Service::Iam | Service::Organizations)
+        matches!(self, Service::Iam | Service::Organizations | Service::Cloudfront)
     }
 }
 

@@ -24,7 +24,7 @@
 //! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
-//! * A collect phase always holds `configuration`, `aliases`, `versions` and `resource-policy`, written down or not ([`ALWAYS`] says why).
+//! * A collect phase always holds `configuration`, `aliases`, `versions` and the resource policies, written down or not ([`ALWAYS`] says why).
 //! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
 //!
 //! What it never does: look at a target, decide what may be done to it (`plan`), print. Start at `read.rs`; `lint.rs` holds the rules that
@@ -51,7 +51,7 @@ use std::fmt;
 
 /// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions, whom the policies admit) is
 /// asked once and recorded as theirs, whoever asks first. Were one missing, its calls would be made and stand in no plan and no IAM policy.
-pub const ALWAYS: [&str; 4] = ["configuration", "aliases", "versions", "resource-policy"];
+pub const ALWAYS: [&str; 5] = ["configuration", "aliases", "versions", "resource-policy", "resource-policy-document"];
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Playbook {

@@ -83,6 +83,14 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("access-analyzer:ListFindings", "the plan names the account's analyzers"),
     ("access-analyzer:GetFinding", "the plan names the account's analyzers"),
     ("access-analyzer:GetAnalyzedResource", "the plan names the account's analyzers"),
+    ("cloudwatch:DescribeAlarms", "a search over the account's alarms is granted on all of them"),
+    ("events:DescribeArchive", "archives are found by the list"),
+    ("events:DescribeSubscriber", "subscribers are found by the list"),
+    ("cognito-idp:DescribeUserPool", "user pools are named by the resource policies"),
+    ("iot:GetTopicRule", "rules are named by the resource policies"),
+    ("lambda:GetRuntime", "the runtime is named by the configuration"),
+    ("lambda:GetRuntimeAlias", "the runtime is named by the configuration"),
+    ("lambda:GetRuntimeVersion", "the runtime is named by the configuration"),
 ];
 
 fn units() -> Vec<Unit> {

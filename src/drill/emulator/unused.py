@@ -9,6 +9,11 @@ of them can change anything. What each answers, and nothing more:
 * logs   DescribeAccountPolicies         none
 * logs   GetDataProtectionPolicy         none for this group
 * xray   GetTraceSegmentDestination, GetTraceSummaries, BatchGetTraces    X-Ray itself, which holds no traces
+* guardduty ListDetectors                none: GuardDuty is off
+* securityhub GetFindings                401: the account is not subscribed (Security Hub CSPM is off)
+* securityhub DescribeSecurityHubV2      404: the newer Security Hub is off
+* inspector2 BatchGetAccountStatus       the account's state is DISABLED: Inspector is off
+* access-analyzer ListAnalyzers          none
 """
 import json
 import re
@@ -22,6 +27,19 @@ XRAY = {
     "/TraceSummaries": lambda: {"TraceSummaries": [], "ApproximateTime": int(time.time()), "TracesProcessedCount": 0},
     "/Traces": lambda: {"Traces": [], "UnprocessedTraceIds": []},
 }
+DISABLED = {"status": "DISABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": "Inspector is not enabled."}
+# Services that are off, by credential scope: what they answer to the first question, which is the only one then.
+OFF = {
+    ("guardduty", "GET", "/detector"): lambda account: (200, {"detectorIds": []}),
+    ("securityhub", "POST", "/findings"): lambda account: (401, {
+        "__type": "InvalidAccessException", "message": f"Account {account} is not subscribed to AWS Security Hub"}),
+    ("securityhub", "GET", "/hubv2"): lambda account: (404, {"message": "Security Hub is not enabled."}),
+    ("inspector2", "POST", "/status/batch/get"): lambda account: (200, {"failedAccounts": [], "accounts": [{
+        "accountId": account, "state": DISABLED,
+        "resourceState": {"ec2": DISABLED, "ecr": DISABLED, "lambda": DISABLED, "lambdaCode": DISABLED}}]}),
+    ("access-analyzer", "GET", "/analyzer"): lambda account: (200, {"analyzers": []}),
+}
+SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 LARGEST = 1 << 16
 
 
@@ -40,7 +58,9 @@ def answer(method, path, headers, body, account, region):
         return 200, {"logGroupIdentifier": json.loads(body or b"{}").get("logGroupIdentifier")}
     if "/xray/aws4_request" in headers.get("authorization", "") and path in XRAY:
         return 200, XRAY[path]()
-    return None
+    scope = SCOPE.search(headers.get("authorization", ""))
+    off = scope and OFF.get((scope[1], method, path))
+    return off(account) if off else None
 
 
 def before(app, account, region):
@@ -64,11 +84,12 @@ def before(app, account, region):
                 return replay.pop(0) if replay else await receive()
             return await app(scope, again, send)
         status, document = told
+        code = document.pop("__type", "ResourceNotFoundException") if status >= 400 else None
         data = json.dumps(document).encode()
         answered = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode()),
                     (b"x-amzn-requestid", b"00000000-0000-4000-8000-%012x" % (time.time_ns() & 0xffffffffffff))]
-        if status == 404:
-            answered.append((b"x-amzn-errortype", b"ResourceNotFoundException"))
+        if code:
+            answered.append((b"x-amzn-errortype", code.encode()))
         await send({"type": "http.response.start", "status": status, "headers": answered})
         await send({"type": "http.response.body", "body": data})
 
