@@ -8,12 +8,14 @@ of them can change anything. What each answers, and nothing more:
 * lambda GetRuntimeManagementConfig      the default: updates are automatic
 * logs   DescribeAccountPolicies         none
 * logs   GetDataProtectionPolicy         none for this group
+* logs   GetTransformer                  none for this group
+* logs   GetStorageTierPolicy            the default: standard
 * xray   GetTraceSegmentDestination, GetTraceSummaries, BatchGetTraces    X-Ray itself, which holds no traces
 * guardduty ListDetectors                none: GuardDuty is off
 * securityhub GetFindings                401: the account is not subscribed (Security Hub CSPM is off)
 * securityhub DescribeSecurityHubV2      404: the newer Security Hub is off
-* inspector2 BatchGetAccountStatus       the account's state is DISABLED: Inspector is off
 * access-analyzer ListAnalyzers          none
+* eventsv2 ListSubscribers               none (EventBridge v2, in CBOR)
 """
 import json
 import re
@@ -27,17 +29,15 @@ XRAY = {
     "/TraceSummaries": lambda: {"TraceSummaries": [], "ApproximateTime": int(time.time()), "TracesProcessedCount": 0},
     "/Traces": lambda: {"Traces": [], "UnprocessedTraceIds": []},
 }
-DISABLED = {"status": "DISABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": "Inspector is not enabled."}
 # Services that are off, by credential scope: what they answer to the first question, which is the only one then.
 OFF = {
     ("guardduty", "GET", "/detector"): lambda account: (200, {"detectorIds": []}),
     ("securityhub", "POST", "/findings"): lambda account: (401, {
         "__type": "InvalidAccessException", "message": f"Account {account} is not subscribed to AWS Security Hub"}),
     ("securityhub", "GET", "/hubv2"): lambda account: (404, {"message": "Security Hub is not enabled."}),
-    ("inspector2", "POST", "/status/batch/get"): lambda account: (200, {"failedAccounts": [], "accounts": [{
-        "accountId": account, "state": DISABLED,
-        "resourceState": {"ec2": DISABLED, "ecr": DISABLED, "lambda": DISABLED, "lambdaCode": DISABLED}}]}),
     ("access-analyzer", "GET", "/analyzer"): lambda account: (200, {"analyzers": []}),
+    # {"Subscribers": []}
+    ("events", "POST", "/service/AWSEventsV2/operation/ListSubscribers"): lambda account: (200, b"\xa1\x6bSubscribers\x80"),
 }
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 LARGEST = 1 << 16
@@ -56,6 +56,10 @@ def answer(method, path, headers, body, account, region):
         return 200, {"accountPolicies": []}
     if target == "Logs_20140328.GetDataProtectionPolicy":
         return 200, {"logGroupIdentifier": json.loads(body or b"{}").get("logGroupIdentifier")}
+    if target == "Logs_20140328.GetTransformer":
+        return 200, {}
+    if target == "Logs_20140328.GetStorageTierPolicy":
+        return 200, {"storageTier": "STANDARD"}
     if "/xray/aws4_request" in headers.get("authorization", "") and path in XRAY:
         return 200, XRAY[path]()
     scope = SCOPE.search(headers.get("authorization", ""))
@@ -85,8 +89,9 @@ def before(app, account, region):
             return await app(scope, again, send)
         status, document = told
         code = document.pop("__type", "ResourceNotFoundException") if status >= 400 else None
-        data = json.dumps(document).encode()
-        answered = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode()),
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        form = b"application/cbor" if data is document else b"application/json"
+        answered = [(b"content-type", form), (b"content-length", str(len(data)).encode()),
                     (b"x-amzn-requestid", b"00000000-0000-4000-8000-%012x" % (time.time_ns() & 0xffffffffffff))]
         if code:
             answered.append((b"x-amzn-errortype", code.encode()))

@@ -111,7 +111,7 @@ async fn findings_are_sought_by_exact_names_and_each_history_is_read_once() {
     let arn = format!("arn:aws:lambda:{}:123456789012:function:payments-export", bag.region);
     let sent = bag.sent("SecurityHub.GetFindings");
     assert!(
-        sent[0].says(&format!(r#"{{"Comparison":"EQUALS","Value":"{arn}"}},{{"Comparison":"PREFIX","Value":"{arn}:"}}"#)),
+        sent[0].says(&format!(r#"{{"Value":"{arn}","Comparison":"EQUALS"}},{{"Value":"{arn}:","Comparison":"PREFIX"}}"#)),
         "{}",
         sent[0].body
     );
@@ -151,6 +151,109 @@ async fn details_that_inspector_has_not_are_an_answer_and_those_it_refuses_a_gap
     let bag = run_with(&["inspector-findings"], world, r#"{"max-details": 22}"#).await;
     assert_eq!(bag.sent("Inspector2.BatchGetFindingDetails").len(), 3, "ten at once");
     assert!(is_gap(bag.item("details of further Inspector findings"), GapKind::TooLarge));
+}
+
+// ── the triggers that came with them ──
+
+#[tokio::test]
+async fn of_distributions_only_what_runs_the_function_is_told_with_its_path() {
+    let bag = run(&["edge-associations"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    assert!(bag.sent("CloudFront.ListDistributions").iter().all(|s| s.host == "cloudfront.amazonaws.com"));
+    let table = table(&bag, "where CloudFront runs the function");
+    let rows: Vec<_> = table["associations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| (a["distribution"].as_str().unwrap(), a["path"].as_str(), a["function"].as_str().unwrap().rsplit(':').next().unwrap()))
+        .collect();
+    assert_eq!(rows, [("E1OURS", None, "1"), ("E1OURS", Some("api/*"), "2")]);
+    assert_eq!(table["associations"][1]["domain"], "d111.cloudfront.net");
+    // Elsewhere the question does not arise.
+    let bag = run(&["edge-associations", "concurrency"], World::default()).await;
+    assert!(words(&bag, "CloudFront distributions that run the function").contains("us-east-1 only"));
+    assert!(bag.sent("CloudFront.ListDistributions").is_empty());
+}
+
+#[tokio::test]
+async fn subscribers_speak_cbor_and_those_of_ours_are_read_as_json_beside_it() {
+    let bag = run(&["event-subscribers"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let mut read: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("what subscriber ")).collect();
+    read.sort_by_key(|i| i.id);
+    assert_eq!(read.len(), 2, "ours and the universal one; no neighbour's");
+    let document: Value = serde_json::from_slice(&bag.file(read[0], 0)).unwrap();
+    assert_eq!(document["InvokeConfiguration"]["LambdaParameters"]["Qualifier"], "2");
+    let list = bag.item("subscribers of the account");
+    assert!(list.files[0].path.as_str().ends_with(".cbor"), "{list:?}");
+    let asked = bag.exchanges(list);
+    assert_eq!(asked[0].request_body.as_deref(), Some(r#"{"MaxResults":100}"#), "what we asked can be read, too");
+    let sent = &bag.sent("EventBridgeV2.ListSubscribers")[0];
+    assert_eq!((sent.host.split('.').next(), sent.uri.as_str()), (Some("eventsv2"), "/service/AWSEventsV2/operation/ListSubscribers"));
+    // A page of a proxy is no empty list.
+    let proxy = Answer::new(200, "text/html", "<html>sign in</html>");
+    let bag = run(&["event-subscribers"], World::default().on("EventBridgeV2.ListSubscribers", [proxy])).await;
+    assert!(is_gap(bag.item("subscribers of the account"), GapKind::Transport));
+}
+
+#[tokio::test]
+async fn alarms_of_every_kind_are_sought_by_what_they_call() {
+    let bag = run(&["alarm-actions"], World::default()).await;
+    let sent = bag.sent("CloudWatch.DescribeAlarms");
+    let mut kinds: Vec<String> = sent.iter().map(|s| serde_json::from_str::<Value>(&s.body).unwrap()["AlarmTypes"].to_string()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [r#"["CompositeAlarm"]"#, r#"["LogAlarm"]"#, r#"["MetricAlarm"]"#]);
+    let arn = format!("arn:aws:lambda:{}:123456789012:function:payments-export", bag.region);
+    assert!(sent.iter().all(|s| s.says(&format!(r#""ActionPrefix":"{arn}""#))));
+}
+
+#[tokio::test]
+async fn sources_of_other_services_are_asked_where_a_statement_admits_them() {
+    let bag = run(&["named-sources"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let pool = bag.sent("Cognito-Identity-Provider.DescribeUserPool");
+    assert!(pool[0].says(&format!(r#"{{"UserPoolId":"{}_Ab12Cd34"}}"#, bag.region)), "{pool:?}");
+    assert_eq!(bag.sent("IoT.GetTopicRule")[0].uri, "/rules/door");
+    let none = Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException");
+    let world = World::default().on("Lambda.GetPolicy", [none.clone()]).on("Lambda.GetResourcePolicy", [none]);
+    let bag = run(&["named-sources"], world).await;
+    assert_eq!(bag.item("sources of other services").status, ItemStatus::NotApplicable);
+    assert!(bag.world.sent().iter().all(|s| s.key.starts_with("Lambda.")));
+    assert!(bag.world.sent().iter().all(|s| !s.key.contains("GetSecretValue")));
+}
+
+// ── the customer's runtime ──
+
+#[tokio::test]
+async fn a_runtime_of_the_customers_is_followed_to_its_image() {
+    let bag = run(&["customer-runtime"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let alias = bag.sent("Lambda-Core.GetRuntimeAlias");
+    let name = "arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Aruntime%2Fhardened";
+    assert_eq!(alias[0].uri, format!("/2026-10-01/runtimes/{name}/aliases/live"));
+    assert_eq!(bag.sent("Lambda-Core.GetRuntimeVersion")[0].uri, format!("/2026-10-01/runtimes/{name}/versions/3"));
+    let root = bag.draft.dir().join("data/10-code/runtime");
+    let index: Value = serde_json::from_slice(&std::fs::read(root.join("index.json")).unwrap()).unwrap();
+    let digest = index["manifests"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_string();
+    assert!(root.join("blobs/sha256").join(digest).exists());
+    // Beside the function's own image, whole in itself.
+    let bag = run(&["container-image", "customer-runtime"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    for layout in ["image", "runtime"] {
+        let blobs = bag.draft.dir().join("data/10-code").join(layout).join("blobs/sha256");
+        assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 3, "{layout}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_on_a_runtime_of_lambdas_has_none_and_a_mute_answer_is_a_gap() {
+    let mut body: Value = serde_json::from_str(&World::healthy("Lambda.GetFunction").text()).unwrap();
+    body["Configuration"].as_object_mut().unwrap().remove("RuntimeConfig");
+    let bag = run(&["customer-runtime"], World::default().on("Lambda.GetFunction", [Answer::json(&body)])).await;
+    assert_eq!(bag.item("customer-managed runtime").status, ItemStatus::NotApplicable);
+    let mute = Answer::json(&json!({"Name": "live"}));
+    let bag = run(&["customer-runtime"], World::default().on("Lambda-Core.GetRuntimeAlias", [mute])).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Unsupported]);
 }
 
 // ── Access Analyzer ──

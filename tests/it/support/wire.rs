@@ -126,7 +126,8 @@ impl Answer {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
             }
             Some(
-                "Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2" | "GuardDuty" | "SecurityHub" | "Inspector2" | "AccessAnalyzer",
+                "Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2" | "GuardDuty" | "SecurityHub" | "Inspector2" | "AccessAnalyzer"
+                | "IoT" | "Lambda-Core",
             ) => Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code),
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
