@@ -130,6 +130,11 @@ impl<'r> CollectCx<'r> {
         self.shared.facts.policy(&self.asking_as(&super::resource_policy::SPEC), whose, qualifier).await
     }
 
+    /// The same as a document, by the newer call; asked once per run.
+    pub(super) async fn policy_document(&self, whose: &str, arn: &str) -> Result<super::policy_report::PolicyFact, Abort> {
+        self.shared.facts.policy_document(&self.asking_as(&super::resource_policy_document::SPEC), whose, arn).await
+    }
+
     /// The statements of all resource policies of the function and its qualifiers.
     pub async fn policies(&self) -> Result<Arc<super::policy_report::Policies>, Abort> {
         // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
@@ -244,6 +249,14 @@ impl<'r> CollectCx<'r> {
             self.shared.facts.hear(last);
         }
         (output, exchanges)
+    }
+
+    /// An answer that is in the bundle, as JSON: for members that the SDK does not know yet. Nothing when it is not there whole, or too large.
+    pub(super) fn answer_of(&self, item: ItemId) -> Option<serde_json::Value> {
+        const LARGEST: u64 = 4 << 20;
+        let exchanges = self.draft().item(item)?.exchanges;
+        let file = self.draft().file_of(*exchanges.last()?).filter(|f| f.bytes <= LARGEST)?;
+        serde_json::from_reader(std::io::BufReader::new(self.draft().open_file(&file).ok()?)).ok()
     }
 
     /// Write something computed from other items (a parsed table, a comparison).

@@ -190,6 +190,8 @@ pub struct Facts {
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
     /// Resource policies by qualifier; and all their statements.
     policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    /// The same by the newer call, by ARN.
+    policy_document: Each<PolicyFact>,
     policies: OnceCell<Arc<Policies>>,
     /// Regions that the account has enabled; `None` when the answer named none.
     enabled_regions: OnceCell<Result<Option<Arc<[String]>>, Fault>>,
@@ -338,6 +340,11 @@ impl Facts {
     pub(super) async fn policy(&self, cx: &CollectCx<'_>, whose: &str, qualifier: Option<String>) -> Result<PolicyFact, Abort> {
         let cell = self.policy.lock().unwrap_or_else(PoisonError::into_inner).entry(qualifier.clone()).or_default().clone();
         cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
+    }
+
+    /// `cx` must be the context of the `resource-policy-document` unit.
+    pub(super) async fn policy_document(&self, cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
+        cell(&self.policy_document, arn).get_or_try_init(|| policy_report::ask_document(cx, whose, arn)).await.cloned()
     }
 
     pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {

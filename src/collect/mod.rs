@@ -65,6 +65,7 @@ mod durable_executions;
 mod log_pages;
 mod log_query;
 mod metrics;
+mod trace_retrieval;
 mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
@@ -108,6 +109,17 @@ mod reach;
 
 pub use lookups::{LOOKS_UP, looks_up};
 pub use reach::{Reach, VpcFact};
+// Detections.
+mod access_analyzer_findings;
+mod alarm_actions;
+mod customer_runtime;
+mod edge_associations;
+mod event_archives;
+mod event_subscribers;
+mod guardduty_findings;
+mod inspector_findings;
+mod named_sources;
+mod security_hub_findings;
 
 pub use policy_report::{Policies, PolicyFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
@@ -167,6 +179,11 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &schedules::Schedules,
     // Network: interfaces go when Lambda needs them no more.
     &network_interfaces::NetworkInterfaces,
+    // Detections: kept for ninety days.
+    &guardduty_findings::GuarddutyFindings,
+    &security_hub_findings::SecurityHubFindings,
+    &inspector_findings::InspectorFindings,
+    &access_analyzer_findings::AccessAnalyzerFindings,
     // invocations: V3
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
@@ -205,6 +222,14 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &load_balancer_targets::LoadBalancerTargets,
     &delivery_targets::DeliveryTargets,
     &function_key::FunctionKey,
+    // Detections: the triggers that came with them.
+    &event_subscribers::EventSubscribers,
+    &event_archives::EventArchives,
+    &alarm_actions::AlarmActions,
+    &edge_associations::EdgeAssociations,
+    &named_sources::NamedSources,
+    &customer_runtime::CustomerRuntime,
+    // End of detections.
     &role_simulation::RoleSimulation,
     &shared_role_census::SharedRoleCensus,
     &organization_policies::OrganizationPolicies,

@@ -72,7 +72,7 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 32] = [
+const FINER: &[Finer] = &[
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
@@ -114,6 +114,11 @@ const FINER: [Finer; 32] = [
     finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
+    // Detections.
+    finer("guardduty:GetDetector", "Detectors", "GuardDuty detectors", "guardduty:{region}:{account}:detector/*"),
+    finer("access-analyzer:ListFindings", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
 ];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {

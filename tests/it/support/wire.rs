@@ -116,7 +116,7 @@ impl Answer {
                 );
                 Answer::new(status, "text/xml", body)
             }
-            Some("SNS" | "Elastic-Load-Balancing-v2") => {
+            Some("SNS" | "Elastic-Load-Balancing-v2" | "SES" | "CloudFront") => {
                 let body = format!(
                     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
                 );
@@ -141,9 +141,10 @@ impl Answer {
             Some("S3") => {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
             }
-            Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
-                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
-            }
+            Some(
+                "Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2" | "GuardDuty" | "SecurityHub" | "Inspector2" | "AccessAnalyzer"
+                | "IoT" | "Lambda-Core",
+            ) => Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code),
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
         }
@@ -235,6 +236,14 @@ pub fn placed(body: &[u8], region: &str) -> Vec<u8> {
     }
 }
 
+/// A body as its service sends it: the world's files are JSON, and one service speaks CBOR.
+pub fn as_sent(key: &str, body: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice::<serde_json::Value>(&body) {
+        Ok(value) if key.starts_with("EventBridgeV2.") => freezeframe::aws::cbor::write(&value),
+        _ => body,
+    }
+}
+
 /// The file that a request is answered from: the operation's, but where the world holds two things of a kind.
 fn entry_for(sent: &Sent) -> String {
     // invocations: the function logs elsewhere, and its default group is still there, in the class that wants queries.
@@ -247,6 +256,15 @@ fn entry_for(sent: &Sent) -> String {
 /// Which operation a request asks for, by the protocol of its service.
 fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], body: &str) -> String {
     let service = match host.split('.').next().unwrap_or_default() {
+        // Detections, and the triggers that came with them.
+        "lambda" if uri.contains("/runtimes/") => "Lambda-Core",
+        "eventsv2" => "EventBridgeV2",
+        "cloudfront" => "CloudFront",
+        "cognito-idp" => "Cognito-Identity-Provider",
+        "iot" => "IoT",
+        "secretsmanager" => "Secrets-Manager",
+        "config" => "Config-Service",
+        "email" => "SES",
         "lambda" => "Lambda",
         "iam" => "IAM",
         "sts" => "STS",
@@ -279,6 +297,11 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "application-autoscaling" => "Application-Auto-Scaling",
         "elasticfilesystem" => "EFS",
         "s3files" => "S3Files",
+        // Detections.
+        "guardduty" => "GuardDuty",
+        "securityhub" => "SecurityHub",
+        "inspector2" => "Inspector2",
+        "access-analyzer" => "AccessAnalyzer",
         _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
@@ -322,6 +345,32 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
             ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
             ("POST", ["Traces"]) => "BatchGetTraces",
+            // Detections.
+            ("GET", ["detector"]) => "ListDetectors",
+            ("GET", ["detector", _]) => "GetDetector",
+            ("POST", ["detector", _, "findings"]) => "ListFindings",
+            ("POST", ["detector", _, "findings", "get"]) => "GetFindings",
+            ("POST", ["findings"]) => "GetFindings",
+            ("POST", ["findingHistory", "get"]) => "GetFindingHistory",
+            ("GET", ["hubv2"]) => "DescribeSecurityHubV2",
+            ("POST", ["findingsv2"]) => "GetFindingsV2",
+            ("POST", ["status", "batch", "get"]) => "BatchGetAccountStatus",
+            ("POST", ["findings", "list"]) => "ListFindings",
+            ("POST", ["coverage", "list"]) => "ListCoverage",
+            ("POST", ["findings", "details", "batch", "get"]) => "BatchGetFindingDetails",
+            ("GET", ["analyzer"]) => "ListAnalyzers",
+            ("POST", ["findingv2"]) => "ListFindingsV2",
+            ("GET", ["findingv2", _]) => "GetFindingV2",
+            ("GET", ["analyzed-resource"]) => "GetAnalyzedResource",
+            ("POST", ["service", "AWSEventsV2", "operation", operation]) => operation,
+            ("GET", ["2020-05-31", "distribution"]) => "ListDistributions",
+            ("GET", ["rules", _]) => "GetTopicRule",
+            ("GET", [_, "runtimes", _]) => "GetRuntime",
+            ("GET", [_, "runtimes", _, "aliases", _]) => "GetRuntimeAlias",
+            ("GET", [_, "runtimes", _, "versions", _]) => "GetRuntimeVersion",
+            ("POST", ["StartTraceRetrieval"]) => "StartTraceRetrieval",
+            ("POST", ["ListRetrievedTraces"]) => "ListRetrievedTraces",
+            // End of detections.
             // The surface of the Lambda API.
             ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
             ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
@@ -385,7 +434,7 @@ impl HttpConnector for Wire {
         let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
-        let sent = Sent { key, host, uri, body };
+        let sent = Sent { key: key.clone(), host, uri, body };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
@@ -401,7 +450,7 @@ impl HttpConnector for Wire {
         headers.push(("x-amzn-requestid".into(), format!("request-{number}")));
         headers.extend(self.0.date.map(|d| ("date".to_string(), d.to_string())));
         let region = headers_region(&request);
-        let body = placed(&body, &region);
+        let body = as_sent(&key, placed(&body, &region));
         let body = if cut {
             let half = Bytes::copy_from_slice(&body[..body.len().div_ceil(2)]);
             let frames = vec![Ok(Frame::data(half)), Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut off, as scripted"))];
@@ -411,7 +460,8 @@ impl HttpConnector for Wire {
         };
         let mut response = HttpResponse::new(status.try_into().unwrap(), body);
         for (name, value) in headers {
-            response.headers_mut().append(name, value);
+            let cbor = name == "content-type" && key.starts_with("EventBridgeV2.") && value.contains("json");
+            response.headers_mut().append(name, if cbor { "application/cbor".to_string() } else { value });
         }
         HttpConnectorFuture::ready(Ok(response))
     }
@@ -421,7 +471,11 @@ impl HttpConnector for Wire {
 /// failing tests would otherwise use it up for each other.
 pub fn config(world: &Arc<World>) -> SdkConfig {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
-    let region = format!("eu-test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    config_in(world, format!("eu-test-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// The same in a Region that means something.
+pub fn config_in(world: &Arc<World>, region: String) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new(region))
