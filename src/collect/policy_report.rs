@@ -11,6 +11,7 @@ use crate::model::canon;
 use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
 use crate::model::item::Sensitivity;
+use futures_util::{FutureExt, StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,12 +45,15 @@ pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<Strin
 pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
     let (names, unlisted) = qualified::listed(cx).await?;
     let mut policies = Policies { unfinished: unlisted, ..Policies::default() };
-    for name in names {
-        match cx.policy(&name.whose, name.qualifier).await? {
+    // Each alone, and in the order of the names.
+    let asked = names.into_iter().map(|name| async move { (cx.policy(&name.whose, name.qualifier).await, name.whose) }.boxed());
+    let told: Vec<_> = stream::iter(asked.collect::<Vec<_>>()).buffered(4).collect().await;
+    for (policy, whose) in told {
+        match policy? {
             Ok(None) => {}
-            Ok(Some((item, document))) => match grants::read(&document, &name.whose, item) {
+            Ok(Some((item, document))) => match grants::read(&document, &whose, item) {
                 Some(found) => policies.grants.extend(found),
-                None => policies.unreadable.push((name.whose, item)),
+                None => policies.unreadable.push((whose, item)),
             },
             Err(fault) => drop(policies.unfinished.get_or_insert_with(|| (fault.gap_kind(), fault.to_string()))),
         }

@@ -15,6 +15,7 @@ The bundle asks more than this script thinks of. Those requests are sent again a
 Prints what differs and a count. Exit code 0 only if nothing differs and there was something to compare.
 """
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -24,6 +25,8 @@ import urllib.request
 import xml.etree.ElementTree as ElementTree
 
 import boto3
+import botocore.loaders
+import botocore.utils
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -154,15 +157,23 @@ class Stranger:
         return out
 
 
-# Where a service's name in a signature is not its own name in small letters.
-SIGNING = {"CloudWatch": "monitoring", "CloudWatch Logs": "logs", "EventBridge": "events"}
+@functools.cache
+def signing_name(service_id):
+    """What a service is called in a signature's scope: botocore's models say it."""
+    wanted, loader = botocore.utils.hyphenize_service_id(service_id), botocore.loaders.Loader()
+    for service in loader.list_available_services("service-2"):
+        if botocore.utils.EVENT_ALIASES.get(service, service) == wanted:
+            model = loader.load_service_model(service, "service-2")["metadata"]
+            if model["serviceId"] == service_id:
+                return model.get("signingName", model["endpointPrefix"])
+    raise KeyError(f"botocore knows no service {service_id}")
 
 
 def again(credentials, record):
     """The answer to a request of the bundle, sent again as it was."""
     headers = {k: v for k, v in record["request_headers"] if k in {"content-type", "accept", "x-amz-target"}}
     request = AWSRequest(method=record["method"], url=record["uri"], headers=headers, data=record.get("request_body", ""))
-    SigV4Auth(credentials, SIGNING.get(record["service"], record["service"].lower()), record["region"]).add_auth(request)
+    SigV4Auth(credentials, signing_name(record["service"]), record["region"]).add_auth(request)
     response = URLLib3Session().send(request.prepare())
     return answer(response.status_code, response.content)
 
