@@ -16,8 +16,8 @@ import botocore.loaders
 import botocore.utils
 
 LOADER = botocore.loaders.Loader()
-# A token that says from where on to answer, and one that says where to go on: by these names in every service.
-TOKEN = re.compile(r"^(next)?(page|continuation)?(marker|token)$|^next(key|versionid|upload|part)?(marker|token)$|^(next)?continuationtoken$", re.I)
+# What a token's member is called where no paginator says so: marker, nextToken, NextPageToken, continuationToken, position is API Gateway's.
+TOKEN = re.compile(r"^(next)?(page|continuation)?(marker|token)$", re.I)
 
 
 @functools.cache
@@ -39,21 +39,34 @@ def paginators(service):
         return {}
 
 
+def words(said):
+    """Members of a paginator's entry, which is one or a list; of an expression the first name."""
+    return [re.match(r"\w+", word)[0] for word in ([said] if isinstance(said, str) else said or [])]
+
+
 def pages(service_id, operation):
-    """By a paginator of botocore's; or, because not every operation that pages has one, by token members on both sides."""
+    """How an operation pages: by a paginator of botocore's; or, because not every one that does has one, by token members on both sides.
+
+    Names are those on the wire. None where it answers at once."""
     service = service_name(service_id)
-    known = paginators(service).get(operation)
-    if known:
-        return known
     model = LOADER.load_service_model(service, "service-2")
     shape = model["operations"].get(operation)
     if shape is None:
         return {"unknown": True}
-    sides = []
-    for side in ("input", "output"):
-        members = model["shapes"][shape[side]["shape"]].get("members", {}) if side in shape else {}
-        sides.append([m for m in members if TOKEN.match(m)])
-    return {"input_token": sides[0], "output_token": sides[1]} if all(sides) else None
+    members = {side: model["shapes"][shape[side]["shape"]].get("members", {}) if side in shape else {} for side in ("input", "output")}
+    known = paginators(service).get(operation)
+    if known:
+        tokens = {"input": words(known["input_token"]), "output": words(known["output_token"])}
+    else:
+        tokens = {side: [m for m in members[side] if TOKEN.match(m)] for side in members}
+        if not all(tokens.values()):
+            return None
+    more = words((known or {}).get("more_results")) or [m for m in members["output"] if m == "IsTruncated"]
+
+    def wire(names):
+        return [members["output"].get(name, {}).get("locationName", name) for name in names]
+
+    return {"tokens": wire(tokens["output"]), "more": wire(more), "paginator": known is not None}
 
 
 def main():

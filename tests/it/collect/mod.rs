@@ -3,6 +3,7 @@
 mod conformance;
 mod credentials;
 mod lambda_surface;
+mod pages;
 mod triggers;
 mod units;
 
