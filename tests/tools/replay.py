@@ -14,20 +14,16 @@ many of them went into LookupEvents.
 """
 import json
 import pathlib
-import re
 import sys
 import time
-import urllib.parse
 
 import boto3
-from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
-from compare_bodies import signing_name
+from compare_bodies import ADDRESS, signed, signing_name
 
 LOOKUP_EVERY = 0.5
-ADDRESS = re.compile(r'https?://[^"\s<]+')
 
 
 def main():
@@ -45,24 +41,19 @@ def main():
     addresses, otherwise, not_made, calls, looked, lookups = {}, [], [], 0, 0.0, 0.0
     for record in records:
         started = time.monotonic()
-        request = AWSRequest(method=record["method"], url=record["uri"], data=record.get("request_body", ""))
         if record["service"] == "https":
             # The bundle keeps no signature: the address is taken from what was answered just now.
             url = addresses.get(record["uri"].partition("?")[0])
             if url is None:
                 not_made.append(f"{record['operation']} {record['uri']}: no answer named its address")
                 continue
-            request = AWSRequest(method="GET", url=url)
+            request = AWSRequest(method="GET", url=url).prepare()
         else:
-            kept = ("content-type", "accept", "x-amz-target", "x-amz-checksum-mode", "range", "smithy-protocol")
-            for name, value in record["request_headers"]:
-                if name in kept:
-                    request.headers[name] = value
             if record["operation"] == "LookupEvents":
                 time.sleep(max(0.0, looked + LOOKUP_EVERY - time.monotonic()))
                 looked = time.monotonic()
-            SigV4Auth(credentials, signing_name(record["service"]), record["region"]).add_auth(request)
-        response = http.send(request.prepare())
+            request = signed(credentials, record)
+        response = http.send(request)
         body = response.content
         calls += 1
         (out / f"{calls:06}").write_bytes(body)
@@ -70,9 +61,8 @@ def main():
             otherwise.append(f"{record['service']}:{record['operation']} {record.get('status')} -> {response.status_code} {body[:120]!r}")
         if record["operation"] == "LookupEvents":
             lookups += time.monotonic() - started
-        for url in ADDRESS.findall(body.decode("utf-8", "replace")):
-            url = url.replace("\\u0026", "&").replace("\\/", "/").replace("&amp;", "&")
-            addresses[urllib.parse.urlsplit(url)._replace(query="", fragment="").geturl()] = url
+        for url in ADDRESS.findall(body.decode("utf-8", "replace").replace("\\u0026", "&").replace("\\/", "/")):
+            addresses[url.partition("?")[0]] = url.replace("&amp;", "&")
     seconds = time.monotonic() - began
     print(json.dumps({"calls": calls, "otherwise": otherwise, "not_made": not_made, "seconds": seconds, "lookups": lookups}))
 
