@@ -2,7 +2,7 @@
 """What botocore's models say of AWS's operations: the newest word on the API that a test can have without AWS.
 
     botocore_facts.py pages      < [["Lambda", "ListAliases"], ...]    which of them answer in pages, by which members
-    botocore_facts.py reads Lambda                                     all read operations of a service, with their HTTP form
+    botocore_facts.py reads Lambda                                     all read operations of a service; which take a qualifier
 
 Prints one JSON document.
 """
@@ -73,8 +73,12 @@ def main():
     if sys.argv[1] == "pages":
         facts = {f"{s}.{o}": pages(s, o) for s, o in json.load(sys.stdin)}
     else:
-        operations = LOADER.load_service_model(service_name(sys.argv[2]), "service-2")["operations"]
-        facts = {name: o["http"] for name, o in operations.items() if re.match("Get|List|Describe", name)}
+        model = LOADER.load_service_model(service_name(sys.argv[2]), "service-2")
+        facts = {}
+        for name, operation in model["operations"].items():
+            if re.match("Get|List|Describe|BatchGet|Search|Head", name):
+                asks = model["shapes"][operation["input"]["shape"]].get("members", {}) if "input" in operation else {}
+                facts[name] = {"qualifier": "Qualifier" in asks}
     print(json.dumps({"botocore": botocore.__version__, "facts": facts}, indent=1))
 
 
