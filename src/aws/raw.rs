@@ -52,7 +52,16 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string().into_bytes(), form: Form::Json, signed: None }
+        RawCall {
+            service,
+            operation,
+            method: "POST",
+            path: "/".into(),
+            headers,
+            body: body.to_string().into_bytes(),
+            form: Form::Json,
+            signed: None,
+        }
     }
 
     /// restJson: segments and query values are percent-encoded here. `body` for POST.
@@ -332,7 +341,10 @@ mod tests {
         let call = RawCall::rest(Service::Scheduler, "GetSchedule", "GET", &["schedules", "a/../b?x#y"], &[("groupName", "a&b=c")], None);
         assert_eq!(call.path, "/schedules/a%2F..%2Fb%3Fx%23y?groupName=a%26b%3Dc");
         let call = RawCall::query(Service::Ec2, "DescribeSubnets", "2016-11-15", &[("SubnetId.1", "subnet-1&Action=DeleteSubnet")]);
-        assert_eq!(String::from_utf8(call.body).unwrap(), "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
+        assert_eq!(
+            String::from_utf8(call.body).unwrap(),
+            "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet"
+        );
         let call = RawCall::ec2(
             "DescribeSubnets",
             &[("vpc-id", &["vpc-1".to_string()]), ("subnet-id", &["subnet-1".to_string(), "subnet-2&x=y".to_string()])],

@@ -7,6 +7,9 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
+/// Measurements, run by name: `tests/bench/`.
+#[path = "../bench/mod.rs"]
+mod bench;
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
 /// What a person or a script sees of the built program: transcripts, `--json`, help.

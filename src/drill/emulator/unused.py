@@ -107,6 +107,9 @@ def before(app, account, region):
             async def again():
                 return replay.pop(0) if replay else await receive()
             return await app(scope, again, send)
+        # Answered before its request is read to the end, the connection would be closed under a client that keeps it.
+        while not replay or replay[-1].get("more_body"):
+            replay.append(await receive())
         status, document = told
         code = document.pop("__type", "ResourceNotFoundException") if status >= 400 else None
         data = document if isinstance(document, bytes) else json.dumps(document).encode()

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 pub const WORLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wire/world");
 
@@ -41,6 +42,8 @@ pub struct Sent {
     /// Path and query.
     pub uri: String,
     pub body: String,
+    /// In a world that answers in rounds, the round in which this was answered; else 0.
+    pub round: usize,
 }
 
 impl Sent {
@@ -179,6 +182,51 @@ pub struct World {
     rules: Vec<Rule>,
     date: Option<&'static str>,
     sent: Mutex<Vec<Sent>>,
+    rounds: Option<Arc<Mutex<Rounds>>>,
+}
+
+/// Answers are held back until nobody has a further question, and then given all at once: a round trip. What is asked in round *n* needed an
+/// answer of round *n* − 1, or a free place.
+#[derive(Default)]
+struct Rounds {
+    over: usize,
+    asking: Vec<oneshot::Sender<()>>,
+}
+
+impl Rounds {
+    /// The round that a question belongs to, and its end.
+    fn enter(rounds: &Arc<Mutex<Rounds>>) -> (usize, oneshot::Receiver<()>) {
+        let (answered, wait) = oneshot::channel();
+        let mut now = rounds.lock().unwrap();
+        now.asking.push(answered);
+        if now.asking.len() == 1 {
+            tokio::spawn(Rounds::end(rounds.clone()));
+        }
+        (now.over + 1, wait)
+    }
+
+    /// For a runtime of one thread: nobody is at work elsewhere while this is polled.
+    async fn end(rounds: Arc<Mutex<Rounds>>) {
+        let asking = || rounds.lock().unwrap().asking.len();
+        'more: loop {
+            let before = asking();
+            // For what comes from threads of files and timers.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            for _ in 0..100 {
+                if asking() != before {
+                    continue 'more;
+                }
+                tokio::task::yield_now().await;
+            }
+            break;
+        }
+        let mut now = rounds.lock().unwrap();
+        now.over += 1;
+        for answered in now.asking.drain(..) {
+            // Whoever gave up asking needs no answer.
+            let _ = answered.send(());
+        }
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -210,6 +258,11 @@ impl World {
         answers: impl IntoIterator<Item = Answer>,
     ) -> World {
         self.rules.insert(0, Rule { key: key.into(), when: Box::new(when), answers: Mutex::new(answers.into_iter().collect()) });
+        self
+    }
+    /// See [`Rounds`]; for a runtime of one thread.
+    pub fn in_rounds(mut self) -> World {
+        self.rounds = Some(Arc::default());
         self
     }
     /// `Date` of every answer.
@@ -263,7 +316,6 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "cognito-idp" => "Cognito-Identity-Provider",
         "iot" => "IoT",
         "secretsmanager" => "Secrets-Manager",
-        "config" => "Config-Service",
         "email" => "SES",
         "lambda" => "Lambda",
         "iam" => "IAM",
@@ -434,7 +486,8 @@ impl HttpConnector for Wire {
         let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
-        let sent = Sent { key: key.clone(), host, uri, body };
+        let (round, answered) = self.0.rounds.as_ref().map(Rounds::enter).unzip();
+        let sent = Sent { key: key.clone(), host, uri, body, round: round.unwrap_or_default() };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
@@ -463,7 +516,12 @@ impl HttpConnector for Wire {
             let cbor = name == "content-type" && key.starts_with("EventBridgeV2.") && value.contains("json");
             response.headers_mut().append(name, if cbor { "application/cbor".to_string() } else { value });
         }
-        HttpConnectorFuture::ready(Ok(response))
+        HttpConnectorFuture::new(async {
+            if let Some(answered) = answered {
+                answered.await.map_err(|e| ConnectorError::other(e.into(), None))?;
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -476,6 +534,8 @@ pub fn config(world: &Arc<World>) -> SdkConfig {
 
 /// The same in a Region that means something.
 pub fn config_in(world: &Arc<World>, region: String) -> SdkConfig {
+    // A round lasts as long as it takes to ask everything.
+    let patience = if world.rounds.is_some() { Duration::from_secs(60) } else { Duration::from_millis(300) };
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new(region))
@@ -489,6 +549,6 @@ pub fn config_in(world: &Arc<World>, region: String) -> SdkConfig {
         ))
         .http_client(SharedHttpClient::new(Wire(world.clone())))
         .retry_config(RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(1)))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(300)).build())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(patience).build())
         .build()
 }
