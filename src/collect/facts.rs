@@ -1,18 +1,21 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-ups are made and recorded as the `configuration`, `versions`, `aliases` and `qualified-configuration` collectors', whoever asks
-//! first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one
-//! that collects something for each version or alias also holds `versions`, `aliases` and `qualified-configuration`.)
+//! The look-ups are made and recorded as the collector's that they belong to (`configuration`, `versions`, `trail-archive`, …), with that
+//! collector's parameters, whoever asks first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore
+//! always holds `configuration`; one that collects something for each version or alias also holds `versions`, `aliases` and
+//! `qualified-configuration`; `playbook::needed` says which others follow from parameters.)
 
 use super::aliases::ALIASES;
 use super::code::Stored;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
+use super::enabled_regions;
 use super::policy_report::{self, Policies, PolicyFact};
 use super::qualified_configuration::QUALIFIED_CONFIGURATION;
 use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
+use super::trail_reading::{self, NoTrail, TrailReading};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
 use crate::clock;
@@ -58,6 +61,8 @@ pub struct FunctionFact {
     pub dead_letter: Option<String>,
     /// Whether it has a durable configuration (which it can only be made with).
     pub durable: bool,
+    /// Seconds after which Lambda ends an invocation.
+    pub timeout: Option<u32>,
 }
 
 /// A layer as a configuration names it.
@@ -110,6 +115,7 @@ impl FunctionFact {
             kms_key: own(conf.and_then(|c| c.kms_key_arn())),
             dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
             durable: conf.is_some_and(|c| c.durable_config().is_some()),
+            timeout: conf.and_then(|c| c.timeout()).and_then(|t| u32::try_from(t).ok()),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -192,6 +198,10 @@ pub struct Facts {
     /// The same by the newer call, by ARN.
     policy_document: Each<PolicyFact>,
     policies: OnceCell<Arc<Policies>>,
+    /// Regions that the account has enabled; `None` when the answer named none.
+    enabled_regions: OnceCell<Result<Option<Arc<[String]>>, Fault>>,
+    /// What a trail's own files say.
+    trail: OnceCell<Result<Arc<TrailReading>, NoTrail>>,
     skew: Mutex<TimeDelta>,
     /// Of a function that is gone: what the plan says of it.
     told: Option<Told>,
@@ -343,6 +353,19 @@ impl Facts {
 
     pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
         self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
+    }
+
+    /// `cx` must be the context of the `enabled-regions` unit.
+    pub(super) async fn enabled_regions(&self, cx: &CollectCx<'_>) -> Result<Result<Option<Arc<[String]>>, Fault>, Abort> {
+        self.enabled_regions
+            .get_or_try_init(|| async { Ok(enabled_regions::ask(cx).await?.map(|regions| regions.map(Arc::from))) })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `trail-archive` unit.
+    pub(super) async fn trail(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<TrailReading>, NoTrail>, Abort> {
+        self.trail.get_or_try_init(|| async { Ok(trail_reading::read(cx).await?.map(Arc::new)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

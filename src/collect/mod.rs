@@ -26,8 +26,14 @@ mod recent_invocations;
 mod resource_policy;
 mod versions;
 // What the credentials did, and what could have been seen.
+mod backlog;
 mod credential_activity;
+mod digest_signature;
+mod enabled_regions;
+mod invocation_times;
+mod issued_keys;
 mod key_ledger;
+mod key_signs;
 mod log_file;
 mod lookup_events;
 mod record_filter;
@@ -35,8 +41,10 @@ mod telling;
 mod trail_archive;
 mod trail_digests;
 mod trail_files;
+mod trail_reading;
 mod trails;
 
+pub use backlog::Backlog;
 pub use telling::Telling;
 // The surface of the Lambda API: every read operation, in every qualifier.
 mod async_destinations;
@@ -162,6 +170,7 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
     // What the credentials did, and what could have been seen.
+    &enabled_regions::EnabledRegions,
     &credential_activity::CredentialActivity,
     &trails::Trails,
     &trail_archive::TrailArchive,

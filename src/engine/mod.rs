@@ -3,10 +3,12 @@
 //! Collectors are driven by [`gather`], containment by [`saga`], putting back by [`put_back`] and [`restore`]; what containment lives by is the
 //! [`log`]. What this floor never does: parse a playbook, print, know an event's form.
 
+pub mod approve;
 pub mod bag;
 pub mod gather;
 pub mod gone;
 pub mod log;
+pub mod outlook;
 pub mod preflight;
 pub mod progress;
 pub mod put_back;
@@ -14,6 +16,7 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod saga;
+pub mod survey;
 mod words;
 
 pub use crate::model::restorable::Accept;

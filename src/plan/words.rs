@@ -2,6 +2,7 @@
 //! version would not be honest.
 
 use crate::model::call::Call;
+use crate::model::params::Params;
 
 /// What is particular to a call of one unit; what is left blank follows from the operation's name. A test holds every line to a declared call.
 pub const PARTICULAR: &[(&str, &str, &str)] = &[
@@ -18,6 +19,20 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("durable-executions", "GetDurableExecution", "once per execution"),
     ("durable-executions", "GetDurableExecutionHistory", "once per execution and page"),
     ("control-plane-history", "LookupEvents", "several searches, once per page of 50 events; CloudTrail gives 2 requests a second"),
+    (
+        "credential-activity",
+        "LookupEvents",
+        "by name and role in each Region, then by key; once per page; 2 requests a second in each Region",
+    ),
+    ("credential-activity", "GetMetricData", "one series: when the function ran"),
+    ("trails", "GetTrailStatus", "once per trail"),
+    ("trails", "GetEventSelectors", "once per trail"),
+    ("trails", "GetInsightSelectors", "once per trail"),
+    ("trails", "GetEventConfiguration", "once per trail"),
+    ("trails", "GetEventDataStore", "once per event data store"),
+    ("trail-archive", "ListObjectsV2", "for each Region, from the first day of the window on; once per page"),
+    ("trail-archive", "GetObject", "once per log file and digest; streamed"),
+    ("trail-archive", "ListPublicKeys", "for each Region that signs digests; once per page"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.
     ("resource-policy-document", "GetResourcePolicy", "once for the function, each alias and each published version"),
@@ -130,6 +145,20 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("detach-permissions", "PutRolePolicy", "on restore only, once per inline policy that was there"),
     ("detach-permissions", "DeleteRolePolicy", "once per inline policy"),
 ];
+
+/// Calls that a parameter's value makes needless: unit, operation (empty: all), parameter, value.
+const NEEDLESS: &[(&str, &str, &str, &str)] = &[
+    ("control-plane-history", "LookupEvents", "from", "trail"),
+    ("credential-activity", "LookupEvents", "from", "trail"),
+    ("trail-archive", "", "trail", "none"),
+];
+
+/// Whether a step with these parameters makes the call at all. What it does not make stands in no plan and is granted by no policy.
+pub(super) fn is_made(unit: &str, call: &Call, params: &Params) -> bool {
+    !NEEDLESS.iter().any(|(u, operation, param, value)| {
+        *u == unit && (operation.is_empty() || *operation == call.operation) && params.text(param).as_deref() == Some(*value)
+    })
+}
 
 pub(super) fn how_often(unit: &str, call: &Call) -> Option<&'static str> {
     if let Some((_, _, words)) = PARTICULAR.iter().find(|(u, operation, _)| *u == unit && *operation == call.operation) {

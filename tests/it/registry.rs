@@ -74,6 +74,8 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetInsightSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventConfiguration", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventDataStore", "the plan names event data stores, of any account and Region"),
     ("s3:ListBucket", "the plan names the bucket that the step names, and nothing without one"),
     ("s3:GetObject", "the plan names the place that the step names, and nothing without one"),
     // Detections.

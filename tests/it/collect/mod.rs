@@ -101,8 +101,10 @@ async fn run_with(collectors: &[&str], world: World, params: &str) -> Bag {
         let said = said.clone();
         move |line| said.lock().unwrap().push(line.to_string())
     });
-    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default(), telling };
     let params: Params = serde_json::from_str(params).unwrap();
+    let steps = collectors.iter().map(|id| (id.to_string(), params.clone())).collect();
+    let backlog = Default::default();
+    let shared = Shared { target, connector, draft: draft.clone(), facts: Facts::default(), params: steps, telling, backlog };
     for id in collectors {
         let collector = collect::find(id).unwrap();
         collector.collect(&CollectCx::new(collector, &shared, &params)).await.unwrap();

@@ -122,6 +122,11 @@ impl Answer {
                 );
                 Answer::new(status, "text/xml", body)
             }
+            // What the credentials did.
+            Some("EC2") => {
+                let error = format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>");
+                Answer::new(status, "text/xml", format!("<Response><Errors>{error}</Errors><RequestID>r</RequestID></Response>"))
+            }
             Some("S3") => {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
             }
@@ -254,6 +259,8 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // What the credentials did.
+        "ec2" => "EC2",
         // The surface of the Lambda API.
         "signer" => "signer",
         _ if host.starts_with("api.ecr.") => "ECR",
