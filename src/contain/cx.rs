@@ -12,12 +12,13 @@ use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub struct ActCx<'r> {
     target: &'r Target,
     params: &'r Params,
     aws: Aws,
+    remarks: Mutex<Vec<String>>,
 }
 
 impl<'r> ActCx<'r> {
@@ -29,7 +30,7 @@ impl<'r> ActCx<'r> {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let aws = connector.unit(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder);
-        ActCx { target, params, aws }
+        ActCx { target, params, aws, remarks: Mutex::default() }
     }
     pub fn target(&self) -> &Target {
         self.target
@@ -39,6 +40,14 @@ impl<'r> ActCx<'r> {
     }
     pub fn aws(&self) -> &Aws {
         &self.aws
+    }
+
+    /// A word for the report where there is nothing to contain, or less than was asked for, and nothing went wrong.
+    pub fn remark(&self, words: String) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+    }
+    pub fn remarks(&self) -> Vec<String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Make one call. The inner error is for callers to whom *not found* is an answer; `doing` says in words what was being done.

@@ -12,6 +12,18 @@ mod detach_permissions;
 mod freeze_concurrency;
 mod quarantine_role;
 
+// The function's own surface.
+mod close_function_urls;
+mod deny_invocation;
+mod enforce_code_signing;
+mod grants;
+mod pause_event_source_mappings;
+mod policy_calls;
+mod qualifiers;
+mod release_provisioned_concurrency;
+mod resource_policy;
+mod scale_to_zero;
+
 pub use by_hand::AwsCli;
 pub use cx::ActCx;
 pub use permit::ContainPermit;
@@ -39,7 +51,9 @@ pub struct ActionSpec {
     pub restore: &'static str,
     pub calls: &'static [Call],
     pub params: &'static [Param],
-    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted last.
+    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted after all else (2), but for what needs the function
+    /// whole again: async capture, whose former destination Lambda checks against the role (3), and sources and executions that would call
+    /// a function which can do nothing yet (4).
     pub restore_rank: u8,
 }
 
@@ -156,8 +170,18 @@ impl<A: Action> DynAction for A {
 }
 
 /// All actions, in the order in which a playbook should use them.
-pub static ACTIONS: &[&dyn DynAction] =
-    &[&freeze_concurrency::FreezeConcurrency, &quarantine_role::QuarantineRole, &detach_permissions::DetachPermissions];
+pub static ACTIONS: &[&dyn DynAction] = &[
+    &freeze_concurrency::FreezeConcurrency,
+    &quarantine_role::QuarantineRole,
+    &detach_permissions::DetachPermissions,
+    // The function's own surface.
+    &scale_to_zero::ScaleToZero,
+    &deny_invocation::DenyInvocation,
+    &pause_event_source_mappings::PauseEventSourceMappings,
+    &close_function_urls::CloseFunctionUrls,
+    &release_provisioned_concurrency::ReleaseProvisionedConcurrency,
+    &enforce_code_signing::EnforceCodeSigning,
+];
 
 pub fn find(id: &str) -> Option<&'static dyn DynAction> {
     ACTIONS.iter().copied().find(|a| a.spec().id == id)

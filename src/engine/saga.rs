@@ -132,11 +132,20 @@ pub struct ActionTrouble {
     pub refused: bool,
 }
 
+/// What an action says about what it found, where nothing is wrong: that there is nothing to pause, say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ActionRemark {
+    pub action: &'static str,
+    pub words: String,
+}
+
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ContainReport {
     pub dry_run: bool,
     pub cells: Vec<CellReport>,
     pub actions: Vec<ActionTrouble>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<ActionRemark>,
     pub interrupted: bool,
     /// The journal refused: nothing was written from then on.
     pub journal: Option<Trouble>,
@@ -282,7 +291,8 @@ impl Saga<'_> {
         on_failure: OnFailure,
         dry_run: bool,
     ) -> ContainReport {
-        let mut report = ContainReport { dry_run, cells: vec![], actions: vec![], interrupted: false, journal: None, unwound: None };
+        let mut report =
+            ContainReport { dry_run, cells: vec![], actions: vec![], remarks: vec![], interrupted: false, journal: None, unwound: None };
         for step in steps {
             if (self.stop)() {
                 report.interrupted = true;
@@ -300,7 +310,9 @@ impl Saga<'_> {
                     continue;
                 }
             };
-            let cells = match step.action.cells(&cx).await {
+            let found = step.action.cells(&cx).await;
+            report.remarks.extend(cx.remarks().into_iter().map(|words| ActionRemark { action: id, words: tame(&words, 300) }));
+            let cells = match found {
                 Ok(cells) => cells,
                 Err(e) => {
                     report.actions.push(ActionTrouble { action: id, error: Trouble::of(&e), refused: matches!(e, ActError::Refused(_)) });

@@ -38,11 +38,12 @@ impl ContainReport {
             .actions
             .iter()
             .map(|a| (a.action.to_string(), with(if a.refused { "refused" } else { "FAILED" }.to_string(), Some(&a.error))));
+        let remarks = self.remarks.iter().map(|r| (r.action.to_string(), r.words.clone()));
         let journal = self
             .journal
             .iter()
             .map(|t| ("the case journal".to_string(), format!("REFUSED: nothing was written from then on ({})", t.what)));
-        cells.chain(actions).chain(journal).collect()
+        cells.chain(actions).chain(remarks).chain(journal).collect()
     }
 }
 

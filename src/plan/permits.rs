@@ -84,6 +84,7 @@ const FINER: &[Finer] = &[
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:UpdateEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
     finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
@@ -120,6 +121,10 @@ const FINER: &[Finer] = &[
     finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
 ];
+
+/// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
+const ALSO: [(&str, &str, &str); 1] =
+    [("lambda:PutFunctionCodeSigningConfig", "FunctionSigning", "lambda:{region}:{account}:code-signing-config:*")];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
     FINER.iter().find(|f| f.action == action)
@@ -230,7 +235,14 @@ impl Wants<'_> {
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
         let Target { partition, account, region, .. } = self.target;
         match scope {
-            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Function => {
+                let own = vec![self.target.arn(), format!("{}:*", self.target.arn())];
+                let also = |arn: &str| format!("arn:{partition}:{}", arn.replace("{region}", region).replace("{account}", account));
+                match ALSO.iter().find(|(a, ..)| *a == action) {
+                    None => ("Function", own),
+                    Some((_, noun, arn)) => (noun, own.into_iter().chain([also(arn)]).collect()),
+                }
+            }
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
             Scope::Policy => {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])

@@ -1,7 +1,7 @@
 //! What every action must keep, whatever goes wrong.
 
 use super::rig::{Rig, clean_run, count, faults, intents, never, nobody, scenarios};
-use crate::support::cells::target;
+use crate::support::cells::{params_of, target};
 use freezeframe::contain::ACTIONS;
 use freezeframe::engine::log::{IntentLog, MemLog, holds};
 use freezeframe::engine::{Back, OnFailure, RestoreAsk, Stand};
@@ -257,11 +257,9 @@ async fn an_interrupt_begins_nothing_more() {
 async fn a_dry_run_writes_nothing_anywhere() {
     for (name, world, actions) in scenarios() {
         let (rig, log) = (Rig::new(world.clone()), MemLog::default());
-        let params = Default::default();
-        let steps: Vec<_> = actions
-            .iter()
-            .map(|a| freezeframe::engine::Step { action: *a, params: &params, accept: freezeframe::engine::Accept::ExactOnly })
-            .collect();
+        let params: Vec<_> = actions.iter().map(|a| params_of(a.spec().id)).collect();
+        let step = |(action, params)| freezeframe::engine::Step { action, params, accept: freezeframe::engine::Accept::Approximate };
+        let steps: Vec<_> = actions.iter().copied().zip(&params).map(step).collect();
         let would = rig
             .with(&log, &never, &nobody, async |s| s.contain(&steps, &target(), &super::rig::permit(), OnFailure::Hold, true).await)
             .await;

@@ -4,6 +4,7 @@
 
 mod iam;
 mod lambda;
+pub mod surface;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -51,13 +52,17 @@ pub fn params_of(action: &str) -> Params {
 }
 
 /// Action and its `with:`, as JSON.
-const WITH: &[(&str, &str)] = &[];
+const WITH: &[(&str, &str)] = &[
+    // The function's own surface.
+    ("enforce-code-signing", r#"{"config": "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0000000000000000e"}"#),
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     pub role: String,
     pub reserved: Option<u32>,
     pub log_group: Option<String>,
+    pub surface: surface::Surface,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +83,12 @@ pub struct World {
 impl World {
     /// A function on a role that a second one shares, with policies of odd texts.
     pub fn shared_role() -> World {
-        let function = |role: &str| Function { role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"), reserved: None, log_group: None };
+        let function = |role: &str, surface| Function {
+            role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"),
+            reserved: None,
+            log_group: None,
+            surface,
+        };
         let inline = [
             // Bytes that a careless round trip would change: blanks, a plus, a percent, more than ASCII, a final newline.
             ("orders", "{ \"Version\":\"2012-10-17\",\n\t\"Statement\": [ ] , \"Id\": \"a+b 100%25 é & <x>\" }\n"),
@@ -94,9 +104,9 @@ impl World {
         };
         World {
             functions: [
-                (FUNCTION.to_string(), function("team/shared-role")),
-                ("payments-api".into(), function("team/shared-role")),
-                ("zeta".into(), function("lone-role")),
+                (FUNCTION.to_string(), function("team/shared-role", surface::Surface::rich())),
+                ("payments-api".into(), function("team/shared-role", surface::Surface::bare())),
+                ("zeta".into(), function("lone-role", surface::Surface::bare())),
             ]
             .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
@@ -109,6 +119,7 @@ impl World {
         world.functions.remove("payments-api");
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
+        f.surface = surface::Surface::older();
         world.roles.get_mut(ROLE).unwrap().inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
         world
     }
@@ -123,6 +134,17 @@ impl World {
                 self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third());
             }
             ("detach-permissions", ["attached", ..]) => return false,
+            (
+                action @ ("scale-to-zero"
+                | "deny-invocation"
+                | "pause-event-source-mappings"
+                | "close-function-urls"
+                | "release-provisioned-concurrency"
+                | "enforce-code-signing"),
+                _,
+            ) => {
+                return self.functions.get_mut(FUNCTION).unwrap().surface.drift(action, cell.key());
+            }
             other => panic!("teach tests/it/support/cells.rs how {other:?} drifts"),
         }
         true
@@ -285,15 +307,25 @@ impl Parsed {
     fn of(request: &HttpRequest) -> Parsed {
         let uri: http::Uri = request.uri().parse().unwrap();
         let body = request.body().bytes().expect("request bodies are in memory");
-        if uri.host().unwrap().starts_with("iam.") {
+        // Both speak in forms and answer in XML.
+        if ["iam.", "sts."].iter().any(|s| uri.host().unwrap().starts_with(s)) {
             let args = form(std::str::from_utf8(body).unwrap());
             return Parsed { operation: args["Action"].clone(), args, iam: true };
         }
         assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
-        let operation = lambda::operation(request.method(), &path);
-        lambda::arguments(operation, &path, body, &mut args);
+        let operation = match surface::operation(request.method(), &path, &args) {
+            Some(operation) => {
+                surface::arguments(operation, &path, body, &mut args);
+                operation
+            }
+            None => {
+                let operation = lambda::operation(request.method(), &path);
+                lambda::arguments(operation, &path, body, &mut args);
+                operation
+            }
+        };
         Parsed { operation: operation.into(), args, iam: false }
     }
 
@@ -327,7 +359,11 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let response = if self.iam { self.iam(world) } else { self.lambda(world) };
+        let response = match self.operation.as_str() {
+            "GetCallerIdentity" => surface::caller(),
+            _ if self.iam => self.iam(world),
+            _ => self.lambda(world),
+        };
         (response, *world != before)
     }
 }
