@@ -1,6 +1,7 @@
 //! The signed raw path: for operations or services without an SDK crate. Same HTTP client, same tape, same fence, `aws-sigv4` for the
 //! signature. [`Aws::raw`] gives an SDK-shaped result, so that whoever asks through an SDK client asks through this in the same words.
 
+use super::cbor;
 use super::fault::tame;
 use super::unit::Aws;
 use super::xml;
@@ -29,7 +30,7 @@ pub struct RawCall {
     /// Path and query, percent-encoded.
     path: String,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
     form: Form,
 }
 
@@ -38,6 +39,7 @@ pub struct RawCall {
 enum Form {
     Json,
     Xml,
+    Cbor,
 }
 
 impl RawCall {
@@ -48,10 +50,20 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string().into_bytes(), form: Form::Json }
     }
 
-    /// restJson: segments and query values are percent-encoded here. `body` for POST.
+    /// Smithy RPC v2 in CBOR: `name` is the service's own in paths (`AWSEventsV2`). The answer is handed on as JSON; what crossed the wire is
+    /// on the tape.
+    pub fn cbor(service: Service, operation: &'static str, name: &str, body: &serde_json::Value) -> Self {
+        let header = |k, v: &str| (k, v.to_string());
+        let headers =
+            vec![header("smithy-protocol", "rpc-v2-cbor"), header("accept", "application/cbor"), header("content-type", "application/cbor")];
+        let path = format!("/service/{}/operation/{}", encode(name), encode(operation));
+        RawCall { service, operation, method: "POST", path, headers, body: cbor::encode(body), form: Form::Cbor }
+    }
+
+    /// restJson: segments and query values are percent-encoded here. `body` for POST and PUT.
     pub fn rest(
         service: Service,
         operation: &'static str,
@@ -66,7 +78,7 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default(), form: Form::Json }
+        RawCall { service, operation, method, path, headers, body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default(), form: Form::Json }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.
@@ -76,7 +88,7 @@ impl RawCall {
             body.push_str(&format!("&{}={}", encode(k), encode(v)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.into_bytes(), form: Form::Xml }
     }
 }
 
@@ -114,9 +126,11 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-fn refusal(response: &HttpResponse) -> Refusal {
+fn refusal(response: &HttpResponse, form: Form) -> Refusal {
     let bytes = response.body().bytes().unwrap_or_default();
-    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    // A gateway before the service may answer in JSON whatever the service speaks.
+    let cbor = if form == Form::Cbor { cbor::decode(bytes) } else { None };
+    let json: Option<serde_json::Value> = cbor.or_else(|| serde_json::from_slice(bytes).ok());
     let member = |keys: &[&str]| match &json {
         Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
         None => keys.iter().find_map(|k| xml::first(bytes, k)),
@@ -200,7 +214,7 @@ impl Aws {
                     call.method,
                     &url,
                     headers.iter().map(|(k, v)| (*k, v.as_str())),
-                    SignableBody::Bytes(call.body.as_bytes()),
+                    SignableBody::Bytes(&call.body),
                 )?;
                 let (instructions, _) = sign(signable, &params.into())?.into_parts();
                 for (k, v) in headers {
@@ -218,6 +232,10 @@ impl Aws {
                     let readable = match form {
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
+                        Form::Cbor => match cbor::decode(body) {
+                            Some(value) => return Ok(value.to_string().into_bytes()),
+                            None => false,
+                        },
                     };
                     if readable {
                         Ok(body.to_vec())
@@ -225,7 +243,7 @@ impl Aws {
                         Err(OrchestratorError::other("the answer is not in the form of this service"))
                     }
                 } else {
-                    Err(OrchestratorError::operation(refusal(response)))
+                    Err(OrchestratorError::operation(refusal(response, form)))
                 }
             })
             .build();
@@ -268,6 +286,6 @@ mod tests {
         let call = RawCall::rest(Service::Scheduler, "GetSchedule", "GET", &["schedules", "a/../b?x#y"], &[("groupName", "a&b=c")], None);
         assert_eq!(call.path, "/schedules/a%2F..%2Fb%3Fx%23y?groupName=a%26b%3Dc");
         let call = RawCall::query(Service::Ec2, "DescribeSubnets", "2016-11-15", &[("SubnetId.1", "subnet-1&Action=DeleteSubnet")]);
-        assert_eq!(call.body, "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
+        assert_eq!(call.body, b"Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
     }
 }
