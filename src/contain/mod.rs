@@ -39,7 +39,9 @@ pub struct ActionSpec {
     pub restore: &'static str,
     pub calls: &'static [Call],
     pub params: &'static [Param],
-    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted last.
+    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted after all else (2), but for what needs the function
+    /// whole again: async capture, whose former destination Lambda checks against the role (3), and sources and executions that would call
+    /// a function which can do nothing yet (4).
     pub restore_rank: u8,
 }
 
@@ -67,6 +69,8 @@ pub enum Reading<S> {
     Settled(S),
     /// AWS is still changing it (a mapping that is `Disabling`): read again.
     Moving,
+    /// The thing itself has come to its end (an execution that finished): nothing is left to stop, and nothing to put back.
+    Over,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -102,6 +106,10 @@ pub trait Action: Send + Sync {
     fn restorable(&self, before: &Self::State) -> Restorable;
     /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Self::State, permit: &ContainPermit) -> Result<(), ActError>;
+    /// Pure: a state as reports show it. The journal holds the whole of it; what may be a secret has no place in a report.
+    fn shown(&self, state: &Self::State) -> Value {
+        serde_json::to_value(state).unwrap_or_default()
+    }
     /// Pure: what `set(before)` does, as aws-cli commands that do the same when run twice. Without Region: the caller adds the target's.
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Self::State) -> Result<Vec<AwsCli>, ActError>;
 }
@@ -114,6 +122,8 @@ pub trait DynAction: Send + Sync {
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Value>, ActError>;
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError>;
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError>;
+    /// As reports show it; a state that is not of this action's form is shown as it is.
+    fn shown(&self, cell: &CellId, state: &Value) -> Value;
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
     /// In the target's Region.
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError>;
@@ -138,6 +148,7 @@ impl<A: Action> DynAction for A {
         Ok(match Action::read(self, cx, cell).await? {
             Reading::Settled(state) => Reading::Settled(erased(cell, &state)?),
             Reading::Moving => Reading::Moving,
+            Reading::Over => Reading::Over,
         })
     }
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError> {
@@ -145,6 +156,9 @@ impl<A: Action> DynAction for A {
     }
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError> {
         Ok(Action::restorable(self, &typed(cell, before)?))
+    }
+    fn shown(&self, cell: &CellId, state: &Value) -> Value {
+        typed(cell, state).map_or_else(|_| state.clone(), |state| Action::shown(self, &state))
     }
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
         Action::set(self, cx, cell, &typed(cell, to)?, permit).await
