@@ -95,7 +95,7 @@ impl<'r> ActCx<'r> {
         let mut token: Option<String> = None;
         for _ in 0..PAGES {
             let mut answer = self.ask(call, doing, page(token.as_deref())).await?;
-            if let Value::Array(entries) = answer[list].take() {
+            if let Some(Value::Array(entries)) = answer.get_mut(list).map(Value::take) {
                 all.extend(entries);
             }
             match answer[next].as_str().filter(|t| !t.is_empty()) {

@@ -11,6 +11,16 @@ mod role;
 mod detach_permissions;
 mod freeze_concurrency;
 mod quarantine_role;
+// On the function's sources, its asynchronous events, aliases and durable executions.
+mod capture_async_events;
+mod disable_rules;
+mod disable_schedules;
+mod pause_durable_executions;
+mod publish_evidence_version;
+mod repoint_alias;
+mod sources;
+mod stop_pipes;
+mod stop_subscribers;
 
 pub use by_hand::AwsCli;
 pub use cx::ActCx;
@@ -170,8 +180,21 @@ impl<A: Action> DynAction for A {
 }
 
 /// All actions, in the order in which a playbook should use them.
-pub static ACTIONS: &[&dyn DynAction] =
-    &[&freeze_concurrency::FreezeConcurrency, &quarantine_role::QuarantineRole, &detach_permissions::DetachPermissions];
+pub static ACTIONS: &[&dyn DynAction] = &[
+    // Before the function is frozen: what keeps, and what stops nothing but the way there.
+    &publish_evidence_version::PublishEvidenceVersion,
+    &stop_subscribers::StopSubscribers,
+    &stop_pipes::StopPipes,
+    &disable_schedules::DisableSchedules,
+    &disable_rules::DisableRules,
+    &repoint_alias::RepointAlias,
+    &capture_async_events::CaptureAsyncEvents,
+    &pause_durable_executions::PauseDurableExecutions,
+    // The function itself, then its role.
+    &freeze_concurrency::FreezeConcurrency,
+    &quarantine_role::QuarantineRole,
+    &detach_permissions::DetachPermissions,
+];
 
 pub fn find(id: &str) -> Option<&'static dyn DynAction> {
     ACTIONS.iter().copied().find(|a| a.spec().id == id)
