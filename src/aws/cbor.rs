@@ -237,7 +237,9 @@ mod tests {
     #[test]
     fn hostile_bytes_are_refused() {
         // Nothing; cut short; counts beyond the bytes; a key that is no text; a break from nowhere; bytes left over; not UTF-8; reserved heads.
-        for bytes in ["", "a1", "a16161", "9bffffffffffffffff", "7bffffffffffffffff61", "a10101", "ff", "0101", "61ff", "1c", "5f6161ff", "f8ff"] {
+        for bytes in
+            ["", "a1", "a16161", "9bffffffffffffffff", "7bffffffffffffffff61", "a10101", "ff", "0101", "61ff", "1c", "5f6161ff", "f8ff"]
+        {
             assert_eq!(decode(&hex::decode(bytes).unwrap()), None, "{bytes}");
         }
         assert_eq!(decode(&[0x81; 100_000]), None, "depth is bounded");

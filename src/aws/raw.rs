@@ -57,8 +57,11 @@ impl RawCall {
     /// on the tape.
     pub fn cbor(service: Service, operation: &'static str, name: &str, body: &serde_json::Value) -> Self {
         let header = |k, v: &str| (k, v.to_string());
-        let headers =
-            vec![header("smithy-protocol", "rpc-v2-cbor"), header("accept", "application/cbor"), header("content-type", "application/cbor")];
+        let headers = vec![
+            header("smithy-protocol", "rpc-v2-cbor"),
+            header("accept", "application/cbor"),
+            header("content-type", "application/cbor"),
+        ];
         let path = format!("/service/{}/operation/{}", encode(name), encode(operation));
         RawCall { service, operation, method: "POST", path, headers, body: cbor::encode(body), form: Form::Cbor }
     }
@@ -78,7 +81,15 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall { service, operation, method, path, headers, body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default(), form: Form::Json }
+        RawCall {
+            service,
+            operation,
+            method,
+            path,
+            headers,
+            body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default(),
+            form: Form::Json,
+        }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.

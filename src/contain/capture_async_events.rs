@@ -40,8 +40,7 @@ static SPEC: ActionSpec = ActionSpec {
     restore_rank: 3,
 };
 
-const LIST: Call =
-    Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);
+const LIST: Call = Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);
 const GET: Call = Call::read(Service::Lambda, "GetFunctionEventInvokeConfig", "lambda:GetFunctionEventInvokeConfig", Scope::Function);
 const PUT: Call = Call::write(Service::Lambda, "PutFunctionEventInvokeConfig", "lambda:PutFunctionEventInvokeConfig", Scope::Function);
 const DELETE: Call =
@@ -135,7 +134,9 @@ impl Action for CaptureAsyncEvents {
             ));
         };
         if queue.ends_with(".fifo") {
-            return Err(ActError::Refused("Lambda sends asynchronous events to standard queues only; the queue named is a FIFO queue".into()));
+            return Err(ActError::Refused(
+                "Lambda sends asynchronous events to standard queues only; the queue named is a FIFO queue".into(),
+            ));
         }
         let prefix = format!("{}:", cx.target().arn());
         let configs = listed(cx).await?;
@@ -231,7 +232,8 @@ mod tests {
         let told = json!({"FunctionArn": "a", "LastModified": 1.7e9, "MaximumRetryAttempts": 0, "NewMember": {"x": [1]},
                           "DestinationConfig": {"OnSuccess": {}, "OnFailure": {"Destination": "d"}}});
         let config = normal(told.as_object().unwrap().clone());
-        let expected = json!({"MaximumRetryAttempts": 0, "NewMember": {"x": [1]}, "DestinationConfig": {"OnFailure": {"Destination": "d"}}});
+        let expected =
+            json!({"MaximumRetryAttempts": 0, "NewMember": {"x": [1]}, "DestinationConfig": {"OnFailure": {"Destination": "d"}}});
         assert_eq!(Value::Object(config.clone()), expected);
         assert_eq!(normal(body(&config).as_object().unwrap().clone()), config, "what is put reads back as what it was");
         // A configuration with nothing in it is one all the same, and can be put.

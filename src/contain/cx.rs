@@ -2,13 +2,13 @@
 
 use super::{ActError, ActionSpec};
 use crate::aws::fault::Fault;
+use crate::aws::raw::RawCall;
 use crate::aws::record::{Recorder, UnitScope};
 use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
-use crate::aws::raw::RawCall;
 use crate::model::call::Call;
-use crate::model::id::{CellId, RunId};
 use crate::model::digest::Sha256;
+use crate::model::id::{CellId, RunId};
 use crate::model::item::Group;
 use crate::model::params::Params;
 use crate::model::target::Target;

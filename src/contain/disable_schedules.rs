@@ -108,7 +108,11 @@ impl Action for DisableSchedules {
             }
             if ours {
                 let id = CellId::new(SPEC.id, &format!("{group}/{name}"));
-                cells.push(Cell { id, label: format!("the schedule {name} of the group {group}"), facts: json!({"target": tame(&target, 300)}) });
+                cells.push(Cell {
+                    id,
+                    label: format!("the schedule {name} of the group {group}"),
+                    facts: json!({"target": tame(&target, 300)}),
+                });
             }
         }
         Ok(cells)

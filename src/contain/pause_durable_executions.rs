@@ -179,9 +179,17 @@ mod tests {
             function: "pay".into(),
             qualifier: None,
         };
-        let of = |rest: &str| place(&target, &CellId::new(SPEC.id, &format!("arn:aws:lambda:eu-west-1:123456789012:function:{rest}"))).is_ok();
+        let of =
+            |rest: &str| place(&target, &CellId::new(SPEC.id, &format!("arn:aws:lambda:eu-west-1:123456789012:function:{rest}"))).is_ok();
         assert!(of("pay:$LATEST/durable-execution/order-7/0f-1_a") && of("pay:12/durable-execution/n/i"));
-        for bad in ["pays:1/durable-execution/n/i", "pay/durable-execution/n/i", "pay:1/durable-execution/n", "pay:1/durable-execution/n/i/stop", "pay:1/x/n/i", "pay:1/durable-execution/../i?"] {
+        for bad in [
+            "pays:1/durable-execution/n/i",
+            "pay/durable-execution/n/i",
+            "pay:1/durable-execution/n",
+            "pay:1/durable-execution/n/i/stop",
+            "pay:1/x/n/i",
+            "pay:1/durable-execution/../i?",
+        ] {
             assert!(!of(bad), "{bad}");
         }
     }

@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn nothing_is_published_where_that_does_more_than_copy() {
-        assert_eq!(objection(&json!({"SnapStart": {"ApplyOn": "None"}, "CapacityProviderConfig": null, "Environment": {"Variables": {}}})), None);
+        assert_eq!(
+            objection(&json!({"SnapStart": {"ApplyOn": "None"}, "CapacityProviderConfig": null, "Environment": {"Variables": {}}})),
+            None
+        );
         for (conf, word) in [
             (json!({"SnapStart": {"ApplyOn": "PublishedVersions"}}), "initialisation"),
             (json!({"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {}}}), "managed instances"),

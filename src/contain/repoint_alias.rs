@@ -82,7 +82,9 @@ impl Action for RepointAlias {
         let version = required(cx, "version", "the number of a version that is known to be good")?;
         let proof = required(cx, "code-sha256", "that version's CodeSha256, as the build or an earlier bundle recorded it")?;
         if !is_version(&version) {
-            return Err(ActError::Refused(format!("`{version}` is no published version: only a published version's code cannot be replaced")));
+            return Err(ActError::Refused(format!(
+                "`{version}` is no published version: only a published version's code cannot be replaced"
+            )));
         }
         let function = &cx.target().function;
         let call = cx.aws().lambda().get_function_configuration().function_name(function).qualifier(&version).send();
@@ -124,7 +126,8 @@ impl Action for RepointAlias {
         let (function, alias) = place(cell)?;
         // Under the revision of the read that this write follows from: who came in between makes it fail, and is not overwritten.
         let revision = cx.revision(cell);
-        let revision = revision.ok_or_else(|| ActError::Refused(format!("the alias {alias} of {function} has no revision to write under")))?;
+        let revision =
+            revision.ok_or_else(|| ActError::Refused(format!("the alias {alias} of {function} has no revision to write under")))?;
         let weights = to.weights.iter().map(|(v, w)| (v.clone(), *w)).collect();
         // No weights is an empty map; left out, they would stay.
         let routing = AliasRoutingConfiguration::builder().set_additional_version_weights(Some(weights)).build();
@@ -136,7 +139,8 @@ impl Action for RepointAlias {
     fn by_hand(&self, _: &Target, cell: &CellId, before: &Routing) -> Result<Vec<AwsCli>, ActError> {
         let (function, alias) = place(cell)?;
         let routing = json!({"AdditionalVersionWeights": before.weights}).to_string();
-        let words = [("--function-name", function), ("--name", alias), ("--function-version", &before.version), ("--routing-config", &routing)];
+        let words =
+            [("--function-name", function), ("--name", alias), ("--function-version", &before.version), ("--routing-config", &routing)];
         Ok(vec![AwsCli::new("lambda", "update-alias", words)])
     }
 }

@@ -15,7 +15,8 @@ use crate::model::target::Target;
 use serde_json::{Value, json};
 
 pub(super) const LIST_ALIASES: Call = Call::read(Service::Lambda, "ListAliases", "lambda:ListAliases", Scope::Function);
-pub(super) const LIST_VERSIONS: Call = Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function);
+pub(super) const LIST_VERSIONS: Call =
+    Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function);
 
 pub(super) const ACCEPT_SHARED: Param = Param {
     name: "accept-shared",
@@ -113,7 +114,13 @@ mod tests {
         for ours in ["payments", "payments:live", "123456789012:function:payments", "function:payments:2", &arn] {
             assert!(input_is_ours(&target(), &json!({"FunctionName": ours, "Payload": "{}"}).to_string()), "{ours}");
         }
-        for other in ["{\"FunctionName\":\"payments2\"}", "{}", "payments", "{\"FunctionName\":{}}", "{\"FunctionName\":\"999999999999:function:x\"}"] {
+        for other in [
+            "{\"FunctionName\":\"payments2\"}",
+            "{}",
+            "payments",
+            "{\"FunctionName\":{}}",
+            "{\"FunctionName\":\"999999999999:function:x\"}",
+        ] {
             assert!(!input_is_ours(&target(), other), "{other}");
         }
     }

@@ -113,7 +113,9 @@ impl Action for StopSubscribers {
         }
         match told["State"].as_str() {
             Some(state @ (RUNNING | STOPPED)) => Ok(Reading::Settled(SubscriberState(state.into()))),
-            other => Err(ActError::Refused(format!("AWS stated a state of the subscriber that is none: {}", tame(other.unwrap_or("-"), 40)))),
+            other => {
+                Err(ActError::Refused(format!("AWS stated a state of the subscriber that is none: {}", tame(other.unwrap_or("-"), 40))))
+            }
         }
     }
 

@@ -6,3 +6,4 @@ mod conformance;
 mod killed;
 mod rig;
 mod saga;
+mod sources;
