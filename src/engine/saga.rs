@@ -64,13 +64,15 @@ pub enum Stand {
     Contained,
     /// It was so before; nothing was written.
     AlreadyContained,
+    /// The thing itself came to its end (an execution that finished): nothing is left to stop.
+    Over,
     /// A dry run would write here.
     WouldContain,
     /// Written, yet it reads otherwise. The intent stays open.
     NotHolding,
     /// Written, and it could not be read back: it may hold. The intent stays open.
     Unknown,
-    /// Cannot be restored exactly, and that was not accepted. Untouched.
+    /// The action declined this cell, or it cannot be restored exactly and that was not accepted. Untouched.
     Refused,
     /// Could not be read, or the journal refused. Untouched.
     Untouched,
@@ -203,6 +205,14 @@ pub struct Saga<'d> {
 pub(super) enum Unread {
     Failed(Trouble),
     Stopped,
+    Over,
+}
+
+/// What a look after a write met.
+pub(super) enum Seen {
+    State(Value),
+    /// The thing came to its end meanwhile, which no write can have been about.
+    Over,
 }
 
 impl Saga<'_> {
@@ -216,7 +226,7 @@ impl Saga<'_> {
             true => self.connector.clone(),
             false => self.connector.in_region(&target.region),
         };
-        Ok(ActCx::new(action.spec(), target, params, &connector, self.recorder.clone()))
+        Ok(ActCx::new(action.spec(), target, params, &connector, self.recorder.clone()).of_run(self.run))
     }
 
     /// Read until AWS has stopped changing the cell itself.
@@ -231,6 +241,7 @@ impl Saga<'_> {
             match action.read(cx, cell).await {
                 Ok(Reading::Settled(state)) => return Ok(state),
                 Ok(Reading::Moving) => {}
+                Ok(Reading::Over) => return Err(Unread::Over),
                 Err(e) => return Err(Unread::Failed(Trouble::of(&e))),
             }
         }
@@ -259,14 +270,15 @@ impl Saga<'_> {
     }
 
     /// What a cell reads as after a write that should have made it `wanted`. Not interruptible: a write is not left without a look.
-    pub(super) async fn confirmed(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId, wanted: &Value) -> Result<Value, Trouble> {
+    pub(super) async fn confirmed(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId, wanted: &Value) -> Result<Seen, Trouble> {
         let mut last = Err(Trouble::saying(format!("{cell} was still changing by itself")));
         let mut moving = 0;
         let mut pauses = CONFIRM_AFTER.iter();
         loop {
             match action.read(cx, cell).await {
-                Ok(Reading::Settled(state)) if state == *wanted => return Ok(state),
-                Ok(Reading::Settled(state)) => last = Ok(state),
+                Ok(Reading::Settled(state)) if state == *wanted => return Ok(Seen::State(state)),
+                Ok(Reading::Settled(state)) => last = Ok(Seen::State(state)),
+                Ok(Reading::Over) => return Ok(Seen::Over),
                 Ok(Reading::Moving) if moving < SETTLE_READS => {
                     moving += 1;
                     self.clock.sleep(SETTLE_EVERY).await;
@@ -371,6 +383,10 @@ impl Saga<'_> {
                 entry.stand = Stand::NotBegun;
                 return Ok(());
             }
+            Err(Unread::Over) => {
+                entry.stand = Stand::Over;
+                return Ok(());
+            }
             Err(Unread::Failed(trouble)) => {
                 entry.error = Some(trouble);
                 return Ok(());
@@ -379,11 +395,16 @@ impl Saga<'_> {
         let (after, restorable) = match action.contained(cell, &before).and_then(|after| Ok((after, action.restorable(id, &before)?))) {
             Ok(both) => both,
             Err(e) => {
+                if matches!(e, ActError::Refused(_)) {
+                    entry.stand = Stand::Refused;
+                    entry.before = Some(action.shown(id, &before));
+                }
                 entry.error = Some(Trouble::of(&e));
                 return Ok(());
             }
         };
-        (entry.before, entry.after, entry.restorable) = (Some(before.clone()), Some(after.clone()), Some(restorable.clone()));
+        (entry.before, entry.after) = (Some(action.shown(id, &before)), Some(action.shown(id, &after)));
+        entry.restorable = Some(restorable.clone());
 
         if after == before {
             if !dry_run {
@@ -438,7 +459,14 @@ impl Saga<'_> {
             }
         };
         let seen = match self.confirmed(action, cx, id, &after).await {
-            Ok(state) => {
+            Ok(Seen::Over) => {
+                entry.stand = Stand::Over;
+                // That the write failed is no news of something that was over.
+                entry.error = None;
+                let state = Value::from("over");
+                self.journal(JournalEvent::ReadBack { run: self.run.clone(), cell: id.clone(), state, holds: true }).await
+            }
+            Ok(Seen::State(state)) => {
                 let holds = state == after;
                 entry.stand = if holds { Stand::Contained } else { Stand::NotHolding };
                 if !holds && entry.error.is_none() {

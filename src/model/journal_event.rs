@@ -182,7 +182,7 @@ pub enum JournalEvent {
         from: Value,
         to: Value,
     },
-    /// The cell reads as it did before; `wrote` tells whether that took a write.
+    /// The cell reads as it did before, or nothing is left that could (it stays by design, or is over by itself); `wrote` tells whether that took a write.
     Restored {
         run: RunId,
         cell: CellId,
