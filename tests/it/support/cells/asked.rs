@@ -46,7 +46,7 @@ impl Asked {
         }
         let body = match bytes {
             [] => Value::Null,
-            bytes if cbor => cbor::decode(bytes).expect("CBOR"),
+            bytes if cbor => cbor::read(bytes).expect("CBOR"),
             bytes => serde_json::from_slice(bytes).expect("JSON"),
         };
         Some(Asked { operation, path, query, body, cbor })
@@ -96,7 +96,7 @@ impl Asked {
         let bytes = match (body, self.cbor) {
             (Value::Null, false) => vec![],
             (body, false) => body.to_string().into_bytes(),
-            (body, true) => cbor::encode(body),
+            (body, true) => cbor::write(body),
         };
         HttpResponse::new(status.try_into().unwrap(), SdkBody::from(bytes))
     }

@@ -155,6 +155,7 @@ impl World {
                 _,
             ) => {
                 return self.functions.get_mut(FUNCTION).unwrap().surface.drift(action, cell.key());
+            }
             ("disable-rules" | "disable-schedules" | "stop-pipes" | "stop-subscribers", _) => {
                 return self.events.drift(cell.action(), cell.key());
             }
