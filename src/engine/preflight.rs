@@ -94,12 +94,13 @@ pub async fn preflight_or(connector: &Connector, spec: &TargetSpec, missing: &Mi
             Known {
                 role_arn: conf.and_then(|c| c.role()).map(str::to_string),
                 log_group: conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group()).map(str::to_string),
+                ..Known::default()
             }
         }
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
             if let Missing::Gone { role } = missing {
                 let found = gone::look_back(&aws, &target, role.as_deref()).await?;
-                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone() };
+                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone(), ..Known::default() };
                 return Ok(Preflight { identity, target, known, gone: Some(found.gone), exchanges: recorder.taken() });
             }
             let elsewhere = elsewhere(&aws, &target).await;

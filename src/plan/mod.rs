@@ -7,6 +7,7 @@
 //! What it never does: call AWS. So what depends on the answer of a call is said in words ("once per attached policy"), never as a number.
 
 pub mod adjust;
+pub mod guard;
 mod permits;
 mod render;
 pub mod tables;
@@ -118,11 +119,14 @@ pub struct PlannedCall {
     pub how_often: Option<String>,
 }
 
-/// What is known of the target beyond its name, if anything: it narrows the IAM policies, nothing else.
+/// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub role_arn: Option<String>,
     pub log_group: Option<String>,
+    /// The customer's key for the environment.
+    pub kms_key: Option<String>,
+    pub tags: guard::Tags,
 }
 
 impl Plan {
