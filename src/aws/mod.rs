@@ -16,6 +16,7 @@ pub mod raw;
 pub mod record;
 pub mod tape;
 pub mod unit;
+pub mod vouch;
 pub mod xml;
 
 pub use connect::{ConnectError, ConnectOptions, Connector};

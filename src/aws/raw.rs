@@ -31,6 +31,8 @@ pub struct RawCall {
     headers: Vec<(&'static str, String)>,
     body: String,
     form: Form,
+    /// Headers of a signature that somebody else has made; ours when there is none.
+    signed: Option<Vec<(&'static str, String)>>,
 }
 
 /// What an answer is written in.
@@ -48,7 +50,7 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json, signed: None }
     }
 
     /// restJson: segments and query values are percent-encoded here. `body` for POST.
@@ -66,7 +68,16 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default(), form: Form::Json }
+        RawCall {
+            service,
+            operation,
+            method,
+            path,
+            headers,
+            body: body.map(ToString::to_string).unwrap_or_default(),
+            form: Form::Json,
+            signed: None,
+        }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.
@@ -76,7 +87,19 @@ impl RawCall {
             body.push_str(&format!("&{}={}", encode(k), encode(v)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml, signed: None }
+    }
+}
+
+impl RawCall {
+    /// One more header, which the signature covers.
+    pub(super) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+    /// The same, carrying a signature that was made elsewhere.
+    pub(super) fn signed_by_another(self, headers: Vec<(&'static str, String)>) -> Self {
+        RawCall { signed: Some(headers), ..self }
     }
 }
 
@@ -150,18 +173,43 @@ impl Aws {
         })
     }
 
+    /// The headers that sign the call with our credentials, as of now.
+    pub(super) async fn signed_headers(&self, call: &RawCall) -> Result<Vec<(String, String)>, SdkError<Refusal, HttpResponse>> {
+        let conf = &self.connector.conf;
+        let provider = conf.credentials_provider().ok_or_else(|| SdkError::construction_failure("there are no credentials"))?;
+        let identity = provider.provide_credentials().await.map_err(SdkError::construction_failure)?.into();
+        let region = if call.service.is_global() { "us-east-1" } else { self.region() };
+        let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
+        let mut headers = call.headers.clone();
+        headers.push(("host", host(&origin)));
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(call.service.signing_name())
+            .time(self.connector.clock.now().into())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(SdkError::construction_failure)?;
+        let url = format!("{origin}{}", call.path);
+        let body = SignableBody::Bytes(call.body.as_bytes());
+        let signable = SignableRequest::new(call.method, &url, headers.iter().map(|(k, v)| (*k, v.as_str())), body)
+            .map_err(SdkError::construction_failure)?;
+        let (instructions, _) = sign(signable, &params.into()).map_err(SdkError::construction_failure)?.into_parts();
+        Ok(instructions.headers().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+    }
+
     /// Make the call. Goes through tape and fence like every other.
     pub async fn raw(&self, call: RawCall) -> RawResult {
         let conf = &self.connector.conf;
         let missing = |what: &'static str| SdkError::construction_failure(what);
         let http = conf.http_client().ok_or_else(|| missing("there is no HTTP client"))?;
-        let provider = conf.credentials_provider().ok_or_else(|| missing("there are no credentials"))?;
-        let identity = provider.provide_credentials().await.map_err(SdkError::construction_failure)?.into();
-        let signing_region = if call.service.is_global() { "us-east-1".to_string() } else { self.region().to_string() };
         let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
-        let now = self.connector.clock.now();
         let form = call.form;
-        let serializer_origin = origin.clone();
+        let signed: Vec<(String, String)> = match call.signed.clone() {
+            Some(theirs) => theirs.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
+            None => self.signed_headers(&call).await?,
+        };
+        let host = host(&origin);
         let operation = Operation::builder()
             .service_name(call.service.sdk_id())
             .operation_name(call.operation)
@@ -185,29 +233,12 @@ impl Aws {
                 let mut request = HttpRequest::new(SdkBody::from(call.body.clone()));
                 request.set_method(call.method)?;
                 request.set_uri(call.path.clone())?;
-                let host = serializer_origin.split("://").nth(1).unwrap_or_default().to_string();
-                let mut headers = call.headers.clone();
-                headers.push(("host", host));
-                let params = v4::SigningParams::builder()
-                    .identity(&identity)
-                    .region(&signing_region)
-                    .name(call.service.signing_name())
-                    .time(now.into())
-                    .settings(SigningSettings::default())
-                    .build()?;
-                let url = format!("{serializer_origin}{}", call.path);
-                let signable = SignableRequest::new(
-                    call.method,
-                    &url,
-                    headers.iter().map(|(k, v)| (*k, v.as_str())),
-                    SignableBody::Bytes(call.body.as_bytes()),
-                )?;
-                let (instructions, _) = sign(signable, &params.into())?.into_parts();
-                for (k, v) in headers {
+                for (k, v) in call.headers {
                     request.headers_mut().insert(k, v);
                 }
-                for (k, v) in instructions.headers() {
-                    request.headers_mut().insert(k.to_string(), v.to_string());
+                request.headers_mut().insert("host", host.clone());
+                for (k, v) in &signed {
+                    request.headers_mut().insert(k.clone(), v.clone());
                 }
                 Ok(request)
             })
@@ -231,6 +262,10 @@ impl Aws {
             .build();
         operation.invoke(call).await
     }
+}
+
+fn host(origin: &str) -> String {
+    origin.split("://").nth(1).unwrap_or_default().to_string()
 }
 
 /// Retries what a service calls throttling: it may come with status 400, which the status alone would not retry.

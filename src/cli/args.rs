@@ -57,13 +57,18 @@ pub enum Command {
     )]
     Show(ShowArgs),
     /// Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it needs
-    #[command(after_help = "Example:\n  freezeframe plan snapshot-and-contain payments-export")]
+    #[command(
+        after_help = "Examples:\n  freezeframe plan snapshot-and-contain payments-export\n  freezeframe plan snapshot-and-contain payments-export --out plan.json"
+    )]
     Plan(PlanArgs),
     /// Run a playbook; asks before containing
     #[command(
-        after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes"
+        after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes\n  freezeframe run --plan plan.json --approval plan.approval.json --case IR-2026-0042"
     )]
     Run(RunArgs),
+    /// Put a second person's word under a pinned plan; AWS proves who it was
+    #[command(after_help = "Example:\n  freezeframe approve plan.json --note \"seen with the payments team\"")]
+    Approve(ApproveArgs),
     /// Contain a function of which the case already holds verified evidence
     #[command(
         after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
@@ -223,6 +228,9 @@ pub struct PlanArgs {
     pub playbook: String,
     /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
+    /// Pin the plan to the world: write it here with the present state of everything that it would change, for `approve` and `run --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub collect: CollectArgs,
     #[command(flatten)]
@@ -232,9 +240,17 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// A shipped playbook's name, or a file
-    pub playbook: String,
+    #[arg(required_unless_present = "plan")]
+    pub playbook: Option<String>,
     /// The function: a name, `name:qualifier` or an ARN
-    pub function: String,
+    #[arg(required_unless_present = "plan")]
+    pub function: Option<String>,
+    /// Carry out exactly this pinned plan, and nothing when the world has moved since it was made
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "function", "since", "until", "skip", "only", "max_log_bytes", "max_events", "set"])]
+    pub plan: Option<PathBuf>,
+    /// A second person's word on that plan, as `approve` wrote it
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub approval: Option<PathBuf>,
     #[command(flatten)]
     pub case: CaseArgs,
     /// Contain without asking (for scripts)
@@ -242,6 +258,21 @@ pub struct RunArgs {
     pub yes: bool,
     #[command(flatten)]
     pub collect: CollectArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The pinned plan, as `plan --out` wrote it
+    pub plan: PathBuf,
+    /// Why, for the record
+    #[arg(long, value_name = "WHY")]
+    pub note: Option<String>,
+    /// Where the approval is written [default: beside the plan, as <plan>.approval.json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use super::args::{CollectArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
+use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
@@ -10,11 +11,12 @@ use crate::contain::ContainPermit;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
+use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::playbook::{Playbook, Registry};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
@@ -27,15 +29,50 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
 
 pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = adjusted(&args.playbook, &args.collect)?;
     let screen = session::screen(global);
+    if let Some(file) = &args.plan {
+        return carry_out(global, &args, file, case, dir).await;
+    }
+    // clap wants both unless there is a pinned plan.
+    let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
+    let playbook = adjusted(&name, &args.collect)?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&args.function).await?;
+    let preflight = session.preflight(&function).await?;
     if playbook.contains() {
         let plan = make_plan(&playbook, &preflight);
         confirm(screen, &plan, args.yes)?;
     }
     execute(&session, screen, Job { case, dir, playbook, preflight, permit: None }).await
+}
+
+/// `run --plan`: exactly that, or nothing.
+async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, dir: PathBuf) -> Result<Outcome, CliError> {
+    let pinned = pinned::read_plan(file)?;
+    let approval = args.approval.as_deref().map(pinned::read_approval).transpose()?;
+    let screen = session::screen(global);
+    let session = Session::connect(global).await?;
+    let preflight = session.preflight(&pinned.plan.target.arn()).await?;
+    let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
+    let moved = look.map_err(|e| CliError::new("cannot look at what the plan would change").because(e))?;
+    if !moved.is_empty() {
+        return Err(CliError::new("the world has moved since the plan was made; nothing was done")
+            .more(moved.iter().map(|m| format!("  {}: planned {}, found {}", m.what, m.planned, m.found)))
+            .hint("look at what moved, then make the plan anew: freezeframe plan … --out plan.json")
+            .outcome(Outcome::Refused));
+    }
+    confirm(screen, &pinned.plan, args.yes)?;
+    let order = Order {
+        case,
+        run: session.run.clone(),
+        plan: pinned.plan.clone(),
+        pinned: Some(pinned),
+        approval,
+        trigger: None,
+        operator: preflight.identity.arn.clone(),
+        preflight: preflight.exchanges,
+        permit: None,
+    };
+    carry(&session, screen, order, dir).await
 }
 
 /// The playbook, as the operator wants it.
@@ -91,17 +128,23 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         case: job.case,
         run: session.run.clone(),
         plan,
+        pinned: None,
+        approval: None,
         trigger: None,
         operator: job.preflight.identity.arn.clone(),
         preflight: job.preflight.exchanges,
         permit: job.permit,
     };
-    let doors = session.doors(job.dir.clone(), screen).await?;
+    carry(session, screen, order, job.dir).await
+}
+
+async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf) -> Result<Outcome, CliError> {
+    let doors = session.doors(dir.clone(), screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)
-            .hint(format!("evidence gathered so far is kept in {}; `freezeframe verify` says what it is worth", job.dir.display()))
-            .hint(format!("if anything was contained: freezeframe restore {}", job.dir.file_name().unwrap_or_default().to_string_lossy()))
+            .hint(format!("evidence gathered so far is kept in {}; `freezeframe verify` says what it is worth", dir.display()))
+            .hint(format!("if anything was contained: freezeframe restore {}", dir.file_name().unwrap_or_default().to_string_lossy()))
     })?;
     summary::show(screen, &report);
     Ok(report.outcome)

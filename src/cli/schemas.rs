@@ -12,6 +12,11 @@ pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
         crate::plan::schema(),
+        schema::<crate::plan::pin::Pinned>(
+            "pinned-plan.schema.json",
+            "What `plan --out` writes, and what lies in data/00-plan/pinned-plan.json",
+        ),
+        schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),

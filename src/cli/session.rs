@@ -58,7 +58,11 @@ impl Session {
         let others = self.other_cases(&case_dir, screen).await;
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
+        let cases = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let control = DirStore::open(cases)
+            .map_err(|e| CliError::new(format!("cannot use the directory of cases {}", cases.display())).because(e))?;
         Ok(Doors {
+            control: Arc::new(control),
             connector: self.connector.clone(),
             store: Arc::new(store),
             case_dir,

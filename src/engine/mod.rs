@@ -3,6 +3,7 @@
 //! Collectors are driven by [`gather`], containment by [`saga`], putting back by [`put_back`] and [`restore`]; what containment lives by is the
 //! [`log`]. What this floor never does: parse a playbook, print, know an event's form.
 
+pub mod approve;
 pub mod bag;
 pub mod gather;
 pub mod gone;
@@ -14,6 +15,7 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod saga;
+pub mod survey;
 mod words;
 
 pub use crate::model::restorable::Accept;

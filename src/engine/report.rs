@@ -8,6 +8,7 @@ use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
+use crate::model::journal_event::ApprovalRecord;
 use crate::model::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -53,6 +54,15 @@ pub struct GroupTally {
     pub gaps: u64,
 }
 
+/// Containment was asked for and refused: by which rule, and what would lift it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Refusal {
+    /// `two-person`, `moved`, or a guardrail's name.
+    pub rule: String,
+    pub why: String,
+    pub lift: String,
+}
+
 /// `freezeframe … --json`, the handler's reply.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
@@ -83,6 +93,12 @@ pub struct Report {
     pub gaps: Vec<Gap>,
     /// What AWS says a file hashes to and it does not.
     pub mismatches: Vec<String>,
+    /// Why nothing was contained although the plan says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// Whose word allowed the change, beside the operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +127,8 @@ impl Report {
             techniques: None,
             gaps: vec![],
             mismatches: vec![],
+            refusals: vec![],
+            approval: None,
             containment: None,
             restoration: None,
             notes: vec![],

@@ -6,10 +6,13 @@
 use super::bag::{self, Bag};
 use super::gather::{GatherStep, gather};
 use super::log::{self, IntentLog, LogError};
+use super::preflight::PreflightError;
 use super::progress::{Note, Progress};
-use super::report::{GroupTally, Report, Tally, headline};
-use super::saga::{Saga, Step};
+use super::report::{GroupTally, Refusal, Report, Tally, headline};
+use super::saga::Saga;
+use super::{approve, survey};
 use crate::aws::Connector;
+use crate::aws::fault::tame;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::bundle::draft::{Draft, DraftError, NewItem};
@@ -19,7 +22,7 @@ use crate::bundle::tool;
 use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
 use crate::collect::{self, Abort, CollectorSpec, Facts, Shared, Telling, Told};
-use crate::contain::{self, ContainPermit};
+use crate::contain::ContainPermit;
 use crate::examine::techniques::{TechniqueCounts, is_gone};
 use crate::examine::{self};
 use crate::model::canon::{self, CanonError};
@@ -30,8 +33,10 @@ use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
+use crate::plan::approval::Approval;
+use crate::plan::pin::Pinned;
 use crate::plan::{Plan, PlannedPhase};
-use crate::playbook::PhaseKind;
+use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
 use std::path::PathBuf;
@@ -50,6 +55,10 @@ pub struct Order {
     pub operator: String,
     /// Calls made before there was a bundle.
     pub preflight: Vec<Exchange>,
+    /// The world that the plan was made for, where it was pinned.
+    pub pinned: Option<Pinned>,
+    /// A second person's word on it.
+    pub approval: Option<Approval>,
     /// Evidence that the case already holds; a plan that verifies its own needs none.
     pub permit: Option<ContainPermit>,
 }
@@ -59,6 +68,8 @@ pub struct Doors {
     pub connector: Connector,
     /// The case's store: its journal lies here, durable ahead of every change.
     pub store: Arc<dyn Store>,
+    /// Where what spans cases is kept: approvals that were used. The directory or prefix that the cases lie in.
+    pub control: Arc<dyn Store>,
     /// Where bundles are drafted and handed over.
     pub case_dir: PathBuf,
     pub clock: Arc<dyn Clock>,
@@ -96,6 +107,8 @@ pub enum RunError {
     NoPermit,
     #[error("the plan names `{0}`, which this build does not know")]
     UnknownUnit(String),
+    #[error("could not look at what the plan would change")]
+    Survey(#[source] PreflightError),
 }
 
 /// No collector may hold up an investigation for longer.
@@ -205,6 +218,10 @@ impl Running {
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
         let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
+        if let Some(pinned) = &self.order.pinned {
+            let bytes = canon::to_vec("the pinned plan", pinned)?;
+            items.push(keep("pinned-plan", "the plan as it was pinned to the world, which was to be carried out", &bytes)?);
+        }
         if let Some(raw) = &self.order.trigger {
             items.push(keep("trigger-event", "the event that asked for this run, as received", raw)?);
         }
@@ -314,6 +331,41 @@ impl Running {
         Ok(judged.counts)
     }
 
+    /// What has to hold before the first write, beside the permit. `Some`: why not.
+    async fn gate(&mut self, phase: &PlannedPhase) -> Result<Option<Refusal>, RunError> {
+        let refusal = |rule: &str, why: String, lift: &str| Ok(Some(Refusal { rule: rule.into(), why, lift: lift.into() }));
+        let who = &self.order.operator;
+        if let Some(pinned) = &self.order.pinned {
+            let moved = survey::moved(&self.doors.connector, &*self.doors.clock, &self.order.run, who, pinned).await?;
+            if !moved.is_empty() {
+                let told: Vec<String> = moved.iter().map(|m| format!("{}: planned {}, found {}", m.what, m.planned, m.found)).collect();
+                return refusal("moved", format!("the world has moved since the plan was made: {}", told.join("; ")), MAKE_ANEW);
+            }
+        }
+        if phase.approval == ApprovalRule::TwoPerson {
+            let (Some(pinned), Some(approval)) = (&self.order.pinned, &self.order.approval) else {
+                return refusal("two-person", "this playbook wants another person's word, and none was given".into(), GET_APPROVAL);
+            };
+            match approve::spend(&self.doors.connector, &*self.doors.control, approval, pinned, who).await {
+                Ok(record) => {
+                    self.journal.append(JournalEvent::Approval { run: self.order.run.clone(), approval: record.clone() }).await?;
+                    self.report.approval = Some(record);
+                }
+                Err(e) => return refusal("two-person", chain(&e), e.hint()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Containment is refused; evidence that was taken stays.
+    async fn refuse(&mut self, refusal: Refusal) -> Result<(), RunError> {
+        let event = JournalEvent::Refused { run: self.order.run.clone(), rule: refusal.rule.clone(), why: refusal.why.clone() };
+        self.journal.append(event).await?;
+        self.report.outcome = self.report.outcome.worse(Outcome::Refused);
+        self.report.refusals.push(refusal);
+        Ok(())
+    }
+
     async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
         // Evidence first: whatever is open is sealed and read back before the first write.
         self.seal().await?;
@@ -322,10 +374,9 @@ impl Running {
             (None, Some(why)) => ContainPermit::by_override(&self.order.operator, why),
             (None, None) => return Err(RunError::NoPermit),
         };
-        let mut steps = vec![];
-        for step in &phase.steps {
-            let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
-            steps.push(Step { action, params: &step.params, accept: step.accept });
+        let steps = survey::steps(phase)?;
+        if let Some(refusal) = self.gate(phase).await? {
+            return self.refuse(refusal).await;
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
         let contained = {
@@ -354,6 +405,20 @@ impl Running {
         report.containment = Some(contained);
         Ok(())
     }
+}
+
+const MAKE_ANEW: &str = "look at what moved, then make the plan anew: freezeframe plan … --out plan.json";
+const GET_APPROVAL: &str = "freezeframe plan … --out plan.json; another person: freezeframe approve plan.json; then: freezeframe run --plan plan.json --approval plan.approval.json --case …";
+
+/// An error with its causes, in one line.
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut next = e.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {}", tame(&cause.to_string(), 300));
+        next = cause.source();
+    }
+    text
 }
 
 /// The unit under which plan, trigger and preflight stand in coverage.

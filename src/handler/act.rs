@@ -161,6 +161,8 @@ impl Act for Engine {
             case: job.case,
             run: job.run,
             plan,
+            pinned: None,
+            approval: None,
             trigger: Some(job.event),
             operator: job.found.operator,
             preflight: job.found.preflight,
@@ -169,6 +171,7 @@ impl Act for Engine {
         let doors = Doors {
             connector: self.connector.clone(),
             store: job.case_store,
+            control: self.store.clone(),
             case_dir: job.case_dir,
             clock: self.clock.clone(),
             progress: Arc::new(Log),

@@ -39,6 +39,21 @@ pub enum PermitRecord {
     Override { who: String, why: String },
 }
 
+/// Whose word allowed the change, as AWS STS said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRecord {
+    /// Caller identity's ARN.
+    pub approver: String,
+    /// Of the pinned plan that was approved.
+    pub plan_sha256: Sha256,
+    /// The pinned plan's: it is spent, so that the approval counts once.
+    pub nonce: String,
+    /// RFC 3339, by the approver's clock.
+    pub approved_at: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "ev")]
 pub enum JournalEvent {
@@ -115,6 +130,17 @@ pub enum JournalEvent {
     RunEnded {
         run: RunId,
         outcome: String,
+    },
+    /// A second person's word on the plan, checked with STS and spent.
+    Approval {
+        run: RunId,
+        approval: ApprovalRecord,
+    },
+    /// Containment was asked for, and refused before the first write.
+    Refused {
+        run: RunId,
+        rule: String,
+        why: String,
     },
     /// Durable before the write: how to put the cell back.
     Intent {
@@ -198,6 +224,8 @@ impl JournalEvent {
             | E::Sealed { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
+            | E::Approval { run, .. }
+            | E::Refused { run, .. }
             | E::Intent { run, .. }
             | E::AlreadyContained { run, .. }
             | E::Applied { run, .. }

@@ -7,8 +7,10 @@
 //! What it never does: call AWS. So what depends on the answer of a call is said in words ("once per attached policy"), never as a number.
 
 pub mod adjust;
+pub mod approval;
 pub mod guard;
 mod permits;
+pub mod pin;
 mod render;
 pub mod tables;
 mod words;
@@ -23,7 +25,7 @@ use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
 use crate::model::restorable::Accept;
 use crate::model::target::Target;
-use crate::playbook::{ALWAYS, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
+use crate::playbook::{ALWAYS, ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +55,9 @@ pub struct PlannedPhase {
     /// Why containment may begin before the evidence is verified.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none", default)]
     pub override_reason: Option<String>,
+    /// Whose word is needed before anything is changed.
+    #[serde(skip_serializing_if = "ApprovalRule::is_default", default)]
+    pub approval: ApprovalRule,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub steps: Vec<PlannedStep>,
     /// Units that the playbook names and leaves off.
@@ -118,6 +123,13 @@ pub struct PlannedCall {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub how_often: Option<String>,
 }
+
+/// What is asked before a plan is made, and again before a pinned one is carried out: who are we, and is there such a function?
+pub static PREFLIGHT: &[Call] = &[
+    Call::free(Service::Sts, "GetCallerIdentity"),
+    // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
+    Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
+];
 
 /// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
@@ -205,6 +217,7 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
         phase: phase.phase,
         on_failure: phase.on_failure.unwrap_or_default(),
         override_reason: phase.overrides.clone(),
+        approval: phase.approval,
         steps: steps.iter().map(step).collect(),
         off,
         skipped,
@@ -212,7 +225,10 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
 }
 
 fn step(step: &Step) -> PlannedStep {
-    let unit = step.unit;
+    planned(step.unit, &step.params, step.accept)
+}
+
+fn planned(unit: Unit, given: &Params, accept: Accept) -> PlannedStep {
     let what = match unit {
         Unit::Collector(spec) => What::Collector { answers: spec.answers.to_string(), group: spec.group },
         Unit::Action(spec) => What::Action {
@@ -222,7 +238,7 @@ fn step(step: &Step) -> PlannedStep {
             restore: spec.restore.to_string(),
         },
     };
-    let mut params = step.params.clone();
+    let mut params = given.clone();
     // An instant says where the window begins; how long it is by default is then no part of the plan.
     let fixed = params.0.contains_key(SINCE);
     for param in unit.params().iter().filter(|p| !(fixed && p.name == WINDOW)) {
@@ -233,7 +249,7 @@ fn step(step: &Step) -> PlannedStep {
         title: unit.title().to_string(),
         what,
         params,
-        accept: step.accept,
+        accept,
         calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
     }
 }

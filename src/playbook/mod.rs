@@ -24,6 +24,8 @@
 //! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
+//! * `approval: two-person` in a contain phase: nothing is changed without another person's word on the pinned plan.
+//! * `accept: approximate` (or `irreversible`) on a step of a contain phase: what cannot be restored exactly wants that word.
 //! * A collect phase always holds `configuration`, `aliases`, `versions` and `resource-policy`, written down or not ([`ALWAYS`] says why).
 //! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
 //!
@@ -79,6 +81,9 @@ pub struct Phase {
     /// Why containment may begin before the evidence is verified.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub overrides: Option<String>,
+    /// Whose word is needed before anything is changed; contain phases only.
+    #[serde(skip_serializing_if = "ApprovalRule::is_default")]
+    pub approval: ApprovalRule,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     #[serde(skip)]
@@ -129,6 +134,32 @@ impl PhaseKind {
 impl fmt::Display for PhaseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Whose word containment needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalRule {
+    /// The operator's own.
+    #[default]
+    Operator,
+    /// Another person's, given on a pinned plan.
+    TwoPerson,
+}
+
+impl ApprovalRule {
+    pub const ALL: [ApprovalRule; 2] = [ApprovalRule::Operator, ApprovalRule::TwoPerson];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ApprovalRule::Operator => "operator",
+            ApprovalRule::TwoPerson => "two-person",
+        }
+    }
+
+    pub fn is_default(&self) -> bool {
+        *self == ApprovalRule::Operator
     }
 }
 

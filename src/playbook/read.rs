@@ -5,7 +5,7 @@ use super::node::{Key, Kind, Node};
 use super::problem::{Invalid, Pos, Problems, choice, nearest};
 use super::registry::{Registry, Unit};
 use super::strict::{Fields, kebab};
-use super::{OnFailure, Phase, PhaseKind, Playbook, Step};
+use super::{ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Step};
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
 use crate::model::restorable::Accept;
@@ -77,11 +77,12 @@ impl Reader<'_, '_> {
         let steps = fields.take("steps");
         let on_failure = fields.take("on-failure");
         let overrides = fields.take("override");
-        self.nothing_left(fields, &["phase", "steps", "on-failure", "override"]);
+        let approval = fields.take("approval");
+        self.nothing_left(fields, &["phase", "steps", "on-failure", "override", "approval"]);
         let kind = kind?;
 
         if kind != PhaseKind::Contain {
-            for (key, _) in on_failure.iter().chain(&overrides) {
+            for (key, _) in on_failure.iter().chain(&overrides).chain(&approval) {
                 self.problems.say(key.at, format!("`{}` belongs in a contain phase; a {kind} phase changes nothing", key.name));
             }
         }
@@ -92,6 +93,10 @@ impl Reader<'_, '_> {
         let overrides = match overrides {
             Some((key, node)) => Some(self.reason(&key, node, "the reason")?),
             None => None,
+        };
+        let approval = match approval {
+            Some((key, node)) => self.approval(&key, node),
+            None => ApprovalRule::default(),
         };
         let steps = match (kind, steps) {
             (PhaseKind::Collect | PhaseKind::Contain, Some((key, node))) => self.steps(kind, &key, node)?,
@@ -110,7 +115,7 @@ impl Reader<'_, '_> {
             (PhaseKind::Seal | PhaseKind::Verify, None) => vec![],
         };
         let on_failure = (kind == PhaseKind::Contain).then_some(on_failure);
-        Some(Phase { phase: kind, on_failure, overrides, steps, at })
+        Some(Phase { phase: kind, on_failure, overrides, approval, steps, at })
     }
 
     fn phase_kind(&mut self, at: Pos, word: &str) -> Option<PhaseKind> {
@@ -139,6 +144,17 @@ impl Reader<'_, '_> {
                 OnFailure::Hold
             }
         }
+    }
+
+    /// A word that is none asks for more, never for less.
+    fn approval(&mut self, key: &Key, node: Node) -> ApprovalRule {
+        let at = node.at;
+        let Some(word) = self.text(key, node, 64) else { return ApprovalRule::TwoPerson };
+        ApprovalRule::ALL.into_iter().find(|a| a.as_str() == word).unwrap_or_else(|| {
+            let help = choice(&word, &ApprovalRule::ALL.map(ApprovalRule::as_str));
+            self.problems.help(at, format!("`approval` is operator or two-person, not `{word}`"), help);
+            ApprovalRule::TwoPerson
+        })
     }
 
     fn steps(&mut self, phase: PhaseKind, key: &Key, node: Node) -> Option<Vec<Step>> {

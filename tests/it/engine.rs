@@ -73,6 +73,8 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         case: "IR-TEST".parse().unwrap(),
         run: RunId("01KAGZ0000000000000000TEST".into()),
         plan: plan.clone(),
+        pinned: None,
+        approval: None,
         trigger: None,
         operator: preflight.identity.arn.clone(),
         preflight: preflight.exchanges,
@@ -81,6 +83,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
     let doors = Doors {
         connector,
         store: Arc::new(MemStore::new()),
+        control: Arc::new(MemStore::new()),
         case_dir: dir.path().to_path_buf(),
         clock,
         progress: Arc::new(Silent),

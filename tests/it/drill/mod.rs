@@ -8,3 +8,4 @@ mod interrupt;
 mod kill;
 mod secrets;
 mod story;
+mod two_persons;
