@@ -13,7 +13,7 @@ impl Stand {
             Stand::WouldContain => "would be contained",
             Stand::NotHolding => "TRIED, BUT DOES NOT HOLD",
             Stand::Unknown => "WRITTEN, COULD NOT BE READ BACK: it may hold",
-            Stand::Refused => "refused: cannot be restored exactly",
+            Stand::Refused => "REFUSED: untouched",
             Stand::Untouched => "NOT CONTAINED: untouched",
             Stand::NotBegun => "not begun",
         }

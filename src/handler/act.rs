@@ -166,6 +166,7 @@ impl Act for Engine {
             trigger: Some(job.event),
             operator: job.found.operator,
             preflight: job.found.preflight,
+            guard: Default::default(),
             permit: None,
         };
         let doors = Doors {

@@ -23,6 +23,7 @@ use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
+use crate::model::refusal::Refusal;
 use crate::model::restorable::Accept;
 use crate::model::target::Target;
 use crate::playbook::{ALWAYS, ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
@@ -42,6 +43,9 @@ pub struct Plan {
     /// The function is known to be gone: what it left behind is collected all the same.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gone: Option<Gone>,
+    /// What the guardrails objected to when the plan was made. They are asked again before anything is written.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub objections: Vec<Refusal>,
     /// In the order in which they run.
     pub phases: Vec<PlannedPhase>,
     pub permissions: Permissions,
@@ -157,6 +161,7 @@ impl Plan {
             title: playbook.title.clone(),
             target: target.clone(),
             gone: None,
+            objections: vec![],
             phases,
             permissions,
         }
@@ -165,6 +170,11 @@ impl Plan {
     /// The same plan for a function that is gone.
     pub fn of_gone(self, gone: Gone) -> Plan {
         Plan { gone: Some(gone), ..self }
+    }
+
+    /// The same plan with what the guardrails objected to.
+    pub fn objected(self, objections: Vec<Refusal>) -> Plan {
+        Plan { objections, ..self }
     }
 
     /// The bytes that are hashed and that go into the bundle.

@@ -8,9 +8,9 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Scope, Service};
+use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -187,8 +187,9 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target.
-        for call in PREFLIGHT {
+        // Every run begins with a look at its target, and containment with the guardrails' one.
+        let guard: &[Call] = if phase.phase == PhaseKind::Contain { guard::CALLS } else { &[] };
+        for call in PREFLIGHT.iter().chain(guard) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());

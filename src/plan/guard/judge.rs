@@ -3,6 +3,7 @@
 use super::{Approval, CONTAIN_TAG, Face, Glob, Line, Matcher, Policy, Rule, Ruling, Subject, Tags};
 use crate::aws::fault::tame;
 use crate::model::refusal::Refusal;
+use crate::plan::approval::same_person;
 use crate::playbook::Pos;
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ pub fn judge(policy: &Policy, subject: &Subject<'_>) -> Judgement {
 
 fn approved(subject: &Subject<'_>) -> bool {
     // Whoever asks cannot be the one who consents.
-    subject.approval.is_some_and(|Approval { by }| !by.is_empty() && by != subject.caller)
+    subject.approval.is_some_and(|Approval { by }| !by.is_empty() && !same_person(by, subject.caller))
 }
 
 fn account(policy: &Policy, subject: &Subject<'_>) -> Vec<Refusal> {

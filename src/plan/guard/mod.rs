@@ -13,7 +13,7 @@ mod policy;
 
 pub use glob::Glob;
 pub use judge::{Judgement, judge};
-pub use policy::read;
+pub use policy::{EXAMPLE, read};
 
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
@@ -136,6 +136,8 @@ impl Default for RateLimit {
 pub struct Policy {
     /// Which file it is; none for the built-in rules.
     pub source: Option<PolicySource>,
+    /// The file, byte for byte.
+    pub text: Option<String>,
     pub functions: Vec<Line>,
     /// Whether the function's own tag `ir:contain` counts; it does unless the policy says otherwise.
     pub tag_ignored: bool,

@@ -1,44 +1,13 @@
 //! The guard policy's file: YAML, read as strictly as a playbook, with line and column for everything that is wrong.
 //!
-//! ```yaml
-//! guard: acme-production               # its name, shown in every refusal
-//! functions:                           # the strictest line that fits a function holds
-//!   never:
-//!     - name: "*-authorizer"           # `*` any run of characters, `?` one
-//!       why: An authorizer that answers 429 locks every customer out.
-//!     - tag: "data-class=pci-*"
-//!       why: The auditor wants to be called first.
-//!   approve:
-//!     - name: "prod-*"
-//!       why: Two people sign for production.
-//!   auto:
-//!     - name: "sandbox-*"
-//!       why: Nobody misses these.
-//! contain-tag: honoured                # or `ignored`: the function's own tag ir:contain=never|approve|auto
-//! otherwise: approve                   # never | approve | auto: functions that neither a tag nor a line speaks of
-//! roles:
-//!   never:
-//!     - path: /platform/*              # and/or `name`
-//!       why: Shared by every team.
-//! accounts:
-//!   only: ["111111111111"]
-//!   never: ["222222222222"]
-//! ours:                                # beyond our own role and function, which are known: never contained
-//!   functions: ["freezeframe-*"]
-//!   roles: ["ir-*"]
-//!   buckets: [evidence-vault]
-//!   keys: ["alias/evidence"]           # also: log-groups, others (queues, rules, topics; by name or ARN)
-//! dry-run: true                        # containment is only foretold; `--in-earnest` lifts it
-//! rate-limit:                          # distinct functions within an hour
-//!   applies-to: automatic              # or everyone
-//!   per-account: 3
-//!   per-organization: 10
-//! breaker: automatic                   # or everyone: opens when a containment did not hold or a restore got stuck
-//! ```
+//! Every field there is stands in `example.yaml`, which `freezeframe guard show` prints.
 
 use super::{Applies, Glob, Line, Matcher, Ours, Policy, PolicySource, RateLimit, RoleLine, Ruling};
 use crate::model::digest::Sha256;
 use crate::playbook::{Fields, Invalid, Key, Kind, Node, Pos, Problems, choice, kebab};
+
+/// A policy with every field there is.
+pub const EXAMPLE: &str = include_str!("example.yaml");
 
 /// A guard policy from its text; `file` is what the user called it.
 pub fn read(file: &str, text: &str) -> Result<Policy, Invalid> {
@@ -46,6 +15,7 @@ pub fn read(file: &str, text: &str) -> Result<Policy, Invalid> {
     let policy = problems.root().and_then(|root| Reader { problems: &mut problems }.policy(root));
     let policy = policy.map(|(name, policy)| Policy {
         source: Some(PolicySource { name, file: file.to_string(), sha256: Sha256::of(text.as_bytes()) }),
+        text: Some(text.to_string()),
         ..policy
     });
     problems.finish(policy)
