@@ -22,7 +22,7 @@ use http_body_util::StreamBody;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Sent {
     /// Path and query.
     pub uri: String,
     pub body: String,
+    /// How many requests, each sent after the answer to the one before, it took to get here; of meaning on a slow wire.
+    pub step: usize,
 }
 
 impl Sent {
@@ -162,6 +164,10 @@ pub struct World {
     rules: Vec<Rule>,
     date: Option<&'static str>,
     sent: Mutex<Vec<Sent>>,
+    /// Every answer takes so long: what is asked at the same time then reaches the wire before any of it is answered.
+    slow: Option<Duration>,
+    /// The highest step that was answered.
+    answered: AtomicUsize,
 }
 
 impl std::fmt::Debug for World {
@@ -198,6 +204,10 @@ impl World {
     /// `Date` of every answer.
     pub fn dated(mut self, date: &'static str) -> World {
         self.date = Some(date);
+        self
+    }
+    pub fn slow(mut self, each: Duration) -> World {
+        self.slow = Some(each);
         self
     }
     pub fn sent(&self) -> Vec<Sent> {
@@ -265,6 +275,11 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         match (method, parts.as_slice()) {
             ("GET", [_, "functions", _]) => "GetFunction",
             ("GET", [_, "functions", _, "policy"]) => "GetPolicy",
+            // What containment does.
+            ("PUT", [_, "functions", _, "concurrency"]) => "PutFunctionConcurrency",
+            ("DELETE", [_, "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
+            ("GET", [_, "functions", _, "configuration"]) => "GetFunctionConfiguration",
+            // End of what containment does.
             ("GET", [_, "functions", _, "concurrency"]) => "GetFunctionConcurrency",
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
@@ -350,7 +365,8 @@ impl HttpConnector for Wire {
         let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
-        let sent = Sent { key, host, uri, body };
+        let step = self.0.answered.load(Ordering::SeqCst) + 1;
+        let sent = Sent { key, host, uri, body, step };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
@@ -378,7 +394,13 @@ impl HttpConnector for Wire {
         for (name, value) in headers {
             response.headers_mut().append(name, value);
         }
-        HttpConnectorFuture::ready(Ok(response))
+        let Some(each) = self.0.slow else { return HttpConnectorFuture::ready(Ok(response)) };
+        let world = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(each).await;
+            world.answered.fetch_max(step, Ordering::SeqCst);
+            Ok(response)
+        })
     }
 }
 
