@@ -39,7 +39,7 @@ pub use cx::ActCx;
 pub use permit::ContainPermit;
 
 use crate::aws::fault::Fault;
-use crate::model::call::{Access, Call};
+use crate::model::call::{Access, Call, Service};
 use crate::model::id::CellId;
 use crate::model::params::Param;
 use crate::model::restorable::Restorable;
@@ -68,6 +68,10 @@ pub struct ActionSpec {
 }
 
 impl ActionSpec {
+    /// Whether anything that it writes is an identity's: a role, or what hangs on it.
+    pub fn writes_roles(&self) -> bool {
+        self.calls.iter().any(|c| c.access == Access::Write && c.service == Service::Iam)
+    }
     /// Its cells lie in no Region: all that it writes is global.
     pub fn is_global(&self) -> bool {
         self.calls.iter().filter(|c| c.access == Access::Write).all(|c| c.service.is_global())

@@ -18,9 +18,12 @@ use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
+use crate::model::refusal::Refusal;
 use crate::model::restorable::{Accept, Restorable};
 use crate::model::target::Target;
 pub use crate::playbook::OnFailure;
+use async_trait::async_trait;
+use futures_util::future::join;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +75,7 @@ pub enum Stand {
     NotHolding,
     /// Written, and it could not be read back: it may hold. The intent stays open.
     Unknown,
-    /// The action declined this cell, or it cannot be restored exactly and that was not accepted. Untouched.
+    /// The action declined this cell, a guardrail said no, or it cannot be restored exactly and that was not accepted. Untouched.
     Refused,
     /// Could not be read, or the journal refused. Untouched.
     Untouched,
@@ -183,6 +186,25 @@ impl ContainReport {
     }
 }
 
+/// Asked about each cell while its before-state is read, and heard before anything is written. A restore asks nobody.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    async fn may(&self, action: &dyn DynAction, cell: &Cell) -> Result<(), Refusal>;
+}
+
+/// Lets everything through: for restores, and for dry runs, which write nothing.
+pub struct Unguarded;
+
+#[async_trait]
+impl Gate for Unguarded {
+    async fn may(&self, _: &dyn DynAction, _: &Cell) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// A word of the gate is good for so long.
+const LEAVE_NS: u64 = 1_000_000_000;
+
 /// Everything that containment and restore reach the world through.
 pub struct Saga<'d> {
     pub connector: &'d Connector,
@@ -198,6 +220,8 @@ pub struct Saga<'d> {
     pub stop: &'d (dyn Fn() -> bool + Sync),
     /// The other case that holds this cell, if any (see [`super::log::holds`]).
     pub held_by: &'d (dyn Fn(&CellId, &Target) -> Option<String> + Sync),
+    /// What stands before the writes of containment.
+    pub gate: &'d dyn Gate,
     pub progress: &'d (dyn Fn(SagaNote<'_>) + Sync),
 }
 
@@ -377,7 +401,13 @@ impl Saga<'_> {
                 Some(Trouble::saying(format!("this case already holds {id} in another account or Region; use another case for {target}")));
             return Ok(());
         }
-        let before = match self.settled(action, cx, id).await {
+        let asked = self.clock.monotonic_ns();
+        let leave = async { if dry_run { Ok(()) } else { self.gate.may(action, cell).await } };
+        let (read, leave) = join(self.settled(action, cx, id), leave).await;
+        if let Err(refusal) = leave {
+            return self.refused(id, refusal, entry).await;
+        }
+        let before = match read {
             Ok(state) => state,
             Err(Unread::Stopped) => {
                 entry.stand = Stand::NotBegun;
@@ -433,6 +463,12 @@ impl Saga<'_> {
             return Ok(());
         }
 
+        // The setting was long in settling: somebody may have halted meanwhile.
+        if self.clock.monotonic_ns().saturating_sub(asked) > LEAVE_NS
+            && let Err(refusal) = self.gate.may(action, cell).await
+        {
+            return self.refused(id, refusal, entry).await;
+        }
         let (run, cell_id) = (self.run.clone(), id.clone());
         let permit_record = permit.record().clone();
         self.journal(JournalEvent::Intent {
@@ -481,6 +517,13 @@ impl Saga<'_> {
             }
         };
         noted.and(seen)
+    }
+
+    /// A guardrail's no, in the journal too. Untouched.
+    async fn refused(&self, cell: &CellId, refusal: Refusal, entry: &mut CellReport) -> Result<(), Trouble> {
+        entry.stand = Stand::Refused;
+        entry.error = Some(Trouble::saying(refusal.to_string()));
+        self.journal(JournalEvent::Refused { run: self.run.clone(), cell: Some(cell.clone()), refusal }).await
     }
 
     pub(super) async fn journal(&self, event: JournalEvent) -> Result<(), Trouble> {

@@ -9,9 +9,9 @@
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
 use super::forecast::FORECAST;
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Scope, Service};
+use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -218,9 +218,10 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target, and containment is foretold.
-        let foretold = if phase.phase == PhaseKind::Contain { FORECAST } else { &[] };
-        for call in PREFLIGHT.iter().chain(foretold) {
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        let contains = phase.phase == PhaseKind::Contain;
+        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
+        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());

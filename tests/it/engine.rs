@@ -99,6 +99,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         trigger: None,
         operator: preflight.identity.arn.clone(),
         preflight: preflight.exchanges,
+        guard: Default::default(),
         permit: None,
     };
     let doors = Doors {

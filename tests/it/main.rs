@@ -26,6 +26,8 @@ mod drill;
 mod engine;
 /// A file uses its own module and lower floors.
 mod floors;
+/// What stands before containment: each rule refused and lifted, halt, breaker, rate, and how few steps it may cost.
+mod guard;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
 mod handler;
 /// Strangers' events: what is understood, what is left alone, what is kept unread.

@@ -4,7 +4,7 @@ use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, 
 use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
 use freezeframe::engine::log::{IntentLog, MemLog};
-use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step};
+use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step, Unguarded};
 use freezeframe::model::id::{CellId, RunId};
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::params::Params;
@@ -87,6 +87,7 @@ impl Rig {
             clock: clock.as_ref(),
             stop,
             held_by,
+            gate: &Unguarded,
             progress: &|_| {},
         };
         act(saga).await
