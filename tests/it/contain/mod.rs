@@ -6,4 +6,5 @@ mod conformance;
 mod killed;
 mod rig;
 mod saga;
+mod sources;
 mod surface;

@@ -2,8 +2,11 @@
 //! after it landed, without an answer, or by never answering (which is where a test kills the run). An operation that it does not know is a
 //! panic: teach it in `lambda` or `iam`, or in a file of the service's own, when a new action needs it.
 
+mod asked;
+pub mod events;
 mod iam;
 mod lambda;
+pub mod qualified;
 pub mod surface;
 
 use aws_credential_types::Credentials;
@@ -55,6 +58,9 @@ pub fn params_of(action: &str) -> Params {
 const WITH: &[(&str, &str)] = &[
     // The function's own surface.
     ("enforce-code-signing", r#"{"config": "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0000000000000000e"}"#),
+    ("capture-async-events", r#"{"queue": "arn:aws:sqs:eu-west-1:123456789012:quarantine"}"#),
+    ("disable-rules", r#"{"accept-shared": true}"#),
+    ("repoint-alias", r#"{"alias": "live", "version": 1, "code-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#),
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +84,8 @@ pub struct Role {
 pub struct World {
     pub functions: BTreeMap<String, Function>,
     pub roles: BTreeMap<String, Role>,
+    pub events: events::Events,
+    pub qualified: qualified::Qualified,
 }
 
 impl World {
@@ -110,12 +118,15 @@ impl World {
             ]
             .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
+            events: events::Events::seeded(),
+            qualified: qualified::Qualified::seeded(),
         }
     }
 
     /// The other starting points: a reservation, a role of its own, a policy under our name already.
     pub fn own_role_with_reservation() -> World {
         let mut world = World::shared_role();
+        (world.events, world.qualified) = (events::Events::few(), qualified::Qualified::plain());
         world.functions.remove("payments-api");
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
@@ -144,6 +155,12 @@ impl World {
                 _,
             ) => {
                 return self.functions.get_mut(FUNCTION).unwrap().surface.drift(action, cell.key());
+            }
+            ("disable-rules" | "disable-schedules" | "stop-pipes" | "stop-subscribers", _) => {
+                return self.events.drift(cell.action(), cell.key());
+            }
+            ("capture-async-events" | "repoint-alias" | "pause-durable-executions" | "publish-evidence-version", _) => {
+                return self.qualified.drift(cell.action(), cell.key());
             }
             other => panic!("teach tests/it/support/cells.rs how {other:?} drifts"),
         }
@@ -301,16 +318,21 @@ struct Parsed {
     /// IAM's form, or for Lambda `FunctionName`, `Marker` and the JSON members.
     args: BTreeMap<String, String>,
     iam: bool,
+    /// For `events` and `qualified`.
+    asked: Option<asked::Asked>,
 }
 
 impl Parsed {
     fn of(request: &HttpRequest) -> Parsed {
+        if let Some(asked) = asked::Asked::of(request) {
+            return Parsed::asked(asked);
+        }
         let uri: http::Uri = request.uri().parse().unwrap();
         let body = request.body().bytes().expect("request bodies are in memory");
         // Both speak in forms and answer in XML.
         if ["iam.", "sts."].iter().any(|s| uri.host().unwrap().starts_with(s)) {
             let args = form(std::str::from_utf8(body).unwrap());
-            return Parsed { operation: args["Action"].clone(), args, iam: true };
+            return Parsed { operation: args["Action"].clone(), args, iam: true, asked: None };
         }
         assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
@@ -326,11 +348,11 @@ impl Parsed {
                 operation
             }
         };
-        Parsed { operation: operation.into(), args, iam: false }
+        Parsed { operation: operation.into(), args, iam: false, asked: None }
     }
 
     fn writes(&self) -> bool {
-        !["Get", "List"].iter().any(|read| self.operation.starts_with(read))
+        !["Get", "List", "Describe"].iter().any(|read| self.operation.starts_with(read))
     }
 
     fn denied(&self) -> HttpResponse {
@@ -342,6 +364,9 @@ impl Parsed {
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> HttpResponse {
+        if let Some(asked) = &self.asked {
+            return asked.error(status, code, message);
+        }
         let body = if self.iam {
             format!(
                 "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
@@ -359,10 +384,11 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let response = match self.operation.as_str() {
-            "GetCallerIdentity" => surface::caller(),
-            _ if self.iam => self.iam(world),
-            _ => self.lambda(world),
+        let response = match (&self.asked, self.operation.as_str()) {
+            (Some(asked), _) => asked.respond(world),
+            (None, "GetCallerIdentity") => surface::caller(),
+            (None, _) if self.iam => self.iam(world),
+            (None, _) => self.lambda(world),
         };
         (response, *world != before)
     }
