@@ -6,18 +6,23 @@ use crate::aws::record::{Recorder, UnitScope};
 use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
 use crate::model::call::Call;
+use crate::model::id::CellId;
 use crate::model::item::Group;
 use crate::model::params::Params;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::sync::Arc;
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub struct ActCx<'r> {
     target: &'r Target,
     params: &'r Params,
     aws: Aws,
+    held: Vec<CellId>,
+    /// `Date` of the newest answer.
+    aws_time: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl<'r> ActCx<'r> {
@@ -29,7 +34,20 @@ impl<'r> ActCx<'r> {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let aws = connector.unit(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder);
-        ActCx { target, params, aws }
+        ActCx { target, params, aws, held: vec![], aws_time: Mutex::default() }
+    }
+    /// The cells of this action that this case or another one holds already.
+    pub fn holding(self, held: Vec<CellId>) -> Self {
+        ActCx { held, ..self }
+    }
+    /// Cells of this action that this case or another one holds: an action whose cells vanish from AWS's lists once they are contained (a
+    /// policy that is detached) finds them here, so that a second case holds them too.
+    pub fn held(&self) -> &[CellId] {
+        &self.held
+    }
+    /// What AWS's clock said with its newest answer; none before the first one.
+    pub fn aws_time(&self) -> Option<DateTime<Utc>> {
+        *self.aws_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub fn target(&self) -> &Target {
         self.target
@@ -49,6 +67,10 @@ impl<'r> ActCx<'r> {
     {
         self.aws.pace().turn(call.service, call.operation, self.aws.region()).await;
         let (result, exchanges) = tape::listen(Listening::default(), future).await;
+        let date = exchanges.last().and_then(|x| DateTime::parse_from_rfc2822(x.server_date.as_deref()?).ok());
+        if let Some(date) = date {
+            *self.aws_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(date.to_utc());
+        }
         result.map_err(|e| ActError::Call { doing: doing.to_string(), action: call.action, source: Fault::of(&e, &exchanges) })
     }
 }

@@ -5,12 +5,18 @@
 
 pub mod by_hand;
 mod cx;
+pub mod deny;
 pub mod permit;
+mod policy_text;
 mod role;
+mod role_users;
 
+mod block_role_assumption;
 mod detach_permissions;
 mod freeze_concurrency;
 mod quarantine_role;
+mod revoke_sessions;
+mod set_permissions_boundary;
 
 pub use by_hand::AwsCli;
 pub use cx::ActCx;
@@ -90,6 +96,7 @@ pub enum ActError {
 
 #[async_trait]
 pub trait Action: Send + Sync {
+    /// Equality is the action's own: two states are equal when nobody needs to set the one to the other.
     type State: Serialize + DeserializeOwned + PartialEq + Clone + Debug + Send + Sync;
     fn spec(&self) -> &'static ActionSpec;
     /// Read-only: what would be touched.
@@ -115,6 +122,8 @@ pub trait DynAction: Send + Sync {
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError>;
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError>;
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
+    /// Whether two states are one, as the action's own `PartialEq` has it: AWS may give the same back in other words.
+    fn same(&self, a: &Value, b: &Value) -> bool;
     /// In the target's Region.
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError>;
 }
@@ -149,6 +158,10 @@ impl<A: Action> DynAction for A {
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
         Action::set(self, cx, cell, &typed(cell, to)?, permit).await
     }
+    fn same(&self, a: &Value, b: &Value) -> bool {
+        let read = |v: &Value| serde_json::from_value::<A::State>(v.clone()).ok();
+        a == b || matches!((read(a), read(b)), (Some(a), Some(b)) if a == b)
+    }
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError> {
         let commands = Action::by_hand(self, target, cell, &typed(cell, before)?)?;
         Ok(commands.into_iter().map(|c| c.in_region(&target.region)).collect())
@@ -156,8 +169,15 @@ impl<A: Action> DynAction for A {
 }
 
 /// All actions, in the order in which a playbook should use them.
-pub static ACTIONS: &[&dyn DynAction] =
-    &[&freeze_concurrency::FreezeConcurrency, &quarantine_role::QuarantineRole, &detach_permissions::DetachPermissions];
+pub static ACTIONS: &[&dyn DynAction] = &[
+    &freeze_concurrency::FreezeConcurrency,
+    // The role.
+    &quarantine_role::QuarantineRole,
+    &revoke_sessions::RevokeSessions,
+    &block_role_assumption::BlockRoleAssumption,
+    &set_permissions_boundary::SetPermissionsBoundary,
+    &detach_permissions::DetachPermissions,
+];
 
 pub fn find(id: &str) -> Option<&'static dyn DynAction> {
     ACTIONS.iter().copied().find(|a| a.spec().id == id)
