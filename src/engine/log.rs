@@ -2,6 +2,7 @@
 //!
 //! Status is never stored; it follows from the events alone, in order, so that a process that died anywhere leaves nothing to repair.
 
+use super::others::Restores;
 use crate::contain;
 use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
@@ -118,10 +119,10 @@ impl OpenCell {
             Grip::Wrote { .. } => None,
         })
     }
-    /// Whether we left the cell like this. Every open intent counts, not the newest alone: when that one's write did not land, the world
+    /// Whether we left the cell as `same` says. Every open intent counts, not the newest alone: when that one's write did not land, the world
     /// is still as an earlier one left it.
-    pub fn is_ours(&self, state: &Value) -> bool {
-        self.grasps.iter().any(|g| matches!(&g.grip, Grip::Wrote { after, .. } if after == state))
+    pub fn is_ours(&self, same: impl Fn(&Value) -> bool) -> bool {
+        self.grasps.iter().any(|g| matches!(&g.grip, Grip::Wrote { after, .. } if same(after)))
     }
     /// What our writes left behind by design, where that is all they did.
     pub fn leaves(&self) -> Option<&str> {
@@ -154,7 +155,8 @@ pub fn parse_target(arn: &str) -> Option<Target> {
 
 /// The cells that the case still holds, in order of their first grip.
 ///
-/// `Restored` by a run that has grips of its own on the cell (it unwound) ends those alone; by any other run (a restore) it ends all.
+/// `Restored` by a run that has grips of its own on the cell (it unwound) ends those alone; by any other run (a restore) it ends all that were
+/// there when that run looked.
 pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
     let mut open: Vec<OpenCell> = vec![];
     for (at, event) in events.iter().enumerate() {
@@ -167,10 +169,11 @@ pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
                 let grip = Grip::Found { state: state.clone() };
                 grasp(&mut open, cell, Grasp { run: run.clone(), target: target.clone(), grip, at });
             }
-            JournalEvent::Restored { run, cell, .. } => {
+            JournalEvent::Restored { run, cell, through, .. } => {
                 if let Some(i) = open.iter().position(|o| o.cell == *cell) {
                     let own = open[i].grasps.iter().any(|g| g.run == *run);
-                    open[i].grasps.retain(|g| own && g.run != *run);
+                    let later = |g: &Grasp| through.is_some_and(|lines| g.at as u64 >= lines);
+                    open[i].grasps.retain(|g| if own { g.run != *run } else { later(g) });
                     if open[i].grasps.is_empty() {
                         open.remove(i);
                     }
@@ -197,6 +200,25 @@ fn grasp(open: &mut Vec<OpenCell>, cell: &CellId, grasp: Grasp) {
         }
         None => open.push(OpenCell { cell: cell.clone(), grasps: vec![grasp], gave_way: false }),
     }
+}
+
+/// What these events say of putting the cell back, `but` by that run.
+pub(super) fn restores_begun(events: &[JournalEvent], cell: &CellId, but: Option<&RunId>) -> Restores {
+    let mut found = Restores::default();
+    for event in events.iter().filter(|e| e.run() != but || but.is_none()) {
+        match event {
+            JournalEvent::RestoreIntent { cell: c, .. } if c == cell => found = Restores { begun: found.begun + 1, open: true },
+            JournalEvent::Restored { cell: c, .. }
+            | JournalEvent::RestoreFailed { cell: c, .. }
+            | JournalEvent::HeldElsewhere { cell: c, .. }
+                if c == cell =>
+            {
+                found.open = false;
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Whether a case with these events holds the cell against another case's restore.
@@ -230,14 +252,15 @@ mod tests {
         JournalEvent::Intent { run: run(r), cell: cell(), target, before, after, restorable: Restorable::Exactly, permit }
     }
     fn restored(r: &str) -> JournalEvent {
-        JournalEvent::Restored { run: run(r), cell: cell(), wrote: true }
+        JournalEvent::Restored { run: run(r), cell: cell(), wrote: true, through: None }
     }
 
     #[test]
     fn the_oldest_open_intent_is_the_truth() {
         let open = open_cells(&[intent("1", json!(null), json!(0)), intent("2", json!(7), json!(1))]);
         assert_eq!((open[0].before(), open[0].left()), (Some(&json!(null)), Some(&json!(1))));
-        assert!(open[0].is_ours(&json!(0)) && open[0].is_ours(&json!(1)) && !open[0].is_ours(&json!(7)));
+        let ours = |state: i32| open[0].is_ours(|after| *after == json!(state));
+        assert!(ours(0) && ours(1) && !ours(7));
     }
 
     #[test]
@@ -246,6 +269,24 @@ mod tests {
         assert!(open_cells(&[&both[..], &[restored("3")]].concat()).is_empty());
         let left = open_cells(&[&both[..], &[restored("2")]].concat());
         assert_eq!((left.len(), left[0].before(), left[0].left()), (1, Some(&json!(null)), Some(&json!(0))));
+    }
+
+    #[test]
+    fn a_restore_ends_what_it_knew_of() {
+        // Another run of the case took hold while the restore was under way: its hold is not ended with the others.
+        let restored = JournalEvent::Restored { run: run("3"), cell: cell(), wrote: true, through: Some(1) };
+        let open = open_cells(&[intent("1", json!(null), json!(0)), intent("2", json!(null), json!(1)), restored]);
+        assert_eq!((open.len(), open[0].before(), open[0].left()), (1, Some(&json!(null)), Some(&json!(1))));
+    }
+
+    #[test]
+    fn a_restore_is_open_until_it_says_how_it_ended() {
+        let begins = |r: &str| JournalEvent::RestoreIntent { run: run(r), cell: cell(), from: json!(0), to: json!(1) };
+        let mut events = vec![intent("1", json!(null), json!(0)), begins("2")];
+        assert_eq!(restores_begun(&events, &cell(), None), Restores { begun: 1, open: true });
+        assert_eq!(restores_begun(&events, &cell(), Some(&run("2"))), Restores::default(), "but by that run");
+        events.push(JournalEvent::RestoreFailed { run: run("2"), cell: cell(), error: "no".into() });
+        assert_eq!(restores_begun(&events, &cell(), None), Restores { begun: 1, open: false });
     }
 
     #[test]

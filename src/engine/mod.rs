@@ -7,6 +7,7 @@ pub mod bag;
 pub mod gather;
 pub mod gone;
 pub mod log;
+pub mod others;
 pub mod preflight;
 pub mod progress;
 pub mod put_back;

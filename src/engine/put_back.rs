@@ -5,7 +5,7 @@ use super::log::{open_cells, parse_target};
 use super::progress::Note;
 use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
-use super::run::{Doors, RunError, held_elsewhere};
+use super::run::{Doors, RunError};
 use super::saga::Saga;
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
@@ -77,7 +77,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
             log: &journal,
             clock: &*doors.clock,
             stop: &|| *doors.interrupt.borrow(),
-            held_by: &|cell, target| held_elsewhere(&doors.others, cell, target),
+            others: &*doors.others,
             progress: &|note| doors.progress.note(Note::Cell(note.to_string())),
         };
         saga.restore(&RestoreAsk { actions: ACTIONS, only: &order.only, overrule: &order.overrule, dry_run: order.dry_run }).await

@@ -7,6 +7,7 @@ use freezeframe::aws::Connector;
 use freezeframe::bundle::documents::{Coverage, UnitEnd};
 use freezeframe::bundle::source::BagSource;
 use freezeframe::clock::{Clock, FakeClock};
+use freezeframe::engine::others::OtherCases;
 use freezeframe::engine::preflight::{Missing, PreflightError, preflight_or};
 use freezeframe::engine::progress::Silent;
 use freezeframe::engine::report::Report;
@@ -82,11 +83,11 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         connector,
         store: Arc::new(MemStore::new()),
         case_dir: dir.path().to_path_buf(),
-        clock,
+        clock: clock.clone(),
         progress: Arc::new(Silent),
         // Nobody is left who could interrupt: that must hold up nothing.
         interrupt: watch::channel(false).1,
-        others: vec![],
+        others: Arc::new(OtherCases::none(clock)),
     };
     let report = run(order, doors).await.unwrap();
     Ok(Ran { report, plan, world, dir })

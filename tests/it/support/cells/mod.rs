@@ -36,9 +36,19 @@ pub const REGION: &str = "eu-west-1";
 pub const FUNCTION: &str = "payments-export";
 pub const ROLE: &str = "shared-role";
 
+const STATEMENT: &str = r#"{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}"#;
+const TRUST: &str = r#"{ "Version":"2012-10-17",
+  "Statement" : {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}, "Action": "sts:AssumeRole"} }
+"#;
+/// Stands in a trust policy for a role that was deleted.
+pub const GONE: &str = "AROAGONE000000000001";
+
 pub fn target() -> Target {
     Target { partition: "aws".into(), account: ACCOUNT.into(), region: REGION.into(), function: FUNCTION.into(), qualifier: None }
 }
+
+/// AWS's clock, which is not ours.
+pub const DATE: &str = "Fri, 20 Nov 2026 12:34:56 GMT";
 
 pub fn clock() -> Arc<FakeClock> {
     Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap())
@@ -51,13 +61,30 @@ pub fn params_of(action: &str) -> Params {
 }
 
 /// Action and its `with:`, as JSON.
-const WITH: &[(&str, &str)] = &[];
+const WITH: &[(&str, &str)] = &[
+    // The role; others share it in one of the worlds.
+    ("revoke-sessions", r#"{"accept-shared-role": true}"#),
+    ("block-role-assumption", r#"{"accept-shared-role": true}"#),
+    ("set-permissions-boundary", r#"{"boundary": "arn:aws:iam::aws:policy/AWSDenyAll", "accept-shared-role": true}"#),
+    ("detach-permissions", r#"{"accept-shared-role": true}"#),
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     pub role: String,
     pub reserved: Option<u32>,
     pub log_group: Option<String>,
+    pub description: String,
+    pub revision: Revision,
+}
+
+/// Counts updates. Two worlds that differ in it alone are the same: nothing can set it back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Revision(pub u32);
+impl PartialEq for Revision {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +93,8 @@ pub struct Role {
     pub path: String,
     pub inline: BTreeMap<String, String>,
     pub attached: BTreeSet<String>,
+    pub trust: String,
+    pub boundary: Option<String>,
 }
 
 /// All remote state. Comparing two of these is the whole question of restore.
@@ -73,12 +102,21 @@ pub struct Role {
 pub struct World {
     pub functions: BTreeMap<String, Function>,
     pub roles: BTreeMap<String, Role>,
+    /// Functions of other Regions: Region, name, ARN of the role.
+    pub elsewhere: Vec<(String, String, String)>,
 }
 
 impl World {
     /// A function on a role that a second one shares, with policies of odd texts.
     pub fn shared_role() -> World {
-        let function = |role: &str| Function { role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"), reserved: None, log_group: None };
+        let function = |role: &str| Function {
+            role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"),
+            reserved: None,
+            log_group: None,
+            // As a word of the aws-cli it would be read from a file.
+            description: "file:///etc/passwd \"exports\" $(echo x)".into(),
+            revision: Revision(1),
+        };
         let inline = [
             // Bytes that a careless round trip would change: blanks, a plus, a percent, more than ASCII, a final newline.
             ("orders", "{ \"Version\":\"2012-10-17\",\n\t\"Statement\": [ ] , \"Id\": \"a+b 100%25 é & <x>\" }\n"),
@@ -91,6 +129,8 @@ impl World {
             path: "/team/".into(),
             inline: inline.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             attached: attached.iter().map(|a| a.to_string()).collect(),
+            trust: TRUST.into(),
+            boundary: None,
         };
         World {
             functions: [
@@ -100,6 +140,7 @@ impl World {
             ]
             .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
+            elsewhere: vec![("us-east-1".into(), "distant".into(), format!("arn:aws:iam::{ACCOUNT}:role/lone-role"))],
         }
     }
 
@@ -109,7 +150,10 @@ impl World {
         world.functions.remove("payments-api");
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
-        world.roles.get_mut(ROLE).unwrap().inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
+        let role = world.roles.get_mut(ROLE).unwrap();
+        role.inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
+        role.boundary = Some(format!("arn:aws:iam::{ACCOUNT}:policy/team/bounds"));
+        role.trust = format!("{{\"Statement\": [{STATEMENT}], \"Version\": \"2012-10-17\"}}");
         world
     }
 
@@ -123,6 +167,13 @@ impl World {
                 self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third());
             }
             ("detach-permissions", ["attached", ..]) => return false,
+            ("revoke-sessions", [role, policy]) => drop(self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third())),
+            ("block-role-assumption", [role]) => {
+                self.roles.get_mut(*role).unwrap().trust = format!(r#"{{"Statement":[{STATEMENT}],"Id":"drifted"}}"#)
+            }
+            ("set-permissions-boundary", [role]) => {
+                self.roles.get_mut(*role).unwrap().boundary = Some(format!("arn:aws:iam::{ACCOUNT}:policy/drifted"))
+            }
             other => panic!("teach tests/it/support/cells.rs how {other:?} drifts"),
         }
         true
@@ -140,6 +191,10 @@ pub enum Fault {
     Timeout,
     /// No answer; it was done.
     TimeoutAfterLanding,
+    /// The connection breaks off; nothing was done.
+    Cut,
+    /// The connection breaks off; it was done.
+    CutAfterLanding,
     Throttled,
     Denied,
     /// Never answers; `FakeAws::hung` tells when. Nothing was done.
@@ -149,10 +204,18 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const FAILING: [Fault; 6] =
-        [Fault::Error, Fault::ErrorAfterLanding, Fault::Timeout, Fault::TimeoutAfterLanding, Fault::Throttled, Fault::Denied];
+    pub const FAILING: [Fault; 8] = [
+        Fault::Error,
+        Fault::ErrorAfterLanding,
+        Fault::Timeout,
+        Fault::TimeoutAfterLanding,
+        Fault::Cut,
+        Fault::CutAfterLanding,
+        Fault::Throttled,
+        Fault::Denied,
+    ];
     pub fn lands(self) -> bool {
-        matches!(self, Fault::ErrorAfterLanding | Fault::TimeoutAfterLanding | Fault::HangAfterLanding)
+        matches!(self, Fault::ErrorAfterLanding | Fault::TimeoutAfterLanding | Fault::CutAfterLanding | Fault::HangAfterLanding)
     }
 }
 
@@ -167,6 +230,37 @@ struct Inner {
     fault: Mutex<Option<(usize, Fault)>>,
     denied: Mutex<BTreeSet<String>>,
     hung: Notify,
+    /// Where each call waits a while before it arrives, and before its answer does.
+    pauses: Option<Pauses>,
+}
+
+/// Seeded pauses of no duration: where two tasks run, who goes first is what they decide.
+#[derive(Clone, Debug)]
+pub struct Pauses(Arc<Mutex<u64>>);
+
+impl Pauses {
+    pub fn seeded(seed: u64) -> Pauses {
+        Pauses(Arc::new(Mutex::new(seed | 1)))
+    }
+    pub async fn pause(&self) {
+        let turns = {
+            let mut x = self.0.lock().unwrap();
+            // xorshift64
+            *x ^= *x << 13;
+            *x ^= *x >> 7;
+            *x ^= *x << 17;
+            // Mostly none, sometimes long: the other one then gets through several steps.
+            match *x >> 60 {
+                0..=7 => 0,
+                8..=11 => 1,
+                12..=13 => 4,
+                _ => 40,
+            }
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -174,7 +268,15 @@ pub struct FakeAws(Arc<Inner>);
 
 impl FakeAws {
     pub fn new(world: World) -> Self {
+        Self::with(world, None)
+    }
+    /// One where calls overtake each other.
+    pub fn pausing(world: World, pauses: Pauses) -> Self {
+        Self::with(world, Some(pauses))
+    }
+    fn with(world: World, pauses: Option<Pauses>) -> Self {
         FakeAws(Arc::new(Inner {
+            pauses,
             world: Mutex::new(world),
             landed: Mutex::default(),
             tried: Mutex::default(),
@@ -255,6 +357,9 @@ impl FakeAws {
             None => Ok(answer.expect("answered above when there is no fault")),
             Some(Fault::Error | Fault::ErrorAfterLanding) => Ok(call.error(500, "ServiceException", "told to fail")),
             Some(Fault::Timeout | Fault::TimeoutAfterLanding) => Err(ConnectorError::timeout("told not to answer".into())),
+            Some(Fault::Cut | Fault::CutAfterLanding) => {
+                Err(ConnectorError::io(io::Error::new(io::ErrorKind::ConnectionReset, "told to break off").into()))
+            }
             Some(Fault::Throttled) => Ok(call.error(429, "Throttling", "told to throttle")),
             Some(Fault::Denied) => Ok(call.denied()),
             Some(Fault::Hang | Fault::HangAfterLanding) => {
@@ -269,7 +374,14 @@ impl FakeAws {
 struct Wire(FakeAws);
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.answer(&request)
+        let Some(pauses) = self.0.0.pauses.clone() else { return self.0.answer(&request) };
+        let aws = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            pauses.pause().await;
+            let answer = aws.answer(&request).await;
+            pauses.pause().await;
+            answer
+        })
     }
 }
 
@@ -289,8 +401,9 @@ impl Parsed {
             let args = form(std::str::from_utf8(body).unwrap());
             return Parsed { operation: args["Action"].clone(), args, iam: true };
         }
-        assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
+        let region = uri.host().unwrap().strip_prefix("lambda.").unwrap().strip_suffix(".amazonaws.com").unwrap();
+        args.insert("Region".into(), region.into());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
         let operation = lambda::operation(request.method(), &path);
         lambda::arguments(operation, &path, body, &mut args);
@@ -298,7 +411,7 @@ impl Parsed {
     }
 
     fn writes(&self) -> bool {
-        !["Get", "List"].iter().any(|read| self.operation.starts_with(read))
+        !["Get", "List", "Simulate"].iter().any(|read| self.operation.starts_with(read))
     }
 
     fn denied(&self) -> HttpResponse {
@@ -327,7 +440,8 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let response = if self.iam { self.iam(world) } else { self.lambda(world) };
+        let mut response = if self.iam { self.iam(world) } else { self.lambda(world) };
+        response.headers_mut().insert("date", DATE);
         (response, *world != before)
     }
 }
