@@ -70,7 +70,9 @@ pub enum Command {
     )]
     Contain(ContainArgs),
     /// Put back exactly what a case changed
-    #[command(after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042")]
+    #[command(
+        after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
+    )]
     Restore(RestoreArgs),
     /// The playbooks: list, show, check
     #[command(
@@ -140,12 +142,21 @@ impl CollectArgs {
             max_log_bytes: self.max_log_bytes,
             max_events: self.max_events,
             set: self.set.clone(),
+            accept_shared_role: false,
         }
     }
 }
 
 fn size(text: &str) -> Result<u64, &'static str> {
     parse_bytes(text).filter(|n| *n > 0).ok_or("a size is wanted, like 500000, 64KiB, 16MiB or 2GiB")
+}
+
+/// What the operator accepts in words.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct AcceptArgs {
+    /// Contain on the role although others use it too: they are stopped with it
+    #[arg(long)]
+    pub accept_shared_role: bool,
 }
 
 /// A function that does not exist any more.
@@ -226,6 +237,8 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub collect: CollectArgs,
     #[command(flatten)]
+    pub accept: AcceptArgs,
+    #[command(flatten)]
     pub gone: GoneArgs,
 }
 
@@ -240,6 +253,8 @@ pub struct RunArgs {
     /// Contain without asking (for scripts)
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     #[command(flatten)]
     pub collect: CollectArgs,
 }
@@ -256,6 +271,8 @@ pub struct ContainArgs {
     /// Contain although the case holds no verified bundle of this function; the reason goes into the journal
     #[arg(long, value_name = "WHY")]
     pub without_evidence: Option<String>,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
@@ -280,6 +297,9 @@ pub struct RestoreArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Print the same as a shell script of plain aws-cli commands; asks nobody, changes nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "overrule", "yes"])]
+    pub print_script: bool,
 }
 
 #[derive(Debug, Subcommand)]

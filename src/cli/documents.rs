@@ -103,6 +103,16 @@ pub struct PlaybookChecked {
     pub contains: bool,
 }
 
+/// `restore --print-script`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RestoreScript {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub case: String,
+    /// POSIX shell, of plain aws-cli commands.
+    pub script: String,
+}
+
 /// `drill`
 #[cfg(feature = "drill")]
 #[derive(Clone, Debug, Serialize, JsonSchema)]

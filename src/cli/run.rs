@@ -1,6 +1,6 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{CollectArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{AcceptArgs, CollectArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
 use super::render::Screen;
 use super::session::{self, Session};
@@ -13,12 +13,13 @@ use crate::engine::run::{self as engine, Order};
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::adjust::Adjustments;
 use crate::playbook::{Playbook, Registry};
 use std::path::PathBuf;
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = adjusted(args.depth.playbook(), &args.collect)?;
+    let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     let job = Job { case, dir, playbook, preflight, permit: None };
@@ -27,7 +28,7 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
 
 pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = adjusted(&args.playbook, &args.collect)?;
+    let playbook = adjusted(&args.playbook, &args.collect, args.accept)?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;
@@ -39,15 +40,20 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
 }
 
 /// The playbook, as the operator wants it.
-pub fn adjusted(name_or_path: &str, collect: &CollectArgs) -> Result<Playbook, CliError> {
+pub fn adjusted(name_or_path: &str, collect: &CollectArgs, accept: AcceptArgs) -> Result<Playbook, CliError> {
     let mut playbook = super::playbook::load(name_or_path)?;
-    collect.adjustments().apply(&Registry::built_in(), &mut playbook, SystemClock::new().now()).map_err(|e| {
+    let adjustments = Adjustments { accept_shared_role: accept.accept_shared_role, ..collect.adjustments() };
+    adjust(&mut playbook, &adjustments, "cannot collect like this")?;
+    Ok(playbook)
+}
+
+pub fn adjust(playbook: &mut Playbook, adjustments: &Adjustments, what: &str) -> Result<(), CliError> {
+    adjustments.apply(&Registry::built_in(), playbook, SystemClock::new().now()).map_err(|e| {
         let hint = e.hint().map(str::to_string);
-        let mut face = CliError::new("cannot collect like this").because(e).outcome(Outcome::Usage);
+        let mut face = CliError::new(what).because(e).outcome(Outcome::Usage);
         face.hints.extend(hint);
         face
-    })?;
-    Ok(playbook)
+    })
 }
 
 /// What a command wants the engine to do.

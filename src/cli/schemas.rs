@@ -1,7 +1,7 @@
 //! The JSON Schemas of what the faces print: `--json` of each command, and the handler's reply. The documents inside a bundle have theirs in
 //! `bundle::schemas`; `evidence-schema/` holds both.
 
-use super::documents::{Contents, ErrorDocument, PlaybookChecked, PlaybookText, Playbooks, Shown};
+use super::documents::{Contents, ErrorDocument, PlaybookChecked, PlaybookText, Playbooks, RestoreScript, Shown};
 use crate::bundle::schemas::schema;
 use crate::engine::report::Report;
 use crate::handler::explain::Explanation;
@@ -13,6 +13,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
         crate::plan::schema(),
         crate::examine::techniques::schema(),
+        schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

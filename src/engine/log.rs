@@ -25,6 +25,8 @@ pub trait IntentLog: Send + Sync {
     async fn append(&self, event: JournalEvent) -> Result<(), LogError>;
     /// Everything so far, this run's events included, in order.
     fn events(&self) -> Vec<JournalEvent>;
+    /// Read what others have appended since. What cannot be read now is met by the next append.
+    async fn catch_up(&self) {}
 }
 
 /// A log in memory: for tests, dry runs and nothing else.
@@ -156,9 +158,11 @@ pub fn parse_target(arn: &str) -> Option<Target> {
 /// The cells that the case still holds, in order of their first grip.
 ///
 /// `Restored` by a run that has grips of its own on the cell (it unwound) ends those alone; by any other run (a restore) it ends all that were
-/// there when that run looked.
+/// there when that run looked. An intent that a restore ended before its write came back is open again when it does: the restore found the world
+/// as before, and then the write landed.
 pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
     let mut open: Vec<OpenCell> = vec![];
+    let mut ended: Vec<(CellId, Grasp)> = vec![];
     for (at, event) in events.iter().enumerate() {
         match event {
             JournalEvent::Intent { run, cell, target, before, after, restorable, .. } => {
@@ -173,9 +177,23 @@ pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
                 if let Some(i) = open.iter().position(|o| o.cell == *cell) {
                     let own = open[i].grasps.iter().any(|g| g.run == *run);
                     let later = |g: &Grasp| through.is_some_and(|lines| g.at as u64 >= lines);
-                    open[i].grasps.retain(|g| if own { g.run != *run } else { later(g) });
+                    let (stay, go): (Vec<Grasp>, Vec<Grasp>) =
+                        open[i].grasps.drain(..).partition(|g| if own { g.run != *run } else { later(g) });
+                    open[i].grasps = stay;
+                    if !own {
+                        ended.extend(go.into_iter().map(|g| (cell.clone(), g)));
+                    }
                     if open[i].grasps.is_empty() {
                         open.remove(i);
+                    }
+                }
+            }
+            JournalEvent::Applied { run, cell } | JournalEvent::ApplyFailed { run, cell, .. } => {
+                if let Some(i) = ended.iter().rposition(|(c, g)| c == cell && g.run == *run && matches!(g.grip, Grip::Wrote { .. })) {
+                    let (_, grasp_again) = ended.remove(i);
+                    let held = open.iter().any(|o| o.cell == *cell && o.grasps.iter().any(|g| g.at >= grasp_again.at && g.run == *run));
+                    if !held {
+                        grasp(&mut open, cell, grasp_again);
                     }
                 }
             }
@@ -200,6 +218,19 @@ fn grasp(open: &mut Vec<OpenCell>, cell: &CellId, grasp: Grasp) {
         }
         None => open.push(OpenCell { cell: cell.clone(), grasps: vec![grasp], gave_way: false }),
     }
+}
+
+/// Whether an intent on the cell waits for what became of its write: its run is at it just now, or died over it.
+pub(super) fn in_flight(events: &[JournalEvent], cell: &CellId) -> bool {
+    let open = open_cells(events).into_iter().find(|o| o.cell == *cell);
+    let told = |g: &Grasp| {
+        events[g.at..].iter().any(|e| match e {
+            JournalEvent::Applied { run, cell: c } | JournalEvent::ApplyFailed { run, cell: c, .. } => *run == g.run && c == cell,
+            JournalEvent::RunEnded { run, .. } => *run == g.run,
+            _ => false,
+        })
+    };
+    open.iter().flat_map(|o| &o.grasps).any(|g| matches!(g.grip, Grip::Wrote { .. }) && !told(g))
 }
 
 /// What these events say of putting the cell back, `but` by that run.
@@ -277,6 +308,31 @@ mod tests {
         let restored = JournalEvent::Restored { run: run("3"), cell: cell(), wrote: true, through: Some(1) };
         let open = open_cells(&[intent("1", json!(null), json!(0)), intent("2", json!(null), json!(1)), restored]);
         assert_eq!((open.len(), open[0].before(), open[0].left()), (1, Some(&json!(null)), Some(&json!(1))));
+    }
+
+    #[test]
+    fn a_write_that_lands_after_a_restore_looked_is_held_all_the_same() {
+        let applied = |r: &str| JournalEvent::Applied { run: run(r), cell: cell() };
+        let by = |r: &str, wrote| JournalEvent::Restored { run: run(r), cell: cell(), wrote, through: Some(1) };
+        let mut events = vec![intent("1", json!(7), json!(0)), by("2", false)];
+        assert!(open_cells(&events).is_empty());
+        events.push(applied("1"));
+        let open = open_cells(&events);
+        assert_eq!((open.len(), open[0].before()), (1, Some(&json!(7))));
+        events.push(by("3", true));
+        assert!(open_cells(&events).is_empty(), "restored once more is restored");
+        // What was told before the restore is not told again by it.
+        assert!(open_cells(&[intent("1", json!(7), json!(0)), applied("1"), by("2", true)]).is_empty());
+    }
+
+    #[test]
+    fn an_intent_is_in_flight_until_its_write_is_told_or_its_run_has_ended() {
+        let mut events = vec![intent("1", json!(7), json!(0))];
+        assert!(in_flight(&events, &cell()));
+        events.push(JournalEvent::RunEnded { run: run("1"), outcome: "x".into() });
+        assert!(!in_flight(&events, &cell()));
+        events[1] = JournalEvent::Applied { run: run("1"), cell: cell() };
+        assert!(!in_flight(&events, &cell()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod saga;
+pub mod script;
 mod words;
 
 pub use crate::model::restorable::Accept;

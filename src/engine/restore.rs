@@ -5,8 +5,8 @@
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
-use super::log::{OpenCell, open_cells, parse_target};
-use super::saga::{Saga, SagaNote, Trouble, Unread};
+use super::log::{OpenCell, in_flight, open_cells, parse_target};
+use super::saga::{SETTLE_EVERY, Saga, SagaNote, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
 use crate::model::id::CellId;
 use crate::model::journal_event::JournalEvent;
@@ -15,6 +15,9 @@ use crate::model::params::Params;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+
+/// A write that was journalled and not told of yet is waited for so often.
+const IN_FLIGHT_READS: u32 = 3;
 
 /// What to restore and how.
 #[derive(Clone, Copy, Default)]
@@ -95,9 +98,18 @@ impl RestoreReport {
     }
 }
 
+/// The order in which cells are put back: by rank, so that denies are lifted last, and newest first within a rank.
+pub(super) fn in_order(open: Vec<OpenCell>, actions: &[&'static dyn DynAction]) -> Vec<(Option<&'static dyn DynAction>, OpenCell)> {
+    let find = |o: &OpenCell| actions.iter().copied().find(|a| a.spec().id == o.cell.action());
+    let mut order: Vec<(Option<&'static dyn DynAction>, OpenCell)> = open.into_iter().map(|o| (find(&o), o)).collect();
+    order.sort_by_key(|(action, o)| (action.map_or(u8::MAX, |a| a.spec().restore_rank), std::cmp::Reverse(o.newest())));
+    order
+}
+
 impl Saga<'_> {
     /// Restore what the case holds.
     pub async fn restore(&self, ask: &RestoreAsk<'_>) -> RestoreReport {
+        self.log.catch_up().await;
         self.others.look_again().await;
         let mut open = open_cells(&self.log.events());
         open.retain(|o| ask.only.is_empty() || ask.only.iter().any(|a| a == o.cell.action()));
@@ -112,12 +124,8 @@ impl Saga<'_> {
     }
 
     async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
-        let find = |o: &OpenCell| ask.actions.iter().copied().find(|a| a.spec().id == o.cell.action());
-        let mut order: Vec<(Option<&'static dyn DynAction>, OpenCell)> = open.into_iter().map(|o| (find(&o), o)).collect();
-        order.sort_by_key(|(action, o)| (action.map_or(u8::MAX, |a| a.spec().restore_rank), std::cmp::Reverse(o.newest())));
-
         let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
-        for (action, open) in order {
+        for (action, open) in in_order(open, ask.actions) {
             let mut entry = RestoredCell {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
@@ -164,6 +172,13 @@ impl Saga<'_> {
             Ok(cx) => cx,
             Err(why) => return self.stuck(ask, entry, why).await,
         };
+        // Somebody of this case is about to write here, or died over it: given a moment, he tells, and the world is read after him.
+        let mut moments = if ask.dry_run || open.grasps.iter().all(|g| g.run == *self.run) { 0 } else { IN_FLIGHT_READS };
+        while moments > 0 && in_flight(&self.log.events(), &open.cell) {
+            moments -= 1;
+            self.clock.sleep(SETTLE_EVERY).await;
+            self.log.catch_up().await;
+        }
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),

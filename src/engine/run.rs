@@ -76,6 +76,10 @@ impl IntentLog for CaseJournal {
     fn events(&self) -> Vec<JournalEvent> {
         CaseJournal::events(self)
     }
+    async fn catch_up(&self) {
+        // What cannot be read now is met by the next append, which then says so.
+        let _ = CaseJournal::catch_up(self).await;
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A mapping takes tens of seconds to stop (`containment.md` C4); after three minutes somebody should look.
-const SETTLE_EVERY: Duration = Duration::from_secs(2);
+pub(super) const SETTLE_EVERY: Duration = Duration::from_secs(2);
 const SETTLE_READS: u32 = 90;
 /// A read right after a write may still show the old state (IAM is eventually consistent): asked again after these pauses.
 const CONFIRM_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
@@ -291,6 +291,7 @@ impl Saga<'_> {
         dry_run: bool,
     ) -> ContainReport {
         let mut report = ContainReport { dry_run, cells: vec![], actions: vec![], interrupted: false, journal: None, unwound: None };
+        self.log.catch_up().await;
         self.others.look_again().await;
         for step in steps {
             if (self.stop)() {
@@ -368,6 +369,7 @@ impl Saga<'_> {
             while patience > 0 && self.restores(id).open {
                 patience -= 1;
                 self.clock.sleep(SETTLE_EVERY).await;
+                self.log.catch_up().await;
                 self.others.look_again().await;
             }
             let begun = self.restores(id).begun;

@@ -68,6 +68,11 @@ enum Act {
     Restore,
 }
 
+/// `FREEZEFRAME_RACES` for a longer look.
+fn races() -> u32 {
+    std::env::var("FREEZEFRAME_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
 /// One of the two. In one case both have the same store and no other case.
 struct Responder<'r> {
     rig: &'r Rig,
@@ -207,7 +212,7 @@ async fn all_goes_back(at: &str, both: [&Responder<'_>; 2], original: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: races(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn two_cases(first in any_acts(), second in any_acts(), mine in any_actions(), theirs in any_actions(), seed in any::<u64>()) {

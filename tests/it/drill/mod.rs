@@ -6,5 +6,6 @@ mod gaps;
 mod gate;
 mod interrupt;
 mod kill;
+mod race;
 mod secrets;
 mod story;

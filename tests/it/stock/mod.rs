@@ -7,6 +7,7 @@ mod bag;
 mod containment;
 mod digests;
 mod documents;
+mod restore_script;
 mod same_questions;
 mod verify_txt;
 
