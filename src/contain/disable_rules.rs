@@ -140,7 +140,7 @@ impl Action for DisableRules {
                 return Err(sources::no_name("a rule", &rule));
             }
             let others = others(cx, &bus, &rule).await;
-            let mut facts = sources::facts(cx, others.as_ref().map(Clone::clone));
+            let mut facts = sources::facts(cx, others.as_ref().cloned());
             if let Some(manager) = describe(cx, &bus, &rule).await?["ManagedBy"].as_str().filter(|m| !m.is_empty()) {
                 facts["managed_by"] = tame(manager, 120).into();
             }

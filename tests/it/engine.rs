@@ -10,6 +10,7 @@ use freezeframe::bundle::documents::{Coverage, UnitEnd};
 use freezeframe::bundle::source::{BagSource, EntryName};
 use freezeframe::clock::{Clock, FakeClock};
 use freezeframe::collect::COLLECTORS;
+use freezeframe::engine::others::OtherCases;
 use freezeframe::engine::preflight::{Missing, PreflightError, preflight_or};
 use freezeframe::engine::progress::Silent;
 use freezeframe::engine::report::Report;
@@ -107,11 +108,11 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),
         case_dir: dir.path().to_path_buf(),
-        clock,
+        clock: clock.clone(),
         progress: Arc::new(Silent),
         // Nobody is left who could interrupt: that must hold up nothing.
         interrupt: watch::channel(false).1,
-        others: vec![],
+        others: Arc::new(OtherCases::none(clock)),
     };
     let report = run(order, doors).await.unwrap();
     Ok(Ran { report, plan, world, dir })

@@ -7,6 +7,7 @@ mod gate;
 mod interrupt;
 mod kill;
 mod network;
+mod race;
 mod secrets;
 mod story;
 mod surface;
