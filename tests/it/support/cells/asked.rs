@@ -37,7 +37,12 @@ impl Asked {
         let qualified = query.iter().any(|(k, _)| k == "Qualifier");
         let operation = match host.as_str() {
             "events" | "pipes" | "scheduler" | "eventsv2" => events::operation(&host, method, &parts, target),
-            "lambda" => qualified::operation(method, &parts, qualified)?,
+            // Which aliases and versions there are, `surface` tells the SDK's client, and `qualified` the raw path: two small functions in one.
+            "lambda" => {
+                let sdk = request.headers().get("x-amz-user-agent").is_some();
+                let listed = |o: &&str| !(sdk && matches!(*o, "ListAliases" | "ListVersionsByFunction"));
+                qualified::operation(method, &parts, qualified).filter(listed)?
+            }
             _ => return None,
         };
         let cbor = host == "eventsv2";
