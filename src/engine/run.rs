@@ -39,6 +39,7 @@ use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +138,8 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
-    let result = running.walk().await;
+    // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
+    let result = running.walk().boxed().await;
     let outcome = match &result {
         Ok(report) => report.outcome.sentence().to_string(),
         Err(e) => format!("error: {e}"),
