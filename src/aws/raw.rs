@@ -64,7 +64,7 @@ impl RawCall {
         }
     }
 
-    /// restJson: segments and query values are percent-encoded here. `body` for POST.
+    /// restJson: segments and query values are percent-encoded here. `body` for POST and PUT.
     pub fn rest(
         service: Service,
         operation: &'static str,
@@ -118,6 +118,20 @@ impl RawCall {
     pub(super) fn signed_by_another(self, headers: Vec<(&'static str, String)>) -> Self {
         RawCall { signed: Some(headers), ..self }
     }
+
+    /// ec2Query: a page of what matches all filters. Its lists are flat (`Filter.1.Value.2`), without awsQuery's `member`; a filter that matches
+    /// nothing gives an empty list, where an id that is not there would fail the whole call. `*` and `?` in a value match other things too:
+    /// whoever fills in a stranger's word has checked its form.
+    pub fn ec2(operation: &'static str, filters: &[(&str, &[String])], page: u16, token: Option<&str>) -> Self {
+        let mut parameters = vec![("MaxResults".to_string(), page.to_string())];
+        parameters.extend(token.map(|t| ("NextToken".to_string(), t.to_string())));
+        for (n, (name, values)) in (1..).zip(filters) {
+            parameters.push((format!("Filter.{n}.Name"), (*name).to_string()));
+            parameters.extend((1..).zip(*values).map(|(m, value): (u32, _)| (format!("Filter.{n}.Value.{m}"), value.clone())));
+        }
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        RawCall::query(Service::Ec2, operation, "2016-11-15", &parameters)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,15 +170,14 @@ impl ProvideErrorMetadata for Refusal {
 
 fn refusal(response: &HttpResponse, form: Form) -> Refusal {
     let bytes = response.body().bytes().unwrap_or_default();
-    let json: Option<serde_json::Value> = match form {
-        Form::Cbor => cbor::read(bytes),
-        Form::Json | Form::Xml => serde_json::from_slice(bytes).ok(),
-    };
+    // A gateway before the service may answer in JSON whatever the service speaks.
+    let cbor = if form == Form::Cbor { cbor::read(bytes) } else { None };
+    let json: Option<serde_json::Value> = cbor.or_else(|| serde_json::from_slice(bytes).ok());
     let member = |keys: &[&str]| match &json {
         Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
         None => keys.iter().find_map(|k| xml::first(bytes, k)),
     };
-    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| member(&["__type", "code", "Code"]));
+    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| member(&["__type", "code", "Code", "ErrorCode"]));
     let mut meta = ErrorMetadata::builder();
     if let Some(code) = code {
         meta = meta.code(tame(code.split(':').next().unwrap_or_default(), 80));
@@ -331,5 +344,14 @@ mod tests {
             String::from_utf8(call.body).unwrap(),
             "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet"
         );
+        let call = RawCall::ec2(
+            "DescribeSubnets",
+            &[("vpc-id", &["vpc-1".to_string()]), ("subnet-id", &["subnet-1".to_string(), "subnet-2&x=y".to_string()])],
+            1000,
+            Some("a b"),
+        );
+        let body = "Action=DescribeSubnets&Version=2016-11-15&MaxResults=1000&NextToken=a%20b&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1\
+                    &Filter.2.Name=subnet-id&Filter.2.Value.1=subnet-1&Filter.2.Value.2=subnet-2%26x%3Dy";
+        assert_eq!(String::from_utf8(call.body).unwrap(), body);
     }
 }

@@ -11,10 +11,12 @@ use super::code::Stored;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
 use super::enabled_regions;
+use super::lookups::Lookups;
 use super::policy_report::{self, Policies, PolicyFact};
 use super::qualified_configuration::QUALIFIED_CONFIGURATION;
 use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
+use super::reach::Reach;
 use super::trail_reading::{self, NoTrail, TrailReading};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
@@ -47,18 +49,16 @@ pub struct FunctionFact {
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
     pub layers: Vec<LayerFact>,
-    /// ARN of the managed instances' capacity provider.
-    pub capacity_provider: Option<String>,
     /// ARN of the job that signed the code.
     pub signing_job: Option<String>,
     /// The bucket's object that holds the code, in `REFERENCE` mode: Lambda keeps no copy.
     pub object: Option<S3ObjectFact>,
     /// The image by digest, for a container image.
     pub image_uri: Option<String>,
-    /// The customer's key for environment and code; `None` for AWS's own.
-    pub kms_key: Option<String>,
-    /// Where events go that the function failed on.
-    pub dead_letter: Option<String>,
+    /// The customer's key for the code package; `None` for AWS's own.
+    pub source_key: Option<String>,
+    /// What it names outside itself.
+    pub reach: Reach,
     /// Whether it has a durable configuration (which it can only be made with).
     pub durable: bool,
     /// Seconds after which Lambda ends an invocation.
@@ -88,10 +88,6 @@ fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
     conf.layers().iter().filter_map(fact).collect()
 }
 
-fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
-    Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
-}
-
 impl FunctionFact {
     pub(super) fn from_output(item: ItemId, out: &GetFunctionOutput) -> Self {
         let conf = out.configuration();
@@ -106,14 +102,13 @@ impl FunctionFact {
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
             layers: conf.map(layers_of).unwrap_or_default(),
-            capacity_provider: conf.and_then(capacity_provider_of),
             signing_job: own(conf.and_then(|c| c.signing_job_arn())),
             object: out.code().and_then(|c| c.resolved_s3_object()).and_then(|o| {
                 Some(S3ObjectFact { bucket: own(o.s3_bucket())?, key: own(o.s3_key())?, version: own(o.s3_object_version()) })
             }),
             image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
-            kms_key: own(conf.and_then(|c| c.kms_key_arn())),
-            dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
+            source_key: own(out.code().and_then(|c| c.source_kms_key_arn())).filter(|k| !k.is_empty()),
+            reach: conf.map(Reach::of).unwrap_or_default(),
             durable: conf.is_some_and(|c| c.durable_config().is_some()),
             timeout: conf.and_then(|c| c.timeout()).and_then(|t| u32::try_from(t).ok()),
         }
@@ -137,7 +132,7 @@ pub struct VersionFact {
     pub code_sha256: Option<String>,
     pub code_size: Option<u64>,
     pub layers: Vec<LayerFact>,
-    pub capacity_provider: Option<String>,
+    pub reach: Reach,
     pub signing_job: Option<String>,
     /// Whether it has a durable configuration.
     pub durable: bool,
@@ -167,7 +162,7 @@ impl Listed<VersionFact> {
     }
 }
 
-fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
+pub(super) fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
     let unfinished = match pages.end {
         PagesEnd::Complete => None,
         PagesEnd::Stopped(kind, why) => Some((kind, why)),
@@ -178,9 +173,9 @@ fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
 }
 
 /// A look-up of which there is one for each name.
-type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
+pub(super) type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
 
-fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
+pub(super) fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
     of.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default().clone()
 }
 
@@ -202,6 +197,7 @@ pub struct Facts {
     enabled_regions: OnceCell<Result<Option<Arc<[String]>>, Fault>>,
     /// What a trail's own files say.
     trail: OnceCell<Result<Arc<TrailReading>, NoTrail>>,
+    pub(super) lookups: Lookups,
     skew: Mutex<TimeDelta>,
     /// Of a function that is gone: what the plan says of it.
     told: Option<Told>,
@@ -294,7 +290,7 @@ impl Facts {
                                     code_sha256: v.code_sha256().map(str::to_string),
                                     code_size: u64::try_from(v.code_size()).ok(),
                                     layers: layers_of(v),
-                                    capacity_provider: capacity_provider_of(v),
+                                    reach: Reach::of(v),
                                     signing_job: v.signing_job_arn().map(str::to_string),
                                     durable: v.durable_config().is_some(),
                                 })

@@ -93,6 +93,22 @@ mod shared_role_census;
 mod sns_subscriptions;
 pub mod trigger_table;
 
+// Network, deployment, history.
+mod auto_scaling;
+mod config_history;
+mod deployment;
+mod file_systems;
+mod flow_logs;
+mod lookups;
+mod name_resolution;
+mod network;
+mod network_interfaces;
+mod network_paths;
+mod network_rules;
+mod reach;
+
+pub use lookups::{LOOKS_UP, looks_up};
+pub use reach::{Reach, VpcFact};
 // Detections.
 mod access_analyzer_findings;
 mod alarm_actions;
@@ -161,6 +177,8 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &recent_invocations::RecentInvocations,
     // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
     &schedules::Schedules,
+    // Network: interfaces go when Lambda needs them no more.
+    &network_interfaces::NetworkInterfaces,
     // Detections: kept for ninety days.
     &guardduty_findings::GuarddutyFindings,
     &security_hub_findings::SecurityHubFindings,
@@ -216,11 +234,22 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &shared_role_census::SharedRoleCensus,
     &organization_policies::OrganizationPolicies,
     // End of triggers and identity.
+    // Network and deployment.
+    &network_paths::NetworkPaths,
+    &network_rules::NetworkRules,
+    &flow_logs::FlowLogs,
+    &name_resolution::NameResolution,
+    &file_systems::FileSystems,
+    &deployment::Deployment,
+    &auto_scaling::AutoScaling,
+    // End of network and deployment.
     &concurrency::Concurrency,
     &aliases::Aliases,
     &versions::Versions,
     // Triggers from both ends; identity in depth.
     &service_last_accessed::ServiceLastAccessed,
+    // History.
+    &config_history::ConfigHistory,
 ];
 
 pub fn find(id: &str) -> Option<&'static dyn Collector> {

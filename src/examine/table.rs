@@ -192,15 +192,21 @@ pub static TECHNIQUES: &[Technique] = &[
         21,
         "VPC left for free egress",
         ["T1562.007"],
-        [CONFIG, CHANGE, later("interfaces, subnets and flow logs", "no collector reads the VPC yet")],
+        [
+            CONFIG,
+            CHANGE,
+            at("network-interfaces", "interfaces of Lambda's: they outlive the attachment by some minutes"),
+            at("network-rules", "what the network that it is in lets out"),
+            at("flow-logs", "whether its connections are recorded, and where")
+        ],
         PAST
     ),
     technique!(
         22,
         "File system mounted",
         ["T1530"],
-        [CONFIG, later("the access point and what lies on the file system", "no collector reads EFS yet")],
-        READ
+        [at("file-systems", "every mounted access point, its file system and who may mount that")],
+        Absence::Conclusive("no configuration, of $LATEST or of a version, mounts a file system")
     ),
     technique!(
         23,
@@ -319,7 +325,12 @@ pub static TECHNIQUES: &[Technique] = &[
         42,
         "Concurrency set to deny or to hide",
         ["T1489", "T1499"],
-        [at("concurrency", "reserved concurrency"), at("capacity", "provisioned concurrency"), CHANGE],
+        [
+            at("concurrency", "reserved concurrency"),
+            at("capacity", "provisioned concurrency"),
+            at("auto-scaling", "what sets provisioned concurrency by itself"),
+            CHANGE
+        ],
         PAST
     ),
     technique!(
@@ -329,7 +340,19 @@ pub static TECHNIQUES: &[Technique] = &[
         [at("metrics", "invocations, duration and concurrency by the minute")],
         Absence::Open("metrics thin out with age, and a window has an end")
     ),
-    technique!(44, "Crypto-mining", ["T1496"], [LOGS, at("metrics", "duration and invocations by the minute"), GUARDDUTY], READ),
+    technique!(
+        44,
+        "Crypto-mining",
+        ["T1496"],
+        [
+            LOGS,
+            at("metrics", "duration and invocations by the minute"),
+            GUARDDUTY,
+            at("flow-logs", "whether connections to a pool are recorded, and where"),
+            at("name-resolution", "whether the names that were asked for are recorded, and where")
+        ],
+        READ
+    ),
     technique!(
         45,
         "Environment's key swapped to lock responders out",

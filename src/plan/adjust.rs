@@ -4,6 +4,7 @@
 //! What it never does: touch an action, or skip what every collect phase needs. A word that fits nothing is an error with a suggestion.
 
 use crate::clock;
+use crate::collect::looks_up;
 use crate::model::params::{Param, ParamKind, SINCE, UNTIL, WINDOW, parse_duration};
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
@@ -221,10 +222,16 @@ impl Adjusting<'_> {
             }
             phase.steps[at].skipped |= phase.steps[at].enabled;
         }
+        let needed: Vec<&str> = only.iter().flat_map(|id| looks_up(id)).copied().collect();
         for step in phase.steps.iter_mut().filter(|s| s.enabled) {
             let id = step.unit.id();
-            step.skipped |= !only.is_empty() && !ALWAYS.contains(&id) && !only.iter().any(|o| o == id);
+            step.skipped |= !only.is_empty() && !ALWAYS.contains(&id) && !needed.contains(&id) && !only.iter().any(|o| o == id);
             step.enabled = !step.skipped;
+        }
+        // A skipped unit whose look-ups another one makes would be asked all the same, and stand in no plan.
+        let made: Vec<&str> = phase.steps.iter().filter(|s| s.enabled).flat_map(|s| looks_up(s.unit.id())).copied().collect();
+        if let Some(id) = skip.iter().find(|id| made.contains(&id.as_str())) {
+            return Err(AdjustError::CannotSkip { id: id.clone() });
         }
         Ok(())
     }

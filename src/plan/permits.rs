@@ -9,9 +9,9 @@
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
 use super::forecast::FORECAST;
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Scope, Service};
+use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -84,6 +84,7 @@ const FINER: &[Finer] = &[
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:UpdateEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
     finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
@@ -97,6 +98,20 @@ const FINER: &[Finer] = &[
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    // Network and deployment. File systems may be another account's.
+    finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:ListStackResources", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:GetTemplate", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:DescribeStackEvents", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("elasticfilesystem:DescribeAccessPoints", "AccessPoints", "access points", "elasticfilesystem:*:*:access-point/*"),
+    finer("elasticfilesystem:DescribeFileSystems", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeFileSystemPolicy", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeMountTargets", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("s3files:GetAccessPoint", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystem", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystemPolicy", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetSynchronizationConfiguration", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:ListMountTargets", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
     finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
@@ -106,6 +121,10 @@ const FINER: &[Finer] = &[
     finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
 ];
+
+/// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
+const ALSO: [(&str, &str, &str); 1] =
+    [("lambda:PutFunctionCodeSigningConfig", "FunctionSigning", "lambda:{region}:{account}:code-signing-config:*")];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
     FINER.iter().find(|f| f.action == action)
@@ -199,9 +218,10 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target, and containment is foretold.
-        let foretold = if phase.phase == PhaseKind::Contain { FORECAST } else { &[] };
-        for call in PREFLIGHT.iter().chain(foretold) {
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        let contains = phase.phase == PhaseKind::Contain;
+        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
+        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
@@ -216,7 +236,14 @@ impl Wants<'_> {
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
         let Target { partition, account, region, .. } = self.target;
         match scope {
-            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Function => {
+                let own = vec![self.target.arn(), format!("{}:*", self.target.arn())];
+                let also = |arn: &str| format!("arn:{partition}:{}", arn.replace("{region}", region).replace("{account}", account));
+                match ALSO.iter().find(|(a, ..)| *a == action) {
+                    None => ("Function", own),
+                    Some((_, noun, arn)) => (noun, own.into_iter().chain([also(arn)]).collect()),
+                }
+            }
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
             Scope::Policy => {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])

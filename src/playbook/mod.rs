@@ -39,12 +39,18 @@ mod problem;
 mod read;
 mod registry;
 mod shipped;
+mod strict;
 
 pub use node::MAX_BYTES;
 pub use problem::{Invalid, Pos, Problem, choice};
 pub use registry::{Registry, Unit};
 pub use shipped::{LoadError, Shipped, load, shipped};
+// The guard policy is read the same way.
+pub(crate) use node::{Key, Kind, Node};
+pub(crate) use problem::Problems;
+pub(crate) use strict::{Fields, kebab};
 
+use crate::collect::looks_up;
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
 use crate::model::restorable::Accept;
@@ -57,7 +63,7 @@ use std::fmt;
 pub const ALWAYS: [&str; 5] = ["configuration", "aliases", "versions", "resource-policy", "resource-policy-document"];
 
 /// The collectors that these enabled steps need beside them: those of [`ALWAYS`], and what a parameter's value makes a shared look-up of. `regions:
-/// all` asks which Regions the account has enabled; `from: trail` reads the trail's files.
+/// all` asks which Regions the account has enabled; `from: trail` reads the trail's files; and those whose look-ups they make ([`looks_up`]).
 pub fn needed(steps: &[Step]) -> Vec<&'static str> {
     let says = |name: &str, value: &str| {
         steps.iter().filter(|s| s.enabled).any(|s| {
@@ -68,6 +74,7 @@ pub fn needed(steps: &[Step]) -> Vec<&'static str> {
     let mut all = ALWAYS.to_vec();
     all.extend(says("regions", "all").then_some("enabled-regions"));
     all.extend(says("from", "trail").then_some("trail-archive"));
+    all.extend(steps.iter().filter(|s| s.enabled).flat_map(|s| looks_up(s.unit.id())));
     all
 }
 

@@ -37,6 +37,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
 const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+    ("lambda:UpdateEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
     // The surface of the Lambda API.
     ("lambda:GetLayerVersion", "the plan names layers, of any account; which ones is known after the first call"),
     ("lambda:GetLayerVersionPolicy", "the plan names the account's layers"),
@@ -70,6 +71,26 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("organizations:ListPoliciesForTarget", "the way up is found by walking it"),
     ("organizations:DescribePolicy", "policies are found by the list"),
     // End of triggers and identity.
+    // Network and deployment.
+    ("cloudformation:DescribeStacks", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:ListStackResources", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:GetTemplate", "the plan names the account's stacks; which one is known after the first call"),
+    ("cloudformation:DescribeStackEvents", "the plan names the account's stacks; which one is known after the first call"),
+    ("config:DescribeConfigurationRecorders", "the call names no recorder: that there is none is an answer"),
+    ("config:DescribeConfigurationRecorderStatus", "the call names no recorder: that there is none is an answer"),
+    ("elasticfilesystem:DescribeAccessPoints", "the plan names access points, of any account"),
+    ("elasticfilesystem:DescribeFileSystems", "the plan names file systems, of any account"),
+    ("elasticfilesystem:DescribeFileSystemPolicy", "the plan names file systems, of any account"),
+    ("elasticfilesystem:DescribeMountTargets", "the plan names file systems, of any account"),
+    ("route53resolver:GetResolverQueryLogConfig", "query logs are found by the list, and may be shared by another account"),
+    ("route53resolver:GetResolverRule", "rules are found by the list, and may be shared by another account"),
+    ("route53resolver:ListResolverRuleAssociations", "the list is of the VPC's; rules may be shared by another account"),
+    ("s3files:GetAccessPoint", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetFileSystem", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetFileSystemPolicy", "the plan names file systems with their access points, of any account"),
+    ("s3files:GetSynchronizationConfiguration", "the plan names file systems with their access points, of any account"),
+    ("s3files:ListMountTargets", "the plan names file systems with their access points, of any account"),
+    // End of network and deployment.
     // What the credentials did.
     ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
@@ -211,8 +232,8 @@ fn every_scope_is_one_that_iam_knows_for_the_action() {
         let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
         let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
         let ok = match call.scope {
-            // A durable execution's ARN begins with its function's.
-            Scope::Function => has("function") || has("durable-execution"),
+            // The ARNs of a durable execution, an alias and a version begin with their function's.
+            Scope::Function => has("function") || has("durable-execution") || has("function-alias"),
             Scope::Role => has("role"),
             Scope::Policy => has("policy"),
             Scope::LogGroup => has("log-group"),

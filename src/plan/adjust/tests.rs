@@ -93,6 +93,24 @@ fn what_is_skipped_is_named_and_the_shared_look_ups_stay() {
     assert!(!reader.contains("cloudtrail:LookupEvents"), "the policy shrinks with it");
 }
 
+/// What is asked on behalf of a unit stands in the plan, and in its IAM policy.
+#[test]
+fn whose_look_ups_a_unit_makes_is_in_the_plan_with_it() {
+    let p = plan(&Adjustments { only: vec!["delivery-targets".into()], ..Default::default() }).unwrap();
+    let kept: Vec<&str> = p.phase(PhaseKind::Collect).unwrap().steps.iter().map(|s| s.unit.as_str()).collect();
+    assert!(kept.contains(&"async-destinations") && kept.contains(&"event-source-mappings"), "{kept:?}");
+    let skip = |ids: &[&str]| plan(&Adjustments { skip: ids.iter().map(ToString::to_string).collect(), ..Default::default() });
+    assert!(matches!(skip(&["tags"]), Err(AdjustError::CannotSkip { id }) if id == "tags"));
+    let p = skip(&["tags", "deployment"]).unwrap();
+    assert!(!p.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == "tags"));
+    for (id, others) in crate::collect::LOOKS_UP {
+        for other in *others {
+            assert!(crate::collect::find(id).is_some() && crate::collect::find(other).is_some(), "{id}: {other}");
+            assert!(looks_up(other).iter().all(|further| others.contains(further)), "{id}: what {other} looks up, too");
+        }
+    }
+}
+
 #[test]
 fn wrong_names_get_a_suggestion() {
     let skip = |id: &str| plan(&Adjustments { skip: vec![id.into()], ..Default::default() }).unwrap_err();

@@ -4,6 +4,8 @@ mod conformance;
 mod credentials;
 mod detections;
 mod lambda_surface;
+mod network;
+mod pages;
 mod triggers;
 mod units;
 

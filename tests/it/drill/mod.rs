@@ -6,6 +6,8 @@ mod gaps;
 mod gate;
 mod interrupt;
 mod kill;
+mod network;
 mod secrets;
 mod story;
+mod surface;
 mod two_persons;
