@@ -44,6 +44,7 @@ use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -148,7 +149,8 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
-    let result = running.walk().await;
+    // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
+    let result = running.walk().boxed().await;
     if let Err(e @ RunError::NotVerified(_)) = &result
         && running.order.plan.contains()
     {

@@ -266,7 +266,8 @@ async fn a_window_of_instants_reaches_the_wire() {
 
 #[tokio::test]
 async fn the_judgement_is_an_item_of_its_own_and_follows_its_schema() {
-    let no_grants = World::default().on("Lambda.GetPolicy", [Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException")]);
+    let none = Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException");
+    let no_grants = World::default().on("Lambda.GetPolicy", [none.clone()]).on("Lambda.GetResourcePolicy", [none]);
     let ran = snapshot(no_grants, &Adjustments::default(), &Missing::Refuse).await.unwrap();
     let techniques = ran.techniques();
     assert_eq!(techniques.techniques.len(), 49);
