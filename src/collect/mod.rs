@@ -90,6 +90,7 @@ mod config_history;
 mod deployment;
 mod file_systems;
 mod flow_logs;
+mod flow_records;
 mod lookups;
 mod name_resolution;
 mod network;
@@ -98,6 +99,7 @@ mod network_paths;
 mod network_rules;
 mod reach;
 
+pub use flow_records::FLOW_BYTES;
 pub use lookups::{LOOKS_UP, looks_up};
 pub use reach::{Reach, VpcFact};
 
@@ -159,6 +161,7 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &schedules::Schedules,
     // Network: interfaces go when Lambda needs them no more.
     &network_interfaces::NetworkInterfaces,
+    &flow_records::FlowRecords,
     // invocations: V3
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,

@@ -10,6 +10,7 @@
 
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
 use crate::aws::fence::NEVER;
+use crate::collect::FLOW_BYTES;
 use crate::model::call::{Access, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
@@ -71,7 +72,7 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 30] = [
+const FINER: [Finer; 31] = [
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
@@ -93,6 +94,8 @@ const FINER: [Finer; 30] = [
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    // `flow-records`: only where the step reads any (`Wants::policy`); which group is known after the first call.
+    finer("logs:FilterLogEvents", "LogGroups", "log groups, if the step reads flow records", "logs:{region}:{account}:log-group:*"),
     // Network and deployment. File systems may be another account's.
     finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
     finer("cloudformation:ListStackResources", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
@@ -166,6 +169,11 @@ fn trail_of(step: &PlannedStep) -> Option<Option<S3Place>> {
     (step.unit == "trail-archive").then(|| step.params.text("trail").and_then(|t| S3Place::parse_or_none(&t)).flatten())
 }
 
+/// A step of `flow-records` that makes no call, and needs no log group of the account for it.
+fn reads_no_flow_records(step: &PlannedStep) -> bool {
+    step.unit == "flow-records" && step.params.bytes(FLOW_BYTES).unwrap_or_default() == 0
+}
+
 /// Bucket and prefix, without a slash at the end.
 fn under(place: &S3Place) -> String {
     format!("{}/{}", place.bucket, place.prefix).trim_end_matches('/').to_string()
@@ -188,6 +196,9 @@ impl Wants<'_> {
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
             let Some(action) = &call.action else { continue };
+            if reads_no_flow_records(step) {
+                continue;
+            }
             let (noun, resources) = match trail_of(step) {
                 None => self.resources(action, call.scope),
                 // Without a trail the step makes no call.

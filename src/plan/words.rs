@@ -81,6 +81,7 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     // Network and deployment.
     ("network-interfaces", "DescribeNetworkInterfaces", "for its subnets and security groups, and for its name; once per page"),
     ("network-paths", "DescribeVpcPeeringConnections", "only where a route leads into one"),
+    ("flow-records", "FilterLogEvents", "only where the step gives `flow-bytes`; for each interface, once per page"),
     ("name-resolution", "GetResolverQueryLogConfig", "once per query log of the VPC"),
     ("name-resolution", "GetResolverRule", "once per resolver rule of the VPC"),
     ("file-systems", "DescribeAccessPoints", "once per EFS access point that a configuration mounts"),

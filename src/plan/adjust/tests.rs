@@ -106,7 +106,7 @@ fn whose_look_ups_a_unit_makes_is_in_the_plan_with_it() {
     for (id, others) in crate::collect::LOOKS_UP {
         for other in *others {
             assert!(crate::collect::find(id).is_some() && crate::collect::find(other).is_some(), "{id}: {other}");
-            assert!(crate::collect::looks_up(other).iter().all(|further| others.contains(further)), "{id}: what {other} looks up, too");
+            assert!(looks_up(other).iter().all(|further| others.contains(further)), "{id}: what {other} looks up, too");
         }
     }
 }
