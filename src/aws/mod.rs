@@ -6,6 +6,7 @@
 //! What it never does: decide what to ask, interpret an answer beyond the class of its failure ([`fault`]), print.
 
 pub mod archive_client;
+pub mod cbor;
 pub mod connect;
 pub mod fault;
 pub mod fence;

@@ -17,7 +17,9 @@ fn per_second(service: Service, operation: &str) -> (&'static str, f64) {
         // Everything else of the control plane shares 15/s with production deploys.
         (Service::Lambda, _) => ("lambda:control-plane", 7.5),
         // 2/s per account and Region, shared with every other user of LookupEvents.
-        (Service::Cloudtrail, _) => ("cloudtrail:LookupEvents", 1.5),
+        (Service::Cloudtrail, "LookupEvents") => ("cloudtrail:LookupEvents", 1.5),
+        // Get, Describe and List: 10/s (CloudTrail quotas).
+        (Service::Cloudtrail, _) => ("cloudtrail", 5.0),
         (Service::Logs, _) => ("logs", 5.0),
         (Service::Iam, _) => ("iam", 10.0),
         _ => ("other", 20.0),

@@ -1,6 +1,7 @@
 //! The signed raw path: for operations or services without an SDK crate. Same HTTP client, same tape, same fence, `aws-sigv4` for the
 //! signature. [`Aws::raw`] gives an SDK-shaped result, so that whoever asks through an SDK client asks through this in the same words.
 
+use super::cbor;
 use super::fault::tame;
 use super::unit::Aws;
 use super::xml;
@@ -29,7 +30,7 @@ pub struct RawCall {
     /// Path and query, percent-encoded.
     path: String,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
     form: Form,
     /// Headers of a signature that somebody else has made; ours when there is none.
     signed: Option<Vec<(&'static str, String)>>,
@@ -40,6 +41,7 @@ pub struct RawCall {
 enum Form {
     Json,
     Xml,
+    Cbor,
 }
 
 impl RawCall {
@@ -50,7 +52,16 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json, signed: None }
+        RawCall {
+            service,
+            operation,
+            method: "POST",
+            path: "/".into(),
+            headers,
+            body: body.to_string().into_bytes(),
+            form: Form::Json,
+            signed: None,
+        }
     }
 
     /// restJson: segments and query values are percent-encoded here. `body` for POST.
@@ -68,16 +79,22 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall {
-            service,
-            operation,
-            method,
-            path,
-            headers,
-            body: body.map(ToString::to_string).unwrap_or_default(),
-            form: Form::Json,
-            signed: None,
-        }
+        let body = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
+        RawCall { service, operation, method, path, headers, body, form: Form::Json, signed: None }
+    }
+
+    /// restXml, for reads without a body: the same, answered in XML.
+    pub fn rest_xml(service: Service, operation: &'static str, segments: &[&str], query: &[(&str, &str)]) -> Self {
+        RawCall { form: Form::Xml, ..RawCall::rest(service, operation, "GET", segments, query, None) }
+    }
+
+    /// rpc-v2-cbor (Smithy): `target` is the service's name on the wire (`AWSEventsV2`). What [`Aws::raw`] gives back is the answer as JSON; on
+    /// the tape it is as it came.
+    pub fn cbor(service: Service, operation: &'static str, target: &str, body: &serde_json::Value) -> Self {
+        let cbor = "application/cbor".to_string();
+        let headers = vec![("content-type", cbor.clone()), ("accept", cbor), ("smithy-protocol", "rpc-v2-cbor".to_string())];
+        let path = format!("/service/{}/operation/{}", encode(target), encode(operation));
+        RawCall { service, operation, method: "POST", path, headers, body: cbor::write(body), form: Form::Cbor, signed: None }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.
@@ -87,7 +104,7 @@ impl RawCall {
             body.push_str(&format!("&{}={}", encode(k), encode(v)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml, signed: None }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.into_bytes(), form: Form::Xml, signed: None }
     }
 }
 
@@ -151,9 +168,12 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-fn refusal(response: &HttpResponse) -> Refusal {
+fn refusal(response: &HttpResponse, form: Form) -> Refusal {
     let bytes = response.body().bytes().unwrap_or_default();
-    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let json: Option<serde_json::Value> = match form {
+        Form::Cbor => cbor::read(bytes),
+        Form::Json | Form::Xml => serde_json::from_slice(bytes).ok(),
+    };
     let member = |keys: &[&str]| match &json {
         Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
         None => keys.iter().find_map(|k| xml::first(bytes, k)),
@@ -205,7 +225,7 @@ impl Aws {
             .build()
             .map_err(SdkError::construction_failure)?;
         let url = format!("{origin}{}", call.path);
-        let body = SignableBody::Bytes(call.body.as_bytes());
+        let body = SignableBody::Bytes(&call.body);
         let signable = SignableRequest::new(call.method, &url, headers.iter().map(|(k, v)| (*k, v.as_str())), body)
             .map_err(SdkError::construction_failure)?;
         let (instructions, _) = sign(signable, &params.into()).map_err(SdkError::construction_failure)?.into_parts();
@@ -263,6 +283,10 @@ impl Aws {
                     let readable = match form {
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
+                        Form::Cbor => {
+                            let value = cbor::read(body).map(|v| v.to_string().into_bytes());
+                            return value.ok_or_else(|| OrchestratorError::other("the answer is no CBOR"));
+                        }
                     };
                     if readable {
                         Ok(body.to_vec())
@@ -270,7 +294,7 @@ impl Aws {
                         Err(OrchestratorError::other("the answer is not in the form of this service"))
                     }
                 } else {
-                    Err(OrchestratorError::operation(refusal(response)))
+                    Err(OrchestratorError::operation(refusal(response, form)))
                 }
             })
             .build();
@@ -317,7 +341,10 @@ mod tests {
         let call = RawCall::rest(Service::Scheduler, "GetSchedule", "GET", &["schedules", "a/../b?x#y"], &[("groupName", "a&b=c")], None);
         assert_eq!(call.path, "/schedules/a%2F..%2Fb%3Fx%23y?groupName=a%26b%3Dc");
         let call = RawCall::query(Service::Ec2, "DescribeSubnets", "2016-11-15", &[("SubnetId.1", "subnet-1&Action=DeleteSubnet")]);
-        assert_eq!(call.body, "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
+        assert_eq!(
+            String::from_utf8(call.body).unwrap(),
+            "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet"
+        );
         let call = RawCall::ec2(
             "DescribeSubnets",
             &[("vpc-id", &["vpc-1".to_string()]), ("subnet-id", &["subnet-1".to_string(), "subnet-2&x=y".to_string()])],
@@ -326,6 +353,6 @@ mod tests {
         );
         let body = "Action=DescribeSubnets&Version=2016-11-15&MaxResults=1000&NextToken=a%20b&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1\
                     &Filter.2.Name=subnet-id&Filter.2.Value.1=subnet-1&Filter.2.Value.2=subnet-2%26x%3Dy";
-        assert_eq!(call.body, body);
+        assert_eq!(String::from_utf8(call.body).unwrap(), body);
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::engine::preflight::Missing;
 use crate::model::params::parse_bytes;
+use crate::model::regions::Choice;
+use crate::model::s3_place::S3Place;
 use crate::plan::adjust::{Adjustments, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -45,7 +47,7 @@ pub struct Global {
 pub enum Command {
     /// Snapshot one function into a verified evidence bundle; changes nothing in AWS
     #[command(
-        after_help = "Examples:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1\n  freezeframe snapshot payments-export --case IR-2026-0042 --depth triage\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history\n  freezeframe snapshot payments-export --case IR-2026-0042 --gone"
+        after_help = "Examples:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1\n  freezeframe snapshot payments-export --case IR-2026-0042 --depth triage\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 14d --trail s3://org-trail --regions all\n  freezeframe snapshot payments-export --case IR-2026-0042 --gone"
     )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
@@ -130,6 +132,12 @@ pub struct CollectArgs {
     /// Stop each search of CloudTrail after about so many events; what is older is a gap
     #[arg(long, value_name = "COUNT")]
     pub max_events: Option<u64>,
+    /// Read a trail's own files instead of searching CloudTrail's event history: the place that the trail delivers to
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", value_parser = place)]
+    pub trail: Option<S3Place>,
+    /// Where to look for what the credentials did, and for who shares the role: home, all, or names with commas between
+    #[arg(long, value_name = "REGIONS", value_parser = regions)]
+    pub regions: Option<Choice>,
     /// Set a collector's parameter (may be repeated)
     #[arg(long, value_name = "COLLECTOR.PARAM=VALUE")]
     pub set: Vec<String>,
@@ -144,9 +152,19 @@ impl CollectArgs {
             only: self.only.clone(),
             max_log_bytes: self.max_log_bytes,
             max_events: self.max_events,
+            trail: self.trail.clone(),
+            regions: self.regions.clone(),
             set: self.set.clone(),
         }
     }
+}
+
+fn place(text: &str) -> Result<S3Place, &'static str> {
+    S3Place::parse(text).ok_or("a place in S3 is wanted, like s3://bucket/prefix: the prefix is what stands before AWSLogs/")
+}
+
+fn regions(text: &str) -> Result<Choice, &'static str> {
+    Choice::parse(text).ok_or("Regions are wanted: home, all, or names like eu-west-1,us-east-1")
 }
 
 fn size(text: &str) -> Result<u64, &'static str> {
@@ -373,8 +391,10 @@ mod tests {
         let plain = snapshot(&[]).unwrap();
         assert_eq!((plain.depth.playbook(), plain.collect.adjustments()), ("snapshot-only", Adjustments::default()));
         let args = ["--depth", "deep", "--since", "7d", "--until", "2026-11-20T12:00:00Z", "--skip", "a", "--skip", "b"];
-        let said = snapshot(&[&args[..], &["--max-log-bytes", "2MiB", "--max-events", "70", "--set", "x.y=z"]].concat()).unwrap();
+        let more = ["--max-log-bytes", "2MiB", "--max-events", "70", "--set", "x.y=z", "--trail", "s3://org-trail/a/", "--regions", "all"];
+        let said = snapshot(&[&args[..], &more].concat()).unwrap();
         let a = said.collect.adjustments();
+        assert_eq!((a.trail.as_ref().map(ToString::to_string).as_deref(), &a.regions), (Some("s3://org-trail/a"), &Some(Choice::All)));
         assert_eq!((said.depth.playbook(), a.skip.len(), a.max_log_bytes, a.max_events), ("deep", 2, Some(2 << 20), Some(70)));
         assert!(matches!((a.since, a.until), (Some(Instant::Ago(_)), Some(Instant::At(_)))));
         for bad in [
@@ -382,6 +402,8 @@ mod tests {
             &["--max-log-bytes", "0"],
             &["--max-log-bytes", "1KB"],
             &["--max-events", "-1"],
+            &["--trail", "org-trail"],
+            &["--regions", "everywhere"],
             &["--depth", "abyss"],
             &["--skip", "a", "--only", "b"],
             &["--role", "r"],

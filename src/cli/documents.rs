@@ -3,6 +3,8 @@
 use super::error::CliError;
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
+use crate::plan::Plan;
+use crate::plan::forecast::Forecast;
 use crate::playbook::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,6 +37,16 @@ impl ErrorDocument {
             exit_code: error.outcome.exit_code(),
         }
     }
+}
+
+/// `plan`: the plan, and what its containment would mean here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Foretold<'p> {
+    #[serde(flatten)]
+    pub plan: &'p Plan,
+    /// Only of a playbook that contains; what is not known is said in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<&'p Forecast>,
 }
 
 /// `show <bundle>`

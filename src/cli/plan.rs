@@ -1,12 +1,16 @@
 //! `plan`: the dry run.
 
 use super::args::{Global, PlanArgs};
+use super::documents::Foretold;
 use super::error::CliError;
 use super::pinned;
 use super::session::{Session, screen};
+use crate::aws::record::HeadRecorder;
 use crate::engine::survey;
 use crate::model::canon;
 use crate::model::outcome::Outcome;
+use crate::plan::forecast::Forecast;
+use std::sync::Arc;
 
 pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> {
     let playbook = super::run::adjusted(&args.playbook, &args.collect)?;
@@ -34,8 +38,12 @@ pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> 
         screen.remark(&format!("carry out:  freezeframe run --plan {} --case …", out.display()));
         return Ok(Outcome::Complete);
     }
-    screen.document(&plan);
-    for line in plan.lines() {
+    let forecast = match plan.contains() {
+        true => Some(survey::forecast(&session.connector, Arc::new(HeadRecorder::default()), &*session.clock, &plan).await),
+        false => None,
+    };
+    screen.document(&Foretold { plan: &plan, forecast: forecast.as_ref() });
+    for line in plan.lines().into_iter().chain(forecast.iter().flat_map(Forecast::lines)) {
         screen.text(&line);
     }
     Ok(Outcome::Complete)

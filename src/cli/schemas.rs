@@ -12,6 +12,10 @@ pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
         crate::plan::schema(),
+        schema::<super::documents::Foretold>(
+            "foretold.schema.json",
+            "What `plan` prints with --json: the plan, and what its containment would mean here",
+        ),
         schema::<crate::plan::pin::Pinned>(
             "pinned-plan.schema.json",
             "What `plan --out` writes, and what lies in data/00-plan/pinned-plan.json",

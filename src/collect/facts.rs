@@ -1,20 +1,23 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-ups are made and recorded as the `configuration`, `versions`, `aliases` and `qualified-configuration` collectors', whoever asks
-//! first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one
-//! that collects something for each version or alias also holds `versions`, `aliases` and `qualified-configuration`.)
+//! The look-ups are made and recorded as the collector's that they belong to (`configuration`, `versions`, `trail-archive`, …), with that
+//! collector's parameters, whoever asks first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore
+//! always holds `configuration`; one that collects something for each version or alias also holds `versions`, `aliases` and
+//! `qualified-configuration`; `playbook::needed` says which others follow from parameters.)
 
 use super::aliases::ALIASES;
 use super::code::Stored;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
+use super::enabled_regions;
 use super::lookups::Lookups;
 use super::policy_report::{self, Policies, PolicyFact};
 use super::qualified_configuration::QUALIFIED_CONFIGURATION;
 use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
 use super::reach::Reach;
+use super::trail_reading::{self, NoTrail, TrailReading};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
 use crate::clock;
@@ -58,6 +61,8 @@ pub struct FunctionFact {
     pub reach: Reach,
     /// Whether it has a durable configuration (which it can only be made with).
     pub durable: bool,
+    /// Seconds after which Lambda ends an invocation.
+    pub timeout: Option<u32>,
 }
 
 /// A layer as a configuration names it.
@@ -105,6 +110,7 @@ impl FunctionFact {
             source_key: own(out.code().and_then(|c| c.source_kms_key_arn())).filter(|k| !k.is_empty()),
             reach: conf.map(Reach::of).unwrap_or_default(),
             durable: conf.is_some_and(|c| c.durable_config().is_some()),
+            timeout: conf.and_then(|c| c.timeout()).and_then(|t| u32::try_from(t).ok()),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -184,7 +190,13 @@ pub struct Facts {
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
     /// Resource policies by qualifier; and all their statements.
     policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    /// The same by the newer call, by ARN.
+    policy_document: Each<PolicyFact>,
     policies: OnceCell<Arc<Policies>>,
+    /// Regions that the account has enabled; `None` when the answer named none.
+    enabled_regions: OnceCell<Result<Option<Arc<[String]>>, Fault>>,
+    /// What a trail's own files say.
+    trail: OnceCell<Result<Arc<TrailReading>, NoTrail>>,
     pub(super) lookups: Lookups,
     skew: Mutex<TimeDelta>,
     /// Of a function that is gone: what the plan says of it.
@@ -330,8 +342,26 @@ impl Facts {
         cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
     }
 
+    /// `cx` must be the context of the `resource-policy-document` unit.
+    pub(super) async fn policy_document(&self, cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
+        cell(&self.policy_document, arn).get_or_try_init(|| policy_report::ask_document(cx, whose, arn)).await.cloned()
+    }
+
     pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
         self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
+    }
+
+    /// `cx` must be the context of the `enabled-regions` unit.
+    pub(super) async fn enabled_regions(&self, cx: &CollectCx<'_>) -> Result<Result<Option<Arc<[String]>>, Fault>, Abort> {
+        self.enabled_regions
+            .get_or_try_init(|| async { Ok(enabled_regions::ask(cx).await?.map(|regions| regions.map(Arc::from))) })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `trail-archive` unit.
+    pub(super) async fn trail(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<TrailReading>, NoTrail>, Abort> {
+        self.trail.get_or_try_init(|| async { Ok(trail_reading::read(cx).await?.map(Arc::new)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

@@ -38,8 +38,8 @@ static SPEC: CollectorSpec = CollectorSpec {
     ],
 };
 
-/// Also read where the plan names IAM permissions: without it the step makes no call.
-pub const FLOW_BYTES: &str = "flow-bytes";
+/// At 0 the plan leaves the call out (`plan::words`).
+const FLOW_BYTES: &str = "flow-bytes";
 /// Interfaces times groups.
 const MAX_STREAMS: usize = 50;
 const SUBJECT: &str = "flow records";

@@ -6,7 +6,7 @@
 pub mod by_hand;
 mod cx;
 pub mod permit;
-mod role;
+pub(crate) mod role;
 
 mod detach_permissions;
 mod freeze_concurrency;

@@ -8,6 +8,7 @@ pub mod bag;
 pub mod gather;
 pub mod gone;
 pub mod log;
+pub mod outlook;
 pub mod preflight;
 pub mod progress;
 pub mod put_back;

@@ -10,6 +10,7 @@ use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
 use crate::model::journal_event::ApprovalRecord;
 use crate::model::outcome::Outcome;
+use crate::plan::forecast::Forecast;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -96,6 +97,9 @@ pub struct Report {
     /// Why nothing was contained although the plan says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
+    /// What containment was foretold to stop, to leave and to cost; of a plan that contains first, read right after its writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Whose word allowed the change, beside the operator's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRecord>,
@@ -128,6 +132,7 @@ impl Report {
             gaps: vec![],
             mismatches: vec![],
             refusals: vec![],
+            forecast: None,
             approval: None,
             containment: None,
             restoration: None,

@@ -263,7 +263,9 @@ impl Running {
             facts: Facts::told(
                 self.order.plan.gone.as_ref().map(|g| Told { role_arn: g.role_arn.clone(), log_group: g.log_group.clone() }),
             ),
+            params: phase.steps.iter().map(|s| (s.unit.clone(), s.params.clone())).collect(),
             telling: self.telling(),
+            backlog: Default::default(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {
@@ -357,6 +359,11 @@ impl Running {
         Ok(None)
     }
 
+    async fn foretell(&mut self, draft: &Arc<Draft>) {
+        let forecast = survey::forecast(&self.doors.connector, draft.clone(), &*self.doors.clock, &self.order.plan).await;
+        self.report.forecast = Some(forecast);
+    }
+
     /// Containment is refused; evidence that was taken stays.
     async fn refuse(&mut self, refusal: Refusal) -> Result<(), RunError> {
         let event = JournalEvent::Refused { run: self.order.run.clone(), rule: refusal.rule.clone(), why: refusal.why.clone() };
@@ -379,6 +386,11 @@ impl Running {
             return self.refuse(refusal).await;
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        // Where every second counts it is read afterwards: bleeding is stopped first.
+        let bleed_first = phase.override_reason.is_some();
+        if !bleed_first {
+            self.foretell(&draft).await;
+        }
         let contained = {
             let target = &self.order.plan.target;
             let saga = Saga {
@@ -395,6 +407,23 @@ impl Running {
             };
             saga.contain(&steps, target, &permit, phase.on_failure, false).await
         };
+        if bleed_first {
+            self.foretell(&draft).await;
+        }
+        let mut items = plan_unit.items.clone();
+        if let Some(forecast) = &self.report.forecast {
+            let bytes = canon::to_vec("the forecast", forecast)?;
+            items.push(bag::put(
+                &draft,
+                Group::Contain,
+                PLAN_UNIT,
+                "forecast",
+                "what containment would stop, leave and cost here",
+                "json",
+                &bytes,
+            )?);
+        }
+        let plan_unit = PlannedUnit { items, ..plan_unit };
         let question = "What was changed in AWS, from what to what, and does it hold?";
         let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
         let sealed = draft.seal(vec![plan_unit, changes], true)?;

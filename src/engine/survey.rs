@@ -4,14 +4,15 @@
 //! What it never does: write. It is the saga's dry run and one `GetFunction`.
 
 use super::log::MemLog;
-use super::preflight;
 use super::run::RunError;
 use super::saga::{Saga, Stand, Step};
+use super::{outlook, preflight};
 use crate::aws::Connector;
-use crate::aws::record::HeadRecorder;
+use crate::aws::record::{HeadRecorder, Recorder};
 use crate::clock::{self, Clock};
 use crate::contain::{self, ContainPermit};
 use crate::model::id::RunId;
+use crate::plan::forecast::{Forecast, foretell};
 use crate::plan::pin::{Moved, Pinned, PinnedCell, PinnedTrouble};
 use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::{OnFailure, PhaseKind};
@@ -26,6 +27,7 @@ pub(super) fn steps(phase: &PlannedPhase) -> Result<Vec<Step<'_>>, RunError> {
 /// Pin the plan to the world as it is. A function that cannot be looked at is an error: nobody could tell whether it moved.
 pub async fn pin(connector: &Connector, clock: &dyn Clock, run: &RunId, who: &str, plan: &Plan) -> Result<Pinned, RunError> {
     let function = preflight::function_now(connector, &plan.target).await.map_err(RunError::Survey)?;
+    let forecast = forecast(connector, Arc::new(HeadRecorder::default()), clock, plan).await;
     let (mut cells, mut troubles) = (vec![], vec![]);
     for phase in plan.phases.iter().filter(|p| p.phase == PhaseKind::Contain) {
         let log = MemLog::default();
@@ -62,8 +64,14 @@ pub async fn pin(connector: &Connector, clock: &dyn Clock, run: &RunId, who: &st
         plan: plan.clone(),
         function,
         cells,
+        forecast,
         troubles,
     })
+}
+
+/// What containment would mean here.
+pub async fn forecast(connector: &Connector, recorder: Arc<dyn Recorder>, clock: &dyn Clock, plan: &Plan) -> Forecast {
+    foretell(plan, &outlook::look(connector, recorder, &plan.target, clock).await)
 }
 
 /// What has moved since the plan was pinned.

@@ -55,7 +55,7 @@ const LOGS: Need = at("recent-invocations", "START, END, REPORT and INIT lines, 
 const CODE: Need = at("function-code", "the package of $LATEST");
 const ROLE: Need = at("execution-role", "trust, boundary, inline and attached policies with all versions");
 const KEYS: Need = at("credential-activity", "what each issued key did, from where, with which agent");
-const GUARDDUTY: Need = later("a finding about the function", "no collector reads GuardDuty yet");
+const GUARDDUTY: Need = at("guardduty-findings", "a finding about the function, where GuardDuty watched it");
 
 const FROM_THE_BUCKET: &str = "data events are read only from a trail's bucket that the operator names (`trail-archive`), and this table does not look whether that bucket has them";
 
@@ -97,21 +97,31 @@ pub static TECHNIQUES: &[Technique] = &[
         6,
         "Grant on one version or alias only",
         ["T1546"],
-        [at("resource-policy", "the policy of each alias and version")],
+        [
+            at("resource-policy", "the policy of each alias and version"),
+            at("resource-policy-document", "the same, as the newer call shows it")
+        ],
         Absence::Conclusive("neither the function nor any alias or version has a resource policy")
     ),
     technique!(
         7,
         "Grant to another account or to everybody",
         ["T1546", "T1098"],
-        [at("resource-policy", "the statements of every resource policy")],
+        [
+            at("resource-policy", "the statements of every resource policy"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("neither the function nor any alias or version has a resource policy")
     ),
     technique!(
         8,
         "Function URL without authorisation",
         ["T1133", "T1546"],
-        [at("function-urls", "every URL with its authorisation"), at("resource-policy", "the statements that a URL needs")],
+        [
+            at("function-urls", "every URL with its authorisation"),
+            at("resource-policy", "the statements that a URL needs"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("no qualifier has a function URL, and none has a resource policy")
     ),
     technique!(
@@ -170,7 +180,11 @@ pub static TECHNIQUES: &[Technique] = &[
         19,
         "Runtime pinned or frozen",
         ["T1578.005", "T1562"],
-        [at("runtime-management", "the update mode and the runtime's ARN"), LOGS],
+        [
+            at("runtime-management", "the update mode and the runtime's ARN"),
+            at("customer-runtime", "a runtime of the customer's, its alias and its image"),
+            LOGS,
+        ],
         READ
     ),
     technique!(20, "Logs redirected or their level changed", ["T1562.008", "T1567"], [CONFIG, LOGS], READ),
@@ -226,7 +240,11 @@ pub static TECHNIQUES: &[Technique] = &[
         27,
         "EventBridge rule as clock or tripwire",
         ["T1546", "T1098.001", "T1136.003"],
-        [at("eventbridge-rules", "rules that have the function as target"), at("resource-policy", "statements for events.amazonaws.com")],
+        [
+            at("eventbridge-rules", "rules that have the function as target"),
+            at("resource-policy", "statements for events.amazonaws.com"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("no rule has the function as target, and no resource policy would let one invoke it")
     ),
     technique!(
@@ -240,7 +258,11 @@ pub static TECHNIQUES: &[Technique] = &[
             at("sns-subscriptions", "topics that it is subscribed to"),
             at("log-subscriptions", "log groups that stream to it"),
             at("api-gateways", "gateways that call it"),
+            at("event-subscribers", "subscribers of EventBridge v2 that call it"),
+            at("alarm-actions", "alarms that call it"),
+            at("named-sources", "user pools, rules and secrets that call it"),
             at("resource-policy", "every service that may invoke it"),
+            at("resource-policy-document", "the same, where only the newer call shows it"),
         ],
         Absence::Open("a service with a role of its own needs no statement, and a trigger may lie in another account")
     ),
@@ -342,8 +364,8 @@ pub static TECHNIQUES: &[Technique] = &[
         46,
         "Lambda@Edge association",
         ["T1546"],
-        [later("distributions by function version, and logs in the edge Regions", "no collector reads CloudFront yet")],
-        READ
+        [at("edge-associations", "distributions that run a version of the function, and where its copies log")],
+        Absence::Open("a distribution of another account is not seen from here")
     ),
     technique!(
         47,

@@ -40,6 +40,14 @@ pub enum Service {
     // Network and deployment.
     Efs,
     S3files,
+    // Detections and the triggers that came with them.
+    Cloudfront,
+    Eventsv2,
+    Cognito,
+    Iot,
+    Secretsmanager,
+    Ses,
+    LambdaCore,
     /// A presigned download: plain HTTPS, no operation of any service.
     Https,
 }
@@ -96,6 +104,14 @@ impl Service {
             // Network and deployment.
             Service::Efs => names("EFS", "elasticfilesystem", "elasticfilesystem", "elasticfilesystem"),
             Service::S3files => names("S3Files", "s3files", "s3files", "s3files"),
+            // Detections and the triggers that came with them: serviceId, endpointPrefix and signingName of botocore 1.44.5.
+            Service::Cloudfront => names("CloudFront", "cloudfront", "cloudfront", "cloudfront"),
+            Service::Eventsv2 => names("EventBridgeV2", "events", "eventsv2", "events"),
+            Service::Cognito => names("Cognito Identity Provider", "cognito-idp", "cognito-idp", "cognito-idp"),
+            Service::Iot => names("IoT", "iot", "iot", "iot"),
+            Service::Secretsmanager => names("Secrets Manager", "secretsmanager", "secretsmanager", "secretsmanager"),
+            Service::Ses => names("SES", "ses", "email", "ses"),
+            Service::LambdaCore => names("Lambda Core", "lambda", "lambda", "lambda"),
             Service::Https => names("https", "https", "https", "https"),
         }
     }
@@ -111,9 +127,9 @@ impl Service {
     pub const fn signing_name(self) -> &'static str {
         self.names().signing
     }
-    /// IAM answers from one place; an event about a role is in that place's CloudTrail.
+    /// IAM answers from one place, as CloudFront does; an event about a role is in that place's CloudTrail.
     pub const fn is_global(self) -> bool {
-        matches!(self, Service::Iam | Service::Organizations)
+        matches!(self, Service::Iam | Service::Organizations | Service::Cloudfront)
     }
 }
 

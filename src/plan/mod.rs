@@ -8,6 +8,7 @@
 
 pub mod adjust;
 pub mod approval;
+pub mod forecast;
 mod permits;
 pub mod pin;
 mod render;
@@ -17,7 +18,6 @@ mod words;
 pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
-use crate::collect::looks_up;
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -25,7 +25,7 @@ use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
 use crate::model::restorable::Accept;
 use crate::model::target::Target;
-use crate::playbook::{ALWAYS, ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
+use crate::playbook::{ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit, needed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -189,36 +189,37 @@ pub fn schema() -> (&'static str, String) {
 }
 
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
-    let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| s.skipped).collect();
-    left_out.sort_by_key(|s| registry.rank(s.unit));
-    let skipped = left_out.iter().map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
     if phase.phase == PhaseKind::Collect {
-        let needed: Vec<&str> = steps.iter().flat_map(|s| looks_up(s.unit.id())).chain(&ALWAYS).copied().collect();
-        for unit in needed.into_iter().filter_map(|id| registry.find(id)) {
-            if !steps.iter().any(|s| s.unit == unit) {
-                steps.push(Step {
-                    unit,
-                    params: Params::default(),
-                    accept: Accept::default(),
-                    enabled: true,
-                    skipped: false,
-                    at: phase.at,
-                });
+        for unit in needed(&steps).into_iter().filter_map(|id| registry.find(id)) {
+            if steps.iter().any(|s| s.unit == unit) {
+                continue;
             }
+            // Off, or not written down at all: what others need is done, with the parameters that it was given.
+            let written = phase.steps.iter().find(|s| s.unit == unit).map(|s| s.params.clone());
+            steps.push(Step {
+                unit,
+                params: written.unwrap_or_default(),
+                accept: Accept::default(),
+                enabled: true,
+                skipped: false,
+                at: phase.at,
+            });
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
         steps.sort_by_key(|s| registry.rank(s.unit));
     }
-    let off = phase.steps.iter().filter(|s| !s.enabled && !s.skipped).map(|s| s.unit);
+    let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| !steps.iter().any(|t| t.unit == s.unit)).collect();
+    let off = left_out.iter().filter(|s| !s.skipped).map(|s| s.unit.id().to_string()).collect();
+    left_out.sort_by_key(|s| registry.rank(s.unit));
+    let skipped = left_out.iter().filter(|s| s.skipped).map(|s| s.unit.id().to_string()).collect();
     PlannedPhase {
         phase: phase.phase,
         on_failure: phase.on_failure.unwrap_or_default(),
         override_reason: phase.overrides.clone(),
         approval: phase.approval,
         steps: steps.iter().map(step).collect(),
-        // What others look up is made in any case.
-        off: off.filter(|u| !steps.iter().any(|s| s.unit == *u)).map(|u| u.id().to_string()).collect(),
+        off,
         skipped,
     }
 }
@@ -243,14 +244,8 @@ fn planned(unit: Unit, given: &Params, accept: Accept) -> PlannedStep {
     for param in unit.params().iter().filter(|p| !(fixed && p.name == WINDOW)) {
         params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
     }
-    PlannedStep {
-        unit: unit.id().to_string(),
-        title: unit.title().to_string(),
-        what,
-        params,
-        accept,
-        calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
-    }
+    let calls = unit.calls().iter().filter(|c| words::is_made(unit.id(), c, &params)).map(|c| call(unit, c)).collect();
+    PlannedStep { unit: unit.id().to_string(), title: unit.title().to_string(), what, params, accept, calls }
 }
 
 fn call(unit: Unit, call: &Call) -> PlannedCall {

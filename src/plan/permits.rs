@@ -8,9 +8,9 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
+use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
 use crate::aws::fence::NEVER;
-use crate::collect::FLOW_BYTES;
 use crate::model::call::{Access, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
@@ -72,11 +72,14 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 31] = [
+const FINER: &[Finer] = &[
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetInsightSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetEventConfiguration", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    // A store may be the organisation's.
+    finer("cloudtrail:GetEventDataStore", "EventDataStores", "event data stores", "cloudtrail:*:*:eventdatastore/*"),
     // `trail-archive`: the place is the step's own (`Wants::policy`).
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
@@ -94,7 +97,7 @@ const FINER: [Finer; 31] = [
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
-    // `flow-records`: only where the step reads any (`Wants::policy`); which group is known after the first call.
+    // `flow-records`: only where the step reads any (`words::is_made`); which group is known after the first call.
     finer("logs:FilterLogEvents", "LogGroups", "log groups, if the step reads flow records", "logs:{region}:{account}:log-group:*"),
     // Network and deployment. File systems may be another account's.
     finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
@@ -113,6 +116,11 @@ const FINER: [Finer; 31] = [
     finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
+    // Detections.
+    finer("guardduty:GetDetector", "Detectors", "GuardDuty detectors", "guardduty:{region}:{account}:detector/*"),
+    finer("access-analyzer:ListFindings", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
 ];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
@@ -154,6 +162,13 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
         notes.push("BUCKET-OF-THE-CODE stands for the bucket of a function whose code Lambda only refers to (REFERENCE mode). Put its name there; for every other function the s3 statements can go.".into());
     }
+    if phases.iter().flat_map(|p| &p.steps).any(|s| trail_of(s).is_some()) {
+        // AWS CloudTrail User Guide, "Encrypting CloudTrail log files with AWS KMS keys": to read them, the key must let one decrypt.
+        notes.push(
+            "Where the trail's files are encrypted with a KMS key, the reader also needs kms:Decrypt on that key; where the bucket is another account's, its policy must admit the reader."
+                .into(),
+        );
+    }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
         notes.push(
@@ -164,14 +179,10 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     Permissions { reader, container, notes }
 }
 
-/// The trail that a step of `trail-archive` names; `None` for every other step.
-fn trail_of(step: &PlannedStep) -> Option<Option<S3Place>> {
-    (step.unit == "trail-archive").then(|| step.params.text("trail").and_then(|t| S3Place::parse_or_none(&t)).flatten())
-}
-
-/// A step of `flow-records` that makes no call, and needs no log group of the account for it.
-fn reads_no_flow_records(step: &PlannedStep) -> bool {
-    step.unit == "flow-records" && step.params.bytes(FLOW_BYTES).unwrap_or_default() == 0
+/// The trail that a step of `trail-archive` names.
+fn trail_of(step: &PlannedStep) -> Option<S3Place> {
+    let said = step.params.text("trail").filter(|_| step.unit == "trail-archive")?;
+    S3Place::parse_or_none(&said).flatten()
 }
 
 /// Bucket and prefix, without a slash at the end.
@@ -196,24 +207,17 @@ impl Wants<'_> {
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
             let Some(action) = &call.action else { continue };
-            if reads_no_flow_records(step) {
-                continue;
-            }
-            let (noun, resources) = match trail_of(step) {
-                None => self.resources(action, call.scope),
-                // Without a trail the step makes no call.
-                Some(None) => continue,
-                Some(Some(place)) => match action.as_str() {
-                    "s3:ListBucket" => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
-                    "s3:GetObject" => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
-                    _ => self.resources(action, call.scope),
-                },
+            let (noun, resources) = match (trail_of(step), action.as_str()) {
+                (Some(place), "s3:ListBucket") => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
+                (Some(place), "s3:GetObject") => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
+                _ => self.resources(action, call.scope),
             };
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target.
-        for call in PREFLIGHT {
+        // Every run begins with a look at its target, and containment is foretold.
+        let foretold = if phase.phase == PhaseKind::Contain { FORECAST } else { &[] };
+        for call in PREFLIGHT.iter().chain(foretold) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());

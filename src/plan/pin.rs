@@ -4,6 +4,7 @@
 //! Beauty of it: nobody approves a wish ("contain this function"), but twelve settings with their before and after. What it never does: ask
 //! AWS anything (`engine::survey` does), hold a secret: before-states are policies, numbers and switches, never environment values.
 
+use super::forecast::Forecast;
 use super::{Plan, PlannedStep, What};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -30,6 +31,8 @@ pub struct Pinned {
     pub function: PinnedFunction,
     /// Every setting that the contain phase would change, in the order of its steps.
     pub cells: Vec<PinnedCell>,
+    /// What that means here, as far as it could be read. It moves with every invocation, so it is no part of what must not move.
+    pub forecast: Forecast,
     /// Actions that would do nothing, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub troubles: Vec<PinnedTrouble>,

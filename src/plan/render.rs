@@ -98,6 +98,7 @@ impl Pinned {
             out.push(String::new());
             say_after(&mut out, &format!("   {} would do nothing: ", trouble.action), &tame(&trouble.what, 500));
         }
+        out.extend(self.forecast.lines());
         out.push(String::new());
         out.extend(self.plan.containment_lines());
         out
@@ -181,7 +182,7 @@ fn policy_lines(policy: &Policy) -> Vec<String> {
 }
 
 /// `text` behind `head`, wrapped, further lines indented below its beginning.
-fn say_after(out: &mut Vec<String>, head: &str, text: &str) {
+pub(super) fn say_after(out: &mut Vec<String>, head: &str, text: &str) {
     let indent = head.chars().count();
     let mut line = head.to_string();
     let mut used = indent;

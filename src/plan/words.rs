@@ -2,6 +2,7 @@
 //! version would not be honest.
 
 use crate::model::call::Call;
+use crate::model::params::Params;
 
 /// What is particular to a call of one unit; what is left blank follows from the operation's name. A test holds every line to a declared call.
 pub const PARTICULAR: &[(&str, &str, &str)] = &[
@@ -18,6 +19,20 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("durable-executions", "GetDurableExecution", "once per execution"),
     ("durable-executions", "GetDurableExecutionHistory", "once per execution and page"),
     ("control-plane-history", "LookupEvents", "several searches, once per page of 50 events; CloudTrail gives 2 requests a second"),
+    (
+        "credential-activity",
+        "LookupEvents",
+        "by name and role in each Region, then by key; once per page; 2 requests a second in each Region",
+    ),
+    ("credential-activity", "GetMetricData", "one series: when the function ran"),
+    ("trails", "GetTrailStatus", "once per trail"),
+    ("trails", "GetEventSelectors", "once per trail"),
+    ("trails", "GetInsightSelectors", "once per trail"),
+    ("trails", "GetEventConfiguration", "once per trail"),
+    ("trails", "GetEventDataStore", "once per event data store"),
+    ("trail-archive", "ListObjectsV2", "for each Region, from the first day of the window on; once per page"),
+    ("trail-archive", "GetObject", "once per log file and digest; streamed"),
+    ("trail-archive", "ListPublicKeys", "for each Region that signs digests; once per page"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.
     ("resource-policy-document", "GetResourcePolicy", "once for the function, each alias and each published version"),
@@ -105,6 +120,43 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("config-history", "DescribeConfigurationRecorderStatus", "once"),
     ("config-history", "GetResourceConfigHistory", "for the function and its role; once per page"),
     ("config-history", "GetComplianceDetailsByResource", "for the function and its role; once per page"),
+    // Detections.
+    ("guardduty-findings", "GetDetector", "only where GuardDuty is on"),
+    ("guardduty-findings", "ListFindings", "only where GuardDuty is on: about the function, and about its role; once per page"),
+    ("guardduty-findings", "GetFindings", "once per fifty findings"),
+    ("security-hub-findings", "GetFindings", "about the function, and about its role; once per page"),
+    ("security-hub-findings", "GetFindingHistory", "once per finding and page"),
+    (
+        "security-hub-findings",
+        "GetFindingsV2",
+        "only where the newer Security Hub is on: about the function, and about its role; once per page",
+    ),
+    ("inspector-findings", "ListFindings", "only where Inspector is on; once per page"),
+    ("inspector-findings", "ListCoverage", "only where Inspector is on; once per page"),
+    ("inspector-findings", "BatchGetFindingDetails", "once per ten findings"),
+    ("access-analyzer-findings", "ListFindingsV2", "for each analyzer: about the function, its role and its own layers; once per page"),
+    ("access-analyzer-findings", "GetFindingV2", "once per finding and page"),
+    ("access-analyzer-findings", "GetAnalyzedResource", "for each analyzer of external access and each of these resources"),
+    ("event-subscribers", "DescribeSubscriber", "once per subscriber that targets the function or any Lambda API call"),
+    ("event-archives", "DescribeArchive", "once per archive"),
+    ("alarm-actions", "DescribeAlarms", "for each of three kinds of alarm; once per page"),
+    ("edge-associations", "ListDistributions", "only for a function in us-east-1; once per page"),
+    ("named-sources", "DescribeUserPool", "once per user pool that a resource policy names"),
+    ("named-sources", "GetTopicRule", "once per IoT rule that a resource policy names"),
+    ("named-sources", "ListSecrets", "where a resource policy admits Secrets Manager; no value is read; once per page"),
+    ("named-sources", "DescribeConfigRules", "where a resource policy admits AWS Config; once per page"),
+    ("named-sources", "DescribeActiveReceiptRuleSet", "where a resource policy admits SES"),
+    ("customer-runtime", "GetRuntime", "only where a configuration names a runtime of the customer's"),
+    ("customer-runtime", "GetRuntimeAlias", "the same: where its alias points now"),
+    ("customer-runtime", "GetRuntimeVersion", "the same: the image of that version"),
+    ("customer-runtime", "DownloadCode", "once for each configuration and layer of that image; streamed"),
+    ("customer-runtime", "BatchGetImage", "once for each manifest of that image"),
+    ("customer-runtime", "GetDownloadUrlForLayer", "once for each configuration and layer of that image"),
+    ("recent-invocations", "StopQuery", "only for a query of ours that took too long"),
+    ("recent-invocations", "GetTransformer", "once for each log group of the standard class"),
+    ("traces", "StartTraceRetrieval", "only where spans go to CloudWatch Logs; once per hundred traces"),
+    ("traces", "ListRetrievedTraces", "every few seconds until these are there, then once per page"),
+    // End of detections.
     ("execution-role", "GetRolePolicy", "once per inline policy"),
     ("execution-role", "GetPolicy", "once per attached policy, and for the permissions boundary"),
     ("execution-role", "ListPolicyVersions", "once per attached policy, and for the permissions boundary"),
@@ -120,6 +172,21 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("detach-permissions", "PutRolePolicy", "on restore only, once per inline policy that was there"),
     ("detach-permissions", "DeleteRolePolicy", "once per inline policy"),
 ];
+
+/// Calls that a parameter's value makes needless: unit, operation (empty: all), parameter, value.
+const NEEDLESS: &[(&str, &str, &str, &str)] = &[
+    ("control-plane-history", "LookupEvents", "from", "trail"),
+    ("credential-activity", "LookupEvents", "from", "trail"),
+    ("trail-archive", "", "trail", "none"),
+    ("flow-records", "", "flow-bytes", "0"),
+];
+
+/// Whether a step with these parameters makes the call at all. What it does not make stands in no plan and is granted by no policy.
+pub(super) fn is_made(unit: &str, call: &Call, params: &Params) -> bool {
+    !NEEDLESS.iter().any(|(u, operation, param, value)| {
+        *u == unit && (operation.is_empty() || *operation == call.operation) && params.text(param).as_deref() == Some(*value)
+    })
+}
 
 pub(super) fn how_often(unit: &str, call: &Call) -> Option<&'static str> {
     if let Some((_, _, words)) = PARTICULAR.iter().find(|(u, operation, _)| *u == unit && *operation == call.operation) {

@@ -28,6 +28,10 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("s3:GetBucketNotification", "GetBucketNotificationConfiguration: its API reference"),
     // What the credentials did.
     ("s3:ListBucket", "ListObjectsV2: S3 API Reference, ListObjectsV2, Permissions"),
+    // Detections.
+    ("securityhub:GetFindings", "GetFindingsV2 too: its API reference, which says that both use this action"),
+    ("access-analyzer:ListFindings", "ListFindingsV2: its API reference, which says that both use this action"),
+    ("access-analyzer:GetFinding", "GetFindingV2: its API reference, which says that both use this action"),
 ];
 
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
@@ -91,8 +95,25 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("cloudtrail:GetTrailStatus", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetEventSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
     ("cloudtrail:GetInsightSelectors", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventConfiguration", "the plan names trails, of any account and Region: an organisation's is another account's"),
+    ("cloudtrail:GetEventDataStore", "the plan names event data stores, of any account and Region"),
     ("s3:ListBucket", "the plan names the bucket that the step names, and nothing without one"),
     ("s3:GetObject", "the plan names the place that the step names, and nothing without one"),
+    // Detections.
+    ("guardduty:GetDetector", "the plan names the account's detectors"),
+    ("securityhub:GetFindings", "both hubs of the account are meant, and there is one of each"),
+    ("securityhub:GetFindingHistory", "there is one hub in an account and Region"),
+    ("access-analyzer:ListFindings", "the plan names the account's analyzers"),
+    ("access-analyzer:GetFinding", "the plan names the account's analyzers"),
+    ("access-analyzer:GetAnalyzedResource", "the plan names the account's analyzers"),
+    ("cloudwatch:DescribeAlarms", "a search over the account's alarms is granted on all of them"),
+    ("events:DescribeArchive", "archives are found by the list"),
+    ("events:DescribeSubscriber", "subscribers are found by the list"),
+    ("cognito-idp:DescribeUserPool", "user pools are named by the resource policies"),
+    ("iot:GetTopicRule", "rules are named by the resource policies"),
+    ("lambda:GetRuntime", "the runtime is named by the configuration"),
+    ("lambda:GetRuntimeAlias", "the runtime is named by the configuration"),
+    ("lambda:GetRuntimeVersion", "the runtime is named by the configuration"),
 ];
 
 fn units() -> Vec<Unit> {

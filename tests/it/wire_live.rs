@@ -178,7 +178,9 @@ impl Bench {
             connector: self.connector.clone(),
             draft: self.draft.clone(),
             facts: Facts::default(),
+            params: Default::default(),
             telling: Default::default(),
+            backlog: Default::default(),
         }
     }
     fn exchange(&self, number: u32) -> Exchange {

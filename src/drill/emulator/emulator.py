@@ -90,7 +90,8 @@ def iam_gate():
 
     def asked_about(operation, body):
         # Reads of one trail are authorised on it, the others on everything.
-        member = {"GetTrailStatus": b"Name", "GetEventSelectors": b"TrailName", "GetInsightSelectors": b"TrailName"}.get(operation)
+        member = {"GetTrailStatus": b"Name", "GetEventSelectors": b"TrailName", "GetInsightSelectors": b"TrailName",
+                  "GetEventConfiguration": b"TrailName"}.get(operation)
         named = re.search(b'"%s"\\s*:\\s*"(arn:aws:cloudtrail:[^"]+)"' % member, body or b"") if member else None
         return named[1].decode("latin-1") if named else "*"
 

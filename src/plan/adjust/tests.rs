@@ -144,6 +144,49 @@ fn bounds_reach_the_collectors_that_have_them() {
 }
 
 #[test]
+fn a_trail_is_read_instead_of_the_event_history() {
+    let trail = |more: Adjustments| plan(&Adjustments { trail: S3Place::parse("s3://org-trail/logs/"), ..more });
+    let p = trail(Adjustments::default()).unwrap();
+    assert_eq!(texts(&p, "trail-archive", &["trail"]), [some("s3://org-trail/logs")]);
+    for id in ["control-plane-history", "credential-activity"] {
+        assert_eq!(texts(&p, id, &["from"]), [some("trail")], "{id}");
+        assert!(step(&p, id).calls.iter().all(|c| c.operation != "LookupEvents"), "{id}");
+    }
+    // `--only` means these and what they need.
+    let p = trail(Adjustments { only: vec!["credential-activity".into()], ..Default::default() }).unwrap();
+    assert_eq!(texts(&p, "trail-archive", &["trail"]), [some("s3://org-trail/logs")]);
+    assert!(!p.phase(PhaseKind::Collect).unwrap().skipped.contains(&"trail-archive".to_string()));
+    let e = trail(Adjustments { skip: vec!["trail-archive".into()], ..Default::default() }).unwrap_err();
+    assert!(matches!(e, AdjustError::SetOnSkipped { .. }), "{e}");
+    let beside = trail(Adjustments { set: vec!["credential-activity.from=history".into()], ..Default::default() }).unwrap();
+    assert_eq!(texts(&beside, "credential-activity", &["from"]), [some("history")], "what is set by name overrules");
+    let mut playbook = playbook::load("triage").unwrap().0;
+    let e =
+        Adjustments { trail: S3Place::parse("s3://org-trail"), ..Default::default() }.apply(&Registry::built_in(), &mut playbook, now());
+    assert!(matches!(e, Err(AdjustError::NoCollector { .. })), "{e:?}");
+}
+
+#[test]
+fn regions_reach_every_collector_that_can_look_in_more_than_one() {
+    let regions = |text: &str, more: Adjustments| plan(&Adjustments { regions: Choice::parse(text), ..more });
+    let p = regions("eu-west-1 sa-east-1", Adjustments::default()).unwrap();
+    for id in ["credential-activity", "trail-archive", "shared-role-census"] {
+        assert_eq!(texts(&p, id, &["regions"]), [some("eu-west-1,sa-east-1")], "{id}");
+    }
+    // Whoever looks in all of them needs to know which the account has.
+    let only = Adjustments { only: vec!["credential-activity".into()], ..Default::default() };
+    let has = |p: &Plan| p.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == "enabled-regions");
+    assert!(has(&regions("all", only.clone()).unwrap()) && !has(&regions("home", only).unwrap()));
+    let skip = Adjustments { skip: vec!["enabled-regions".into()], ..Default::default() };
+    assert!(matches!(regions("all", skip.clone()), Err(AdjustError::CannotSkip { .. })));
+    assert!(regions("home", skip).is_ok());
+    let mut playbook = playbook::load("triage").unwrap().0;
+    let all = Adjustments { regions: Some(Choice::All), ..Default::default() };
+    let e = all.apply(&Registry::built_in(), &mut playbook, now()).unwrap_err();
+    assert!(matches!(e, AdjustError::BoundsNothing { option: "--regions", .. }), "{e}");
+}
+
+#[test]
 fn a_playbook_that_collects_nothing_takes_no_words() {
     let text = "playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ { use: freeze-concurrency } ]\n";
     let mut playbook = playbook::parse("x", text).unwrap();

@@ -356,9 +356,22 @@ async fn the_default_group_is_read_too_by_query_where_its_class_wants_that() {
     let mut both = vec![filtered.id, queried.id];
     both.sort();
     assert_eq!(from, both);
-    let settings = bag.item("metric filters and data protection");
+    let settings = bag.item("metric filters, data protection and transformer");
     assert_eq!(settings.status, ItemStatus::NotApplicable);
     assert!(bag.sent("CloudWatch-Logs.GetDataProtectionPolicy").iter().all(|s| s.says("/payments/export")));
+}
+
+#[tokio::test]
+async fn telemetry_of_lambda_insights_is_pointed_at_where_the_layer_is_there() {
+    let mut body = healthy_json("Lambda.GetFunction");
+    body["Configuration"]["Layers"] =
+        json!([{"Arn": "arn:aws:lambda:eu-west-1:580247275435:layer:LambdaInsightsExtension:60", "CodeSize": 1}]);
+    let bag = run(&["recent-invocations"], World::default().on("Lambda.GetFunction", [Answer::json(&body)])).await;
+    let item = bag.item("telemetry of Lambda Insights");
+    let pointer: Value = serde_json::from_slice(&bag.file(item, 0)).unwrap();
+    assert_eq!((item.status, &pointer["logGroup"]), (ItemStatus::Collected, &json!("/aws/lambda-insights")));
+    let bag = run(&["recent-invocations"], World::default()).await;
+    assert_eq!(bag.item("telemetry of Lambda Insights").status, ItemStatus::NotApplicable);
 }
 
 #[tokio::test]
@@ -372,6 +385,10 @@ async fn a_running_query_is_waited_for_and_not_for_ever() {
         let bag = run(&["recent-invocations"], World::default().on("CloudWatch-Logs.GetQueryResults", [query(status)])).await;
         assert!(is_gap(bag.item("events, by query"), kind), "{status}: {:?}", bag.item("events, by query"));
         assert!(bag.sent("CloudWatch-Logs.GetQueryResults").len() <= 26);
+        // One that runs on is stopped; one that has ended is left alone.
+        let stopped = bag.sent("CloudWatch-Logs.StopQuery");
+        assert_eq!(stopped.len(), usize::from(status == "Running"), "{status}");
+        assert!(stopped.iter().all(|s| s.says(healthy_json("CloudWatch-Logs.StartQuery")["queryId"].as_str().unwrap())), "{stopped:?}");
     }
 }
 
@@ -451,14 +468,45 @@ async fn a_series_that_cloudwatch_refuses_is_a_gap() {
 
 // ── traces ──
 
+/// Transaction Search, and how a retrieval goes.
+fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
+    let logs = Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }));
+    let answers: Vec<Answer> = answers.into_iter().map(|a| Answer::json(&a)).collect();
+    World::default().on("XRay.GetTraceSegmentDestination", [logs]).on("XRay.ListRetrievedTraces", answers)
+}
+
+#[tokio::test]
+async fn a_retrieval_from_the_spans_is_waited_for_and_not_for_ever() {
+    let status = |s: &str| json!({"RetrievalStatus": s, "Traces": []});
+    let done = healthy_json("XRay.ListRetrievedTraces");
+    let bag = run(&["traces"], retrieving([status("SCHEDULED"), status("RUNNING"), done])).await;
+    let start = bag.sent("XRay.StartTraceRetrieval");
+    let [start] = start.as_slice() else { panic!("{start:?}") };
+    let body: Value = serde_json::from_str(&start.body).unwrap();
+    assert_eq!(body["EndTime"].as_i64().unwrap() - body["StartTime"].as_i64().unwrap(), 86_400, "seconds");
+    let item = bag.item("traces in full, retrieval 1");
+    assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, 3), "what it said while it ran is on record");
+    assert_eq!(bag.gaps().len(), 1, "{:?}", bag.gaps());
+    for (said, kind) in [("RUNNING", GapKind::OutOfTime), ("TIMEOUT", GapKind::Transport), ("FAILED", GapKind::Transport)] {
+        let bag = run(&["traces"], retrieving([status(said)])).await;
+        assert!(is_gap(bag.item("rest of traces in full, retrieval 1"), kind), "{said}");
+        assert!(bag.sent("XRay.ListRetrievedTraces").len() <= 27, "{said}");
+    }
+    let bag =
+        run(&["traces"], retrieving([healthy_json("XRay.ListRetrievedTraces")]).on("XRay.StartTraceRetrieval", [Answer::json(&json!({}))]))
+            .await;
+    assert!(is_gap(bag.item("traces in full, retrieval 1"), GapKind::Unsupported));
+}
+
 #[tokio::test]
 async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
     let world = World::default()
         .on("XRay.GetTraceSegmentDestination", [Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }))]);
     let bag = run(&["traces"], world).await;
-    let item = bag.item("traces in full");
-    assert!(is_gap(item, GapKind::Unsupported) && item.detail.as_deref().unwrap().contains("aws/spans"), "{item:?}");
+    let item = bag.item("traces that X-Ray does not index");
+    assert!(is_gap(item, GapKind::NotAcquirable) && item.detail.as_deref().unwrap().contains("aws/spans"), "{item:?}");
     assert!(bag.sent("XRay.BatchGetTraces").is_empty());
+    assert_eq!(bag.item("traces in full, retrieval 1").status, ItemStatus::Collected);
     let bag = run(&["traces"], World::default()).await;
     assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "a day in slices of six hours");
     assert!(bag.sent("XRay.GetTraceSummaries").iter().all(|s| s.says(r#"service(\"payments-export\")"#)));
