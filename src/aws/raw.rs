@@ -64,7 +64,7 @@ impl RawCall {
         }
     }
 
-    /// restJson: segments and query values are percent-encoded here. `body` for POST.
+    /// restJson: segments and query values are percent-encoded here. `body` for POST and PUT.
     pub fn rest(
         service: Service,
         operation: &'static str,
@@ -170,10 +170,9 @@ impl ProvideErrorMetadata for Refusal {
 
 fn refusal(response: &HttpResponse, form: Form) -> Refusal {
     let bytes = response.body().bytes().unwrap_or_default();
-    let json: Option<serde_json::Value> = match form {
-        Form::Cbor => cbor::read(bytes),
-        Form::Json | Form::Xml => serde_json::from_slice(bytes).ok(),
-    };
+    // A gateway before the service may answer in JSON whatever the service speaks.
+    let cbor = if form == Form::Cbor { cbor::read(bytes) } else { None };
+    let json: Option<serde_json::Value> = cbor.or_else(|| serde_json::from_slice(bytes).ok());
     let member = |keys: &[&str]| match &json {
         Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
         None => keys.iter().find_map(|k| xml::first(bytes, k)),

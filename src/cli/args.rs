@@ -79,6 +79,19 @@ pub enum Command {
     /// Put back exactly what a case changed
     #[command(after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042")]
     Restore(RestoreArgs),
+    /// Nothing more is contained, by anybody who reads this store, until `resume`; restoring stays possible
+    #[command(
+        after_help = "Examples:\n  freezeframe halt --why \"game day is over\"\n  freezeframe halt --why \"wrong account\" --control s3://evidence-vault/prod"
+    )]
+    Halt(HaltArgs),
+    /// Lift what `halt` said, or close the breaker that a failed containment opened
+    #[command(
+        after_help = "Examples:\n  freezeframe resume --why \"looked at\"\n  freezeframe resume --breaker --why \"the role was fixed\""
+    )]
+    Resume(ResumeArgs),
+    /// The guard policy, which says what must not be contained: check, show
+    #[command(subcommand, after_help = "Examples:\n  freezeframe guard show > guard.yaml\n  freezeframe guard check guard.yaml")]
+    Guard(GuardCommand),
     /// The playbooks: list, show, check
     #[command(
         subcommand,
@@ -108,6 +121,32 @@ pub struct CaseArgs {
     /// Where cases lie
     #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
     pub cases: PathBuf,
+}
+
+/// Where halt, breaker and rate are kept.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Guardrails")]
+pub struct ControlArgs {
+    /// Where halt, breaker and rate lie: s3://bucket/prefix or a directory; otherwise beside the cases
+    #[arg(long, value_name = "STORE", env = "FREEZEFRAME_CONTROL")]
+    pub control: Option<String>,
+    /// Region of that bucket, when it is not the function's
+    #[arg(long, value_name = "REGION", env = "FREEZEFRAME_CONTROL_REGION")]
+    pub control_region: Option<String>,
+}
+
+/// What stands before containment.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Guardrails")]
+pub struct GuardArgs {
+    /// The guard policy; otherwise `guard.yaml` beside the cases, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_GUARD")]
+    pub guard: Option<PathBuf>,
+    /// Contain although the guard policy says `dry-run: true`
+    #[arg(long)]
+    pub in_earnest: bool,
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// What is collected, beside what the playbook says. All of it stands in the plan.
@@ -253,6 +292,8 @@ pub struct PlanArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub gone: GoneArgs,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -276,6 +317,8 @@ pub struct RunArgs {
     pub yes: bool,
     #[command(flatten)]
     pub collect: CollectArgs,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -308,6 +351,8 @@ pub struct ContainArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -329,6 +374,48 @@ pub struct RestoreArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Why, for whoever is stopped by it
+    #[arg(long, value_name = "WHY")]
+    pub why: String,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Why, for the record
+    #[arg(long, value_name = "WHY")]
+    pub why: String,
+    /// Close the breaker instead
+    #[arg(long)]
+    pub breaker: bool,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// Check a policy file; says line, column and a suggestion
+    #[command(after_help = "Example:\n  freezeframe guard check guard.yaml")]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// A policy with every field there is: a starting point for your own
+    #[command(after_help = "Example:\n  freezeframe guard show > guard.yaml")]
+    Show,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,9 +4,11 @@
 mod approve;
 pub mod args;
 mod contain;
+mod control;
 mod documents;
 mod error;
 mod explain;
+mod guard;
 mod pinned;
 mod plan;
 mod playbook;
@@ -85,6 +87,9 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Show(args) => show::show(global, args),
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
+        Command::Halt(args) => control::halt(global, args).await,
+        Command::Resume(args) => control::resume(global, args).await,
+        Command::Guard(command) => guard::guard(global, command),
         Command::Playbook(command) => playbook::playbook(global, command),
         Command::Explain(args) => explain::explain(global, args),
         #[cfg(feature = "drill")]

@@ -3,21 +3,27 @@
 use super::args::{Global, PlanArgs};
 use super::documents::Foretold;
 use super::error::CliError;
+use super::guard::guarding;
 use super::pinned;
 use super::session::{Session, screen};
 use crate::aws::record::HeadRecorder;
+use crate::engine::guard;
+use crate::engine::preflight::Preflight;
 use crate::engine::survey;
 use crate::model::canon;
 use crate::model::outcome::Outcome;
+use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> {
     let playbook = super::run::adjusted(&args.playbook, &args.collect)?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
-    let plan = super::run::make_plan(&playbook, &preflight);
     let screen = screen(global);
+    let plan = super::run::make_plan(&playbook, &preflight);
+    let plan = if plan.contains() { judged(&session, &args, &preflight, plan).await? } else { plan };
     if let Some(out) = &args.out {
         if !plan.contains() {
             return Err(CliError::new(format!("the playbook `{}` changes nothing, so there is nothing to pin", plan.playbook))
@@ -47,4 +53,16 @@ pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> 
         screen.text(&line);
     }
     Ok(Outcome::Complete)
+}
+
+/// The plan with what the guardrails say of it now. They are asked again before anything is written.
+async fn judged(session: &Session, args: &PlanArgs, preflight: &Preflight, plan: Plan) -> Result<Plan, CliError> {
+    let cases = std::env::var_os("FREEZEFRAME_CASES").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let control = session.control(&args.guard.control, &cases)?;
+    let mut guarding = guarding(&args.guard, &*control, preflight).await?;
+    // Nobody is in a hurry here, so nothing is left open.
+    let (known, _) = guard::look(&session.connector, &plan.target, true).await;
+    guarding.known = known;
+    let judged = guarding.judge(&plan.target, &preflight.identity.arn, None);
+    Ok(plan.objected(judged.refusals.into_iter().chain(judged.of_role).chain(judged.dry_run).collect()))
 }

@@ -1,13 +1,15 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{CollectArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
+use super::guard::{foretold, guarding};
 use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
 use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
+use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
@@ -16,14 +18,18 @@ use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::playbook::{Playbook, Registry};
+use crate::store::Store;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
     let playbook = adjusted(args.depth.playbook(), &args.collect)?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
-    let job = Job { case, dir, playbook, preflight, permit: None };
+    // Nothing is contained, so nothing is guarded.
+    let control = session.control(&ControlArgs::default(), &args.case.cases)?;
+    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None };
     execute(&session, session::screen(global), job).await
 }
 
@@ -38,11 +44,13 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let playbook = adjusted(&name, &args.collect)?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&function).await?;
-    if playbook.contains() {
+    let control = session.control(&args.guard.control, &args.case.cases)?;
+    let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
+    if playbook.contains() && !foretold(screen, &guard, &preflight, None) {
         let plan = make_plan(&playbook, &preflight);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, permit: None }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None }).await
 }
 
 /// `run --plan`: exactly that, or nothing.
@@ -60,7 +68,11 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
             .hint("look at what moved, then make the plan anew: freezeframe plan … --out plan.json")
             .outcome(Outcome::Refused));
     }
-    confirm(screen, &pinned.plan, args.yes)?;
+    let control = session.control(&args.guard.control, &args.case.cases)?;
+    let guard = guarding(&args.guard, &*control, &preflight).await?;
+    if !foretold(screen, &guard, &preflight, approval.as_ref().map(|a| a.approver.as_str())) {
+        confirm(screen, &pinned.plan, args.yes)?;
+    }
     let order = Order {
         case,
         run: session.run.clone(),
@@ -70,9 +82,10 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         trigger: None,
         operator: preflight.identity.arn.clone(),
         preflight: preflight.exchanges,
+        guard,
         permit: None,
     };
-    carry(&session, screen, order, dir).await
+    carry(&session, screen, order, dir, control).await
 }
 
 /// The playbook, as the operator wants it.
@@ -93,6 +106,8 @@ pub struct Job {
     pub dir: PathBuf,
     pub playbook: Playbook,
     pub preflight: Preflight,
+    pub guard: Guarding,
+    pub control: Arc<dyn Store>,
     pub permit: Option<ContainPermit>,
 }
 
@@ -133,13 +148,14 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         trigger: None,
         operator: job.preflight.identity.arn.clone(),
         preflight: job.preflight.exchanges,
+        guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir).await
+    carry(session, screen, order, job.dir, job.control).await
 }
 
-async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf) -> Result<Outcome, CliError> {
-    let doors = session.doors(dir.clone(), screen).await?;
+async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf, control: Arc<dyn Store>) -> Result<Outcome, CliError> {
+    let doors = session.doors(dir.clone(), control, screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -12,6 +12,7 @@ use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
+use crate::store::Store;
 use crate::store::dir::DirStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,15 +55,12 @@ impl Session {
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
-    pub async fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
+    pub async fn doors(&self, case_dir: PathBuf, control: Arc<dyn Store>, screen: Screen) -> Result<Doors, CliError> {
         let others = self.other_cases(&case_dir, screen).await;
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
-        let cases = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let control = DirStore::open(cases)
-            .map_err(|e| CliError::new(format!("cannot use the directory of cases {}", cases.display())).because(e))?;
         Ok(Doors {
-            control: Arc::new(control),
+            control,
             connector: self.connector.clone(),
             store: Arc::new(store),
             case_dir,

@@ -78,6 +78,7 @@ pub fn show(screen: Screen, report: &Report) {
     }
     for refusal in &report.refusals {
         screen.text(&format!("{} ({}): {}", "NOT CONTAINED".red().bold(), tame(&refusal.rule, 60), tame(&refusal.why, 2000)));
+        screen.text(&format!("  where it stands: {}", tame(&refusal.stands, 300)));
         screen.text(&format!("  what would lift it: {}", tame(&refusal.lift, 400)));
     }
     if let Some(approval) = &report.approval {

@@ -248,6 +248,7 @@ impl<'r> CollectCx<'r> {
         if let Some(last) = exchanges.last() {
             self.shared.facts.hear(last);
         }
+        self.pay(question, &exchanges);
         (output, exchanges)
     }
 
@@ -332,6 +333,15 @@ impl<'r> CollectCx<'r> {
     pub(super) async fn turn(&self, question: &Question<'_>) {
         let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
         self.aws.pace().turn(question.call.service, question.call.operation, region).await;
+    }
+
+    /// One turn was waited for; every further attempt is owed.
+    pub(super) fn pay(&self, question: &Question<'_>, exchanges: &[Exchange]) {
+        let again = exchanges.len().saturating_sub(1);
+        if again > 0 {
+            let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
+            self.aws.pace().owe(question.call.service, question.call.operation, region, again);
+        }
     }
 
     /// Record that a question was not answered: absence if AWS says so, else a gap.

@@ -13,6 +13,7 @@ use crate::model::canon;
 use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
 use crate::model::item::Sensitivity;
+use futures_util::{FutureExt, StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,11 +57,17 @@ pub(super) async fn ask_document(cx: &CollectCx<'_>, whose: &str, arn: &str) -> 
 pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
     let (names, unlisted) = qualified::listed(cx).await?;
     let mut policies = Policies { unfinished: unlisted, ..Policies::default() };
-    for name in names {
-        let older = cx.policy(&name.whose, name.qualifier).await?;
-        let newer = cx.policy_document(&name.whose, &name.arn).await?;
-        let (older, newer) =
-            (policies.take(older, &name.whose, ShownBy::GetPolicy), policies.take(newer, &name.whose, ShownBy::GetResourcePolicy));
+    // Each alone, and in the order of the names.
+    let asked = names.into_iter().map(|name| {
+        async move {
+            let older = cx.policy(&name.whose, name.qualifier).await;
+            (older, cx.policy_document(&name.whose, &name.arn).await, name.whose)
+        }
+        .boxed()
+    });
+    let told: Vec<_> = stream::iter(asked.collect::<Vec<_>>()).buffered(4).collect().await;
+    for (older, newer, whose) in told {
+        let (older, newer) = (policies.take(older?, &whose, ShownBy::GetPolicy), policies.take(newer?, &whose, ShownBy::GetResourcePolicy));
         policies.grants.extend(grants::merge(older, newer));
     }
     Ok(policies)

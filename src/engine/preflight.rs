@@ -2,6 +2,7 @@
 //! clear. The exchanges go into the bundle's plan group later, so that every call we made is in evidence.
 
 use super::gone;
+use super::guard::known_of;
 use crate::aws::connect::{ConnectError, Connector, Identity};
 use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::{HeadRecorder, UnitScope};
@@ -14,6 +15,7 @@ use crate::model::target::{Target, TargetError, TargetSpec};
 use crate::plan::pin::PinnedFunction;
 use crate::plan::{Gone, Known, PREFLIGHT};
 use aws_sdk_lambda::types::FunctionConfiguration;
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,22 +87,18 @@ pub async fn preflight_or(connector: &Connector, spec: &TargetSpec, missing: &Mi
     let recorder = Arc::new(HeadRecorder::default());
     let calls: &[Call] = if matches!(missing, Missing::Refuse) { PREFLIGHT } else { gone::CALLS };
     let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, calls, recorder.clone());
-    let identity = connector.identity(&aws).await?;
+    // Beside each other: where every second counts, this is one of three steps to the first write. Should the target turn out to be somewhere
+    // else, what was read is a function of the same name in our own account, and it is forgotten.
+    let future = aws.lambda().get_function().function_name(&spec.function).send();
+    let (identity, (answer, exchanges)) = join(connector.identity(&aws), tape::listen(Listening::default(), future)).await;
+    let identity = identity?;
     let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
-    let future = aws.lambda().get_function().function_name(&target.function).send();
-    let (answer, exchanges) = tape::listen(Listening::default(), future).await;
     let known = match answer {
-        Ok(found) => {
-            let conf = found.configuration();
-            Known {
-                role_arn: conf.and_then(|c| c.role()).map(str::to_string),
-                log_group: conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group()).map(str::to_string),
-            }
-        }
+        Ok(found) => known_of(&found),
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
             if let Missing::Gone { role } = missing {
                 let found = gone::look_back(&aws, &target, role.as_deref()).await?;
-                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone() };
+                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone(), ..Known::default() };
                 return Ok(Preflight { identity, target, known, gone: Some(found.gone), exchanges: recorder.taken() });
             }
             let elsewhere = elsewhere(&aws, &target).await;

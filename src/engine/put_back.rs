@@ -5,8 +5,8 @@ use super::log::{open_cells, parse_target};
 use super::progress::Note;
 use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
-use super::run::{Doors, RunError, held_elsewhere};
-use super::saga::Saga;
+use super::run::{Doors, RunError, held_elsewhere, trip};
+use super::saga::{Saga, Unguarded};
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
@@ -14,6 +14,7 @@ use crate::contain::ACTIONS;
 use crate::model::digest::Sha256;
 use crate::model::id::{CaseId, CellId, RunId};
 use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
 use crate::model::target::Target;
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
             clock: &*doors.clock,
             stop: &|| *doors.interrupt.borrow(),
             held_by: &|cell, target| held_elsewhere(&doors.others, cell, target),
+            gate: &Unguarded,
             progress: &|note| doors.progress.note(Note::Cell(note.to_string())),
         };
         saga.restore(&RestoreAsk { actions: ACTIONS, only: &order.only, overrule: &order.overrule, dry_run: order.dry_run }).await
@@ -93,6 +95,10 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         report.tally = Tally::of(sealed.items());
         report.bundles.push(bundle);
         journal.append(JournalEvent::RunEnded { run: order.run.clone(), outcome: report.outcome.sentence().to_string() }).await?;
+    }
+    if !order.dry_run && restored.outcome() == Outcome::Stuck {
+        let why = format!("the restore of case {}: {}", order.case, restored.headline());
+        report.notes.extend(trip(&doors, &order.operator, &order.run, &why).await);
     }
     report.restoration = Some(restored);
     Ok(report)

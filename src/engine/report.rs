@@ -10,7 +10,9 @@ use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
 use crate::model::journal_event::ApprovalRecord;
 use crate::model::outcome::Outcome;
+use crate::model::refusal::Refusal;
 use crate::plan::forecast::Forecast;
+use crate::plan::guard::PolicySource;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,15 +57,6 @@ pub struct GroupTally {
     pub gaps: u64,
 }
 
-/// Containment was asked for and refused: by which rule, and what would lift it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Refusal {
-    /// `two-person`, `moved`, or a guardrail's name.
-    pub rule: String,
-    pub why: String,
-    pub lift: String,
-}
-
 /// `freezeframe … --json`, the handler's reply.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
@@ -94,7 +87,10 @@ pub struct Report {
     pub gaps: Vec<Gap>,
     /// What AWS says a file hashes to and it does not.
     pub mismatches: Vec<String>,
-    /// Why nothing was contained although the plan says so.
+    /// The guard policy that stood when containment was asked for; none: the built-in rules alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<PolicySource>,
+    /// Why something was not contained although the plan says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
     /// What containment was foretold to stop, to leave and to cost; of a plan that contains first, read right after its writes.
@@ -131,6 +127,7 @@ impl Report {
             techniques: None,
             gaps: vec![],
             mismatches: vec![],
+            guard: None,
             refusals: vec![],
             forecast: None,
             approval: None,

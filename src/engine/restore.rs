@@ -6,7 +6,7 @@
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
 use super::log::{OpenCell, open_cells, parse_target};
-use super::saga::{Saga, SagaNote, Trouble, Unread};
+use super::saga::{Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
 use crate::model::id::CellId;
 use crate::model::journal_event::JournalEvent;
@@ -37,6 +37,8 @@ pub enum Back {
     Restored { wrote: bool },
     /// What containment added stays, as the playbook accepted; the hold is over.
     Left { what: String },
+    /// The thing itself came to its end (an execution that finished): nothing is left to put back.
+    Over,
     /// The case had found it contained and never wrote; its hold is over.
     Released,
     /// A dry run would set it back.
@@ -96,6 +98,11 @@ impl RestoreReport {
     }
 }
 
+/// A state as its action shows it; of an action that this build does not know, nothing is known to be fit to be shown.
+fn shown(action: Option<&'static dyn DynAction>, cell: &CellId, state: &Value) -> Value {
+    action.map_or(Value::Null, |a| a.shown(cell, state))
+}
+
 impl Saga<'_> {
     /// Restore what the case holds.
     pub async fn restore(&self, ask: &RestoreAsk<'_>) -> RestoreReport {
@@ -121,8 +128,8 @@ impl Saga<'_> {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
                 back: Back::NotBegun,
-                before: open.before().cloned(),
-                left: open.left().cloned(),
+                before: open.before().map(|s| shown(action, &open.cell, s)),
+                left: open.left().map(|s| shown(action, &open.cell, s)),
                 found: None,
                 overruled: false,
                 error: None,
@@ -150,10 +157,6 @@ impl Saga<'_> {
             let why = Trouble::saying(format!("this build knows no action `{}`; use one that does", open.cell.action()));
             return self.stuck(ask, entry, why).await;
         };
-        if let Some(what) = open.leaves() {
-            entry.back = Back::Left { what: what.to_string() };
-            return self.end(ask, entry, false).await;
-        }
         let params = Params::default();
         let target = match parse_target(&entry.target) {
             Some(target) => target,
@@ -166,9 +169,15 @@ impl Saga<'_> {
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),
+            Err(Unread::Over) => {
+                entry.back = Back::Over;
+                return self.end(ask, entry, false).await;
+            }
+            // What stays by design stays whether or not it can be looked at.
+            Err(Unread::Failed(_)) if open.leaves().is_some() => return self.left(ask, open, entry).await,
             Err(Unread::Failed(why)) => return self.stuck(ask, entry, why).await,
         };
-        entry.found = Some(found.clone());
+        entry.found = Some(action.shown(&open.cell, &found));
         let Some(before) = open.before() else {
             // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
             entry.back = Back::Released;
@@ -182,6 +191,9 @@ impl Saga<'_> {
             self.end(ask, entry, false).await?;
             entry.back = Back::Restored { wrote: false };
             return Ok(());
+        }
+        if open.leaves().is_some() {
+            return self.left(ask, open, entry).await;
         }
         if let Some(case) = (self.held_by)(&open.cell, &target) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
@@ -236,9 +248,13 @@ impl Saga<'_> {
         let wrote = self.write(action, cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
         match (self.confirmed(action, cx, &cell, before).await, wrote) {
             // Also after a write that was reported as failed: it landed.
-            (Ok(state), _) if state == *before => {
+            (Ok(Seen::State(state)), _) if state == *before => {
                 entry.back = Back::Restored { wrote: true };
                 self.end_as(entry, true).await
+            }
+            (Ok(Seen::Over), wrote) => {
+                entry.back = Back::Over;
+                self.end_as(entry, wrote.is_ok()).await
             }
             (_, Err(e)) => self.failed(entry, Trouble::of(&e)).await,
             (Ok(_), Ok(())) => {
@@ -247,6 +263,12 @@ impl Saga<'_> {
             }
             (Err(why), Ok(())) => self.failed(entry, why).await,
         }
+    }
+
+    /// What containment added stays; only the hold ends.
+    async fn left(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &mut RestoredCell) -> Result<(), Trouble> {
+        entry.back = Back::Left { what: open.leaves().unwrap_or_default().to_string() };
+        self.end(ask, entry, false).await
     }
 
     async fn stuck(&self, ask: &RestoreAsk<'_>, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {

@@ -5,7 +5,7 @@
 
 use super::log::MemLog;
 use super::run::RunError;
-use super::saga::{Saga, Stand, Step};
+use super::saga::{Saga, Stand, Step, Unguarded};
 use super::{outlook, preflight};
 use crate::aws::Connector;
 use crate::aws::record::{HeadRecorder, Recorder};
@@ -41,6 +41,7 @@ pub async fn pin(connector: &Connector, clock: &dyn Clock, run: &RunId, who: &st
             clock,
             stop: &|| false,
             held_by: &|_, _| None,
+            gate: &Unguarded,
             progress: &|_| {},
         };
         // A dry run changes nothing, so any permit does.

@@ -15,6 +15,8 @@ pub enum Service {
     Sts,
     S3,
     Events,
+    /// EventBridge's buses with subscribers (2025-05-15): another API under the same IAM prefix.
+    EventsV2,
     Sqs,
     Sns,
     Scheduler,
@@ -77,6 +79,7 @@ impl Service {
             Service::Sts => names("STS", "sts", "sts", "sts"),
             Service::S3 => names("S3", "s3", "s3", "s3"),
             Service::Events => names("EventBridge", "events", "events", "events"),
+            Service::EventsV2 => names("EventBridgeV2", "events", "eventsv2", "events"),
             Service::Sqs => names("SQS", "sqs", "sqs", "sqs"),
             Service::Sns => names("SNS", "sns", "sns", "sns"),
             Service::Scheduler => names("Scheduler", "scheduler", "scheduler", "scheduler"),

@@ -5,6 +5,7 @@ use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
 use super::item::ItemStatus;
+use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,11 +137,13 @@ pub enum JournalEvent {
         run: RunId,
         approval: ApprovalRecord,
     },
-    /// Containment was asked for, and refused before the first write.
+    /// Containment was asked for, and refused: all of it before the first write, or the cell that is named.
     Refused {
         run: RunId,
-        rule: String,
-        why: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cell: Option<CellId>,
+        #[serde(flatten)]
+        refusal: Refusal,
     },
     /// Durable before the write: how to put the cell back.
     Intent {
@@ -182,7 +185,7 @@ pub enum JournalEvent {
         from: Value,
         to: Value,
     },
-    /// The cell reads as it did before; `wrote` tells whether that took a write.
+    /// The cell reads as it did before, or nothing is left that could (it stays by design, or is over by itself); `wrote` tells whether that took a write.
     Restored {
         run: RunId,
         cell: CellId,

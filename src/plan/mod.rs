@@ -9,6 +9,7 @@
 pub mod adjust;
 pub mod approval;
 pub mod forecast;
+pub mod guard;
 mod permits;
 pub mod pin;
 mod render;
@@ -23,6 +24,7 @@ use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
+use crate::model::refusal::Refusal;
 use crate::model::restorable::Accept;
 use crate::model::target::Target;
 use crate::playbook::{ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit, needed};
@@ -42,6 +44,9 @@ pub struct Plan {
     /// The function is known to be gone: what it left behind is collected all the same.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gone: Option<Gone>,
+    /// What the guardrails objected to when the plan was made. They are asked again before anything is written.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub objections: Vec<Refusal>,
     /// In the order in which they run.
     pub phases: Vec<PlannedPhase>,
     pub permissions: Permissions,
@@ -131,11 +136,14 @@ pub static PREFLIGHT: &[Call] = &[
     Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
 ];
 
-/// What is known of the target beyond its name, if anything: it narrows the IAM policies, nothing else.
+/// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub role_arn: Option<String>,
     pub log_group: Option<String>,
+    /// The customer's key for the environment.
+    pub kms_key: Option<String>,
+    pub tags: guard::Tags,
 }
 
 impl Plan {
@@ -154,6 +162,7 @@ impl Plan {
             title: playbook.title.clone(),
             target: target.clone(),
             gone: None,
+            objections: vec![],
             phases,
             permissions,
         }
@@ -162,6 +171,11 @@ impl Plan {
     /// The same plan for a function that is gone.
     pub fn of_gone(self, gone: Gone) -> Plan {
         Plan { gone: Some(gone), ..self }
+    }
+
+    /// The same plan with what the guardrails objected to.
+    pub fn objected(self, objections: Vec<Refusal>) -> Plan {
+        Plan { objections, ..self }
     }
 
     /// The bytes that are hashed and that go into the bundle.

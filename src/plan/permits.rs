@@ -9,9 +9,9 @@
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
 use super::forecast::FORECAST;
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Scope, Service};
+use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -84,6 +84,7 @@ const FINER: &[Finer] = &[
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:UpdateEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
     finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
@@ -122,6 +123,10 @@ const FINER: &[Finer] = &[
     finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
 ];
+
+/// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
+const ALSO: [(&str, &str, &str); 1] =
+    [("lambda:PutFunctionCodeSigningConfig", "FunctionSigning", "lambda:{region}:{account}:code-signing-config:*")];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
     FINER.iter().find(|f| f.action == action)
@@ -215,9 +220,10 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target, and containment is foretold.
-        let foretold = if phase.phase == PhaseKind::Contain { FORECAST } else { &[] };
-        for call in PREFLIGHT.iter().chain(foretold) {
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        let contains = phase.phase == PhaseKind::Contain;
+        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
+        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
@@ -232,7 +238,14 @@ impl Wants<'_> {
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
         let Target { partition, account, region, .. } = self.target;
         match scope {
-            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Function => {
+                let own = vec![self.target.arn(), format!("{}:*", self.target.arn())];
+                let also = |arn: &str| format!("arn:{partition}:{}", arn.replace("{region}", region).replace("{account}", account));
+                match ALSO.iter().find(|(a, ..)| *a == action) {
+                    None => ("Function", own),
+                    Some((_, noun, arn)) => (noun, own.into_iter().chain([also(arn)]).collect()),
+                }
+            }
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
             Scope::Policy => {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])

@@ -36,6 +36,9 @@ impl Plan {
         if let Some(gone) = &self.gone {
             say_after(&mut out, "gone      ", &gone.words());
         }
+        for objection in &self.objections {
+            say_after(&mut out, "REFUSED   ", &objection.to_string());
+        }
         out.extend([String::new(), "Nothing has been done. A run makes these calls, in this order.".to_string()]);
         for (i, phase) in self.phases.iter().enumerate() {
             out.push(String::new());
@@ -109,6 +112,9 @@ fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
     say_after(out, &format!("{number}. "), &format!("{}: {}", phase.phase, about(phase)));
     if let Some(why) = &phase.override_reason {
         say_after(out, "   ", &format!("before the evidence is verified, because: {why}"));
+    }
+    if phase.phase == PhaseKind::Contain {
+        say_after(out, "   ", "before the first write the guardrails read lambda:GetFunction and, where it says no tags, lambda:ListTags");
     }
     if phase.approval == ApprovalRule::TwoPerson {
         say_after(

@@ -39,11 +39,16 @@ mod problem;
 mod read;
 mod registry;
 mod shipped;
+mod strict;
 
 pub use node::MAX_BYTES;
 pub use problem::{Invalid, Pos, Problem, choice};
 pub use registry::{Registry, Unit};
 pub use shipped::{LoadError, Shipped, load, shipped};
+// The guard policy is read the same way.
+pub(crate) use node::{Key, Kind, Node};
+pub(crate) use problem::Problems;
+pub(crate) use strict::{Fields, kebab};
 
 use crate::collect::looks_up;
 use crate::model::digest::Sha256;

@@ -18,6 +18,7 @@ static SHIPPED: &[Shipped] = &[
     Shipped { name: "deep", text: include_str!("../../playbooks/deep.yaml") },
     Shipped { name: "snapshot-and-contain", text: include_str!("../../playbooks/snapshot-and-contain.yaml") },
     Shipped { name: "contain-first", text: include_str!("../../playbooks/contain-first.yaml") },
+    Shipped { name: "contain-fully", text: include_str!("../../playbooks/contain-fully.yaml") },
 ];
 
 /// From the gentlest to the most hasty.

@@ -37,6 +37,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 /// Calls granted on `*` although IAM could take a resource, and what is done instead.
 const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("lambda:GetEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
+    ("lambda:UpdateEventSourceMapping", "the plan names the account's mappings; `Scope` has no word for them"),
     // The surface of the Lambda API.
     ("lambda:GetLayerVersion", "the plan names layers, of any account; which ones is known after the first call"),
     ("lambda:GetLayerVersionPolicy", "the plan names the account's layers"),
@@ -232,8 +233,8 @@ fn every_scope_is_one_that_iam_knows_for_the_action() {
         let Some(found) = call.action.and_then(|a| known.get(a)) else { continue };
         let has = |name: &str| found.types.iter().any(|t| t.trim_end_matches('*') == name);
         let ok = match call.scope {
-            // A durable execution's ARN begins with its function's.
-            Scope::Function => has("function") || has("durable-execution"),
+            // The ARNs of a durable execution, an alias and a version begin with their function's.
+            Scope::Function => has("function") || has("durable-execution") || has("function-alias"),
             Scope::Role => has("role"),
             Scope::Policy => has("policy"),
             Scope::LogGroup => has("log-group"),

@@ -30,6 +30,7 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        ask for one (AWS: an empty list).
 * file_systems_by_name Reads of EFS that name their access point or file system in the query are authorized on `*`, so that a policy that
                        names access points and file systems is denied them; reads of S3 Files are not authorized at all.
+* lambda_surface.py    What containment changes of a function: policy documents, URLs, mappings, scaling, code signing; reasons are there.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -53,6 +54,8 @@ from ministack.services import cloudwatch_logs as logs
 from ministack.services import ec2, iam
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
+
+import lambda_surface
 
 SESSION_SECONDS = 12 * 3600
 PAGE_BYTES = 1024 * 1024
@@ -400,4 +403,5 @@ def apply(root_key):
     resource_policies()
     alias_weights()
     log_pages()
+    lambda_surface.apply()
     signed_root(root_key)

@@ -4,7 +4,6 @@ Without this every drill would end with the same twenty gaps, and a new one woul
 MiniStack's own application: these few reads are answered ahead of signature and IAM (everything else passes through untouched), and none
 of them can change anything. What each answers, and nothing more:
 
-* lambda GetResourcePolicy               404: no policy document was ever put (statements of AddPermission are GetPolicy's matter)
 * lambda GetRuntimeManagementConfig      the default: updates are automatic
 * logs   DescribeAccountPolicies         none
 * logs   GetDataProtectionPolicy         none for this group
@@ -26,9 +25,7 @@ import json
 import re
 import time
 
-RESOURCE_POLICY = re.compile(r"^/\d{4}-\d{2}-\d{2}/resource-policy/")
 RUNTIME = re.compile(r"^/\d{4}-\d{2}-\d{2}/functions/([^/]+)/runtime-management-config$")
-NOT_FOUND = {"Type": "User", "Message": "The resource you requested does not exist."}
 XRAY = {
     "/GetTraceSegmentDestination": lambda: {"Destination": "XRay", "Status": "ACTIVE"},
     "/TraceSummaries": lambda: {"TraceSummaries": [], "ApproximateTime": int(time.time()), "TracesProcessedCount": 0},
@@ -62,8 +59,6 @@ LARGEST = 1 << 16
 
 def answer(method, path, headers, body, account, region):
     """Status and document, or None when MiniStack is to answer."""
-    if method == "GET" and RESOURCE_POLICY.match(path):
-        return 404, NOT_FOUND
     runtime = RUNTIME.match(path)
     if method == "GET" and runtime:
         name = runtime.group(1).rsplit(":function:", 1)[-1].split(":")[0]
@@ -107,6 +102,9 @@ def before(app, account, region):
             async def again():
                 return replay.pop(0) if replay else await receive()
             return await app(scope, again, send)
+        # Answered before its request is read to the end, the connection would be closed under a client that keeps it.
+        while not replay or replay[-1].get("more_body"):
+            replay.append(await receive())
         status, document = told
         code = document.pop("__type", "ResourceNotFoundException") if status >= 400 else None
         data = document if isinstance(document, bytes) else json.dumps(document).encode()

@@ -1,7 +1,10 @@
 //! What every collector does when AWS answers, has nothing, refuses, throttles, breaks off, or pages: for each call that it declares, so that
-//! a new collector is tested the moment it stands in the slice.
+//! a new collector is tested the moment it stands in the slice. `the_table_has_no_hole` prints which call was put into which situation, and
+//! why the others were not.
 
+use super::pages::{self, followed_by, paging};
 use super::{Bag, is_gap, run};
+use crate::bench::table::Table;
 use crate::support::wire::{Answer, World, as_sent, key, placed};
 use freezeframe::collect::COLLECTORS;
 use freezeframe::model::call::{Access, Call, Service};
@@ -15,14 +18,67 @@ fn each_call() -> Vec<(&'static str, &'static Call)> {
     COLLECTORS.iter().map(|c| c.spec()).flat_map(|s| s.calls.iter().map(|c| (s.id, c))).collect()
 }
 
-/// `GetFunction` is declared by the collectors of code for its second asking only; the first is the shared look-up's.
-fn second_asking(collector: &str, call: &Call) -> bool {
-    ["function-code", "version-code"].contains(&collector) && call.operation == "GetFunction"
+/// What AWS may do to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Situation {
+    Healthy,
+    Absent,
+    Denied,
+    ThrottledThenHealthy,
+    ThrottledOut,
+    Truncated,
+    Broken,
+    ThreePages,
+    PageTwoFailing,
+}
+use Situation::{Absent, Broken, Denied, Healthy, PageTwoFailing, ThreePages, ThrottledOut, ThrottledThenHealthy, Truncated};
+
+const SITUATIONS: [Situation; 9] =
+    [Healthy, Absent, Denied, ThrottledThenHealthy, ThrottledOut, Truncated, Broken, ThreePages, PageTwoFailing];
+
+/// Calls that page, and that we ask so that there is one page.
+const ONE_PAGE: &[(&str, &str)] = &[("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN")];
+
+/// Where a call is put into this situation, if not here.
+enum Elsewhere {
+    /// A test of this name.
+    In(&'static str),
+    /// It cannot get there.
+    Never(&'static str),
 }
 
-/// Asked only where something is not as it is in the healthy world, or not there where all collectors run: a test of its own says when.
-fn conditional(collector: &str, call: &Call) -> bool {
-    second_asking(collector, call) || (collector, call.operation) == ("recent-invocations", "StopQuery")
+fn elsewhere(collector: &str, call: &Call, what: Situation) -> Option<Elsewhere> {
+    // Declared by the collectors of code for its second asking only; the first is the shared look-up's, which is in the table.
+    if ["function-code", "version-code"].contains(&collector) && call.operation == "GetFunction" && paging(call).is_none() {
+        return Some(match what {
+            ThreePages | PageTwoFailing => Elsewhere::Never("it answers at once, says botocore"),
+            _ => Elsewhere::In("a_second_asking_is_a_question_like_any_other"),
+        });
+    }
+    match (collector, call.operation, what) {
+        ("recent-invocations", "StopQuery", ThreePages | PageTwoFailing) => {}
+        ("recent-invocations", "StopQuery", _) => return Some(Elsewhere::In("a_running_query_is_waited_for_and_not_for_ever")),
+        // One world cannot have its traces in two places; and one function is in one Region.
+        ("traces", "StartTraceRetrieval" | "ListRetrievedTraces", Healthy) => return Some(Elsewhere::In("absence_is_an_answer")),
+        ("edge-associations", _, Healthy) => {
+            return Some(Elsewhere::In("of_distributions_only_what_runs_the_function_is_told_with_its_path"));
+        }
+        _ => {}
+    }
+    match what {
+        // To a presigned address a 403 says that it expired.
+        Absent | Denied | Broken if call.service == Service::Https => {
+            Some(Elsewhere::In("a_presigned_address_that_gives_nothing_is_a_gap"))
+        }
+        ThreePages | PageTwoFailing if paging(call).is_none() => Some(Elsewhere::Never("it answers at once, says botocore")),
+        ThreePages | PageTwoFailing => ONE_PAGE.iter().find(|(k, _)| *k == key(call)).map(|(_, why)| Elsewhere::Never(why)),
+        _ => None,
+    }
+}
+
+/// The calls that this file puts into a situation.
+fn calls_for(what: Situation) -> Vec<(&'static str, &'static Call)> {
+    each_call().into_iter().filter(|(collector, call)| elsewhere(collector, call, what).is_none()).collect()
 }
 
 /// The world in which this collector makes this call.
@@ -42,41 +98,6 @@ fn open(bag: &Bag) -> Vec<(&str, GapKind, &str)> {
     bag.gaps().into_iter().filter(|g| g.2 != "traces that X-Ray does not index").collect()
 }
 
-/// Paged, though the name does not say so.
-const ALSO_PAGED: &[&str] = &[
-    // invocations
-    "GetDurableExecutionHistory",
-    "GetMetricData",
-    "GetQueryResults",
-    "GetTraceSummaries",
-    "BatchGetTraces",
-    // Network and deployment.
-    "DescribeStackEvents",
-    "GetResourceConfigHistory",
-    "GetComplianceDetailsByResource",
-    // Detections.
-    "GetFindingHistory",
-    "GetFindingsV2",
-    "GetFindingV2",
-    "DescribeAlarms",
-    "DescribeConfigRules",
-];
-
-fn paged(call: &Call) -> bool {
-    if call.operation == "ListTags" {
-        return false;
-    }
-    if ALSO_PAGED.contains(&call.operation) {
-        return true;
-    }
-    // Detections: GuardDuty's operation of that name takes ids, and has no pages.
-    if matches!((call.service, call.operation), (Service::Securityhub, "GetFindings")) {
-        return true;
-    }
-    ["List", "Filter", "Lookup"].iter().any(|p| call.operation.starts_with(p))
-        || ([Service::Logs, Service::Ec2, Service::Autoscaling].contains(&call.service) && call.operation.starts_with("Describe"))
-}
-
 /// Asked with its answer withheld: hashed, and no byte of it kept.
 fn withheld(collector: &str, call: &Call) -> bool {
     collector == "shared-role-census" && call.operation == "ListFunctions"
@@ -90,58 +111,21 @@ fn healthy(collector: &str, call: &Call) -> Answer {
     }
 }
 
-/// The answer that says that there is another page, under the token `page-two`.
-fn first_of_two(call: &Call) -> Answer {
-    let whole = World::healthy(&key(call));
-    if call.service == Service::Iam {
-        let text = whole.text().replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><Marker>page-two</Marker>");
-        return Answer::new(200, "text/xml", text);
-    }
-    if call.service == Service::Cloudfront {
-        let more = "<IsTruncated>true</IsTruncated><NextMarker>page-two</NextMarker>";
-        return Answer::new(200, "text/xml", whole.text().replace("<IsTruncated>false</IsTruncated>", more));
-    }
-    if call.operation == "ListObjectsV2" {
-        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>page-two</NextContinuationToken>";
-        return Answer::new(200, "application/xml", whole.text().replace("<IsTruncated>false</IsTruncated>", more));
-    }
-    if call.service == Service::S3 {
-        let more = "<IsTruncated>true</IsTruncated><NextKeyMarker>page-two</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>";
-        return Answer::new(200, "application/xml", whole.text().replace("<IsTruncated>false</IsTruncated>", more));
-    }
-    if call.service == Service::Sns {
-        let text = whole.text().replace("</Subscriptions>", "</Subscriptions><NextToken>page-two</NextToken>");
-        return Answer::new(200, "text/xml", text);
-    }
-    // Network and deployment.
-    if call.service == Service::Ec2 {
-        let end = format!("</{}Response>", call.operation);
-        let text = whole.text().replace(&end, &format!("    <nextToken>page-two</nextToken>\n{end}"));
-        return Answer::new(200, "text/xml", text);
-    }
-    if call.service == Service::Cloudformation {
-        let end = format!("</{}Result>", call.operation);
-        return Answer::new(200, "text/xml", whole.text().replace(&end, &format!("<NextToken>page-two</NextToken>{end}")));
-    }
-    let mut body: serde_json::Value = serde_json::from_str(&whole.text()).unwrap();
-    let member = match call.service {
-        Service::Lambda | Service::Kms => "NextMarker",
-        Service::Logs | Service::S3files | Service::Guardduty | Service::Inspector | Service::AccessAnalyzer => "nextToken",
-        // AWS Config is of two minds.
-        Service::Config if call.operation != "GetComplianceDetailsByResource" => "nextToken",
-        _ => "NextToken",
-    };
-    body[member] = "page-two".into();
-    // The group itself on the first page would end the reading of neighbours.
-    if let Some(name) = body.pointer_mut("/logGroups/0/logGroupName") {
-        *name = "/payments/export-neighbour".into();
-    }
-    Answer::json(&body)
+/// Page one; then `second` under the token `page-two`; then the healthy answer under `page-three`.
+fn in_pages(world: World, call: &Call, second: Answer) -> World {
+    let key = key(call);
+    let world = world.on(&key, [followed_by(call, "page-two")]).when(&key, |sent| sent.says("page-two"), [second]);
+    world.when(&key, |sent| sent.says("page-three"), [World::healthy(&key)])
 }
 
-fn on_page_two(world: World, call: &Call, second: Answer) -> World {
-    let key = key(call);
-    world.on(&key, [first_of_two(call)]).when(&key, |sent| sent.says("page-two"), [second])
+/// A call is asked to come back later.
+fn throttled(call: &Call) -> (u16, Answer) {
+    let (status, code) = match call.service {
+        Service::Lambda => (429, "TooManyRequestsException"),
+        Service::Https => (503, "SlowDown"),
+        _ => (400, "ThrottlingException"),
+    };
+    (status, Answer::error(&key(call), status, code))
 }
 
 /// Items of the collector that were asked with this call.
@@ -180,11 +164,8 @@ async fn a_healthy_world_leaves_no_gap_and_every_declared_call_is_made() {
     let all: Vec<_> = COLLECTORS.iter().map(|c| c.spec().id).collect();
     let bag = run(&all, World::default()).await;
     assert_eq!(bag.gaps(), []);
-    for (collector, call) in each_call() {
-        let elsewhere = collector == "edge-associations" || ["StartTraceRetrieval", "ListRetrievedTraces"].contains(&call.operation);
-        if !elsewhere && !conditional(collector, call) {
-            asked(&bag, collector, call);
-        }
+    for (collector, call) in calls_for(Healthy) {
+        asked(&bag, collector, call);
     }
     for item in &bag.items {
         let kept_none = item.collector == "shared-role-census" && item.subject.contains("not kept");
@@ -204,10 +185,7 @@ async fn a_healthy_world_leaves_no_gap_and_every_declared_call_is_made() {
 
 #[tokio::test]
 async fn absence_is_an_answer() {
-    for (collector, call) in each_call() {
-        if conditional(collector, call) || call.service == Service::Https {
-            continue;
-        }
+    for (collector, call) in calls_for(Absent) {
         let code = if call.service == Service::Iam { "NoSuchEntity" } else { "ResourceNotFoundException" };
         let bag = run(&[collector], world_of(collector, call).on(&key(call), [Answer::error(&key(call), 404, code)])).await;
         assert_eq!(open(&bag), [], "{collector}: {call}");
@@ -220,10 +198,7 @@ async fn absence_is_an_answer() {
 
 #[tokio::test]
 async fn denial_is_a_gap_that_names_the_action() {
-    for (collector, call) in each_call() {
-        if conditional(collector, call) || call.service == Service::Https {
-            continue;
-        }
+    for (collector, call) in calls_for(Denied) {
         let code = if call.service == Service::Lambda { "AccessDeniedException" } else { "AccessDenied" };
         let bag = run(&[collector], world_of(collector, call).on(&key(call), [Answer::error(&key(call), 403, code)])).await;
         let answers = freezeframe::collect::find(collector).unwrap().spec().answers;
@@ -239,16 +214,9 @@ async fn denial_is_a_gap_that_names_the_action() {
 
 #[tokio::test]
 async fn throttling_is_outlasted_and_stays_visible() {
-    for (collector, call) in each_call() {
-        if conditional(collector, call) {
-            continue;
-        }
-        let (status, code) = match call.service {
-            Service::Lambda => (429, "TooManyRequestsException"),
-            Service::Https => (503, "SlowDown"),
-            _ => (400, "ThrottlingException"),
-        };
-        let world = world_of(collector, call).on(&key(call), [Answer::error(&key(call), status, code), healthy(collector, call)]);
+    for (collector, call) in calls_for(ThrottledThenHealthy) {
+        let (status, refusal) = throttled(call);
+        let world = world_of(collector, call).on(&key(call), [refusal, healthy(collector, call)]);
         let bag = run(&[collector], world).await;
         assert_eq!(open(&bag), [], "{collector}: {call}");
         let tried: Vec<_> = asked(&bag, collector, call).into_iter().filter(|i| i.exchanges.len() > 1).collect();
@@ -261,11 +229,23 @@ async fn throttling_is_outlasted_and_stays_visible() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_a_gap_and_its_part_is_kept() {
-    for (collector, call) in each_call() {
-        if conditional(collector, call) {
-            continue;
+async fn throttling_that_does_not_end_is_a_gap_after_so_many_attempts() {
+    for (collector, call) in calls_for(ThrottledOut) {
+        let (status, refusal) = throttled(call);
+        let bag = run(&[collector], world_of(collector, call).on(&key(call), [refusal])).await;
+        let most = if call.service == Service::Https { 3 } else { 5 };
+        for item in asked(&bag, collector, call) {
+            assert!(is_gap(item, GapKind::Throttled), "{collector}: {call}: {item:?}");
+            let attempts: Vec<_> = bag.exchanges(item).iter().map(|x| (x.attempt, x.status)).collect();
+            assert_eq!(attempts, (1..=most).map(|n| (n, Some(status))).collect::<Vec<_>>(), "{collector}: {call}: all are on tape");
+            assert!(item.question.is_some(), "{item:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_gap_and_its_part_is_kept() {
+    for (collector, call) in calls_for(Truncated) {
         let bag = run(&[collector], world_of(collector, call).on(&key(call), [World::healthy(&key(call)).cut()])).await;
         let whole = World::healthy(&key(call));
         let Answer::Http { body, .. } = whole else { panic!() };
@@ -285,10 +265,7 @@ async fn a_body_that_breaks_off_is_a_gap_and_its_part_is_kept() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_is_a_gap() {
-    for (collector, call) in each_call() {
-        if conditional(collector, call) || call.service == Service::Https {
-            continue;
-        }
+    for (collector, call) in calls_for(Broken) {
         let bag = run(&[collector], world_of(collector, call).on(&key(call), [Answer::Broken])).await;
         for item in asked(&bag, collector, call) {
             assert!(is_gap(item, GapKind::Transport), "{collector}: {call}: {item:?}");
@@ -298,24 +275,22 @@ async fn a_connection_that_breaks_is_a_gap() {
 }
 
 #[tokio::test]
-async fn two_pages_are_one_item() {
-    let mut seen = 0;
-    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
-        seen += 1;
-        let bag = run(&[collector], on_page_two(world_of(collector, call), call, World::healthy(&key(call)))).await;
+async fn three_pages_are_one_item() {
+    for (collector, call) in calls_for(ThreePages) {
+        let bag = run(&[collector], in_pages(world_of(collector, call), call, followed_by(call, "page-three"))).await;
         assert_eq!(open(&bag), [], "{collector}: {call}");
         for item in asked(&bag, collector, call) {
-            let kept = if withheld(collector, call) { 0 } else { 2 };
-            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, kept), "{collector}: {call}");
+            let kept = if withheld(collector, call) { 0 } else { 3 };
+            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, kept), "{collector}: {call}: {item:?}");
+            assert_eq!(item.exchanges.len(), 3, "{collector}: {call}");
         }
-        assert!(bag.sent(&key(call)).iter().any(|s| s.says("page-two")));
+        assert!(bag.sent(&key(call)).iter().any(|s| s.says("page-three")), "{collector}: {call}");
     }
-    assert!(seen >= 11, "{seen} paged calls");
 }
 
 #[tokio::test]
 async fn a_failing_second_page_keeps_the_first_and_says_so() {
-    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
+    for (collector, call) in calls_for(PageTwoFailing) {
         let k = key(call);
         let gone = if call.service == Service::Iam { "NoSuchEntity" } else { "ResourceNotFoundException" };
         for (second, kind) in [
@@ -323,15 +298,15 @@ async fn a_failing_second_page_keeps_the_first_and_says_so() {
             // It was there a page ago: this is no proof of absence.
             (Answer::error(&k, 404, gone), GapKind::Transport),
         ] {
-            let bag = run(&[collector], on_page_two(world_of(collector, call), call, second)).await;
+            let bag = run(&[collector], in_pages(world_of(collector, call), call, second)).await;
             for item in asked(&bag, collector, call) {
                 assert!(is_gap(item, kind), "{collector}: {call}: {item:?}");
                 assert!(
                     item.detail.as_deref().is_some_and(|d| d.contains("page 2 failed; ") && d.contains("entries of the pages before")),
-                    "{item:?}"
+                    "{collector}: {call}: {item:?}"
                 );
                 if !withheld(collector, call) {
-                    let first = placed(first_of_two(call).text().as_bytes(), &bag.region);
+                    let first = placed(followed_by(call, "page-two").text().as_bytes(), &bag.region);
                     assert_eq!(bag.file(item, 0), as_sent(&k, first));
                 }
             }
@@ -341,12 +316,57 @@ async fn a_failing_second_page_keeps_the_first_and_says_so() {
 
 #[tokio::test]
 async fn a_page_token_that_repeats_ends_the_reading() {
-    for (collector, call) in each_call().into_iter().filter(|(_, call)| paged(call)) {
-        let bag = run(&[collector], world_of(collector, call).on(&key(call), [first_of_two(call)])).await;
+    for (collector, call) in calls_for(ThreePages) {
+        let bag = run(&[collector], world_of(collector, call).on(&key(call), [followed_by(call, "page-two")])).await;
         for item in asked(&bag, collector, call) {
             assert!(is_gap(item, GapKind::Truncated), "{collector}: {call}: {item:?}");
-            assert_eq!(item.files.len(), if withheld(collector, call) { 0 } else { 2 });
+            assert_eq!(item.files.len(), if withheld(collector, call) { 0 } else { 2 }, "{collector}: {call}");
         }
+    }
+}
+
+/// Every collector in every situation that its calls can get into; what this file cannot do to a call, another test does, or nobody can.
+#[test]
+fn the_table_has_no_hole() {
+    let head: Vec<String> = ["collector", "calls"].into_iter().map(str::to_string).chain(SITUATIONS.map(|s| format!("{s:?}"))).collect();
+    let mut table = Table::of(&head.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut notes, mut elsewhere_in, mut total) = (BTreeSet::new(), BTreeSet::new(), [0; SITUATIONS.len()]);
+    for spec in COLLECTORS.iter().map(|c| c.spec()) {
+        let mut row = vec![spec.id.to_string(), spec.calls.len().to_string()];
+        for (n, what) in SITUATIONS.into_iter().enumerate() {
+            let mut here = 0;
+            for call in spec.calls {
+                match elsewhere(spec.id, call, what) {
+                    None => here += 1,
+                    Some(Elsewhere::In(test)) => {
+                        elsewhere_in.insert(test);
+                        notes.insert(format!("{}: {call}: {what:?}: in {test}", spec.id));
+                    }
+                    // Pages are the one thing that not every call has.
+                    Some(Elsewhere::Never(why)) => {
+                        assert!(matches!(what, ThreePages | PageTwoFailing), "{}: {call}: {why}", spec.id);
+                        if paging(call).is_some() {
+                            notes.insert(format!("{}: {call}: one page: {why}", spec.id));
+                        }
+                    }
+                }
+            }
+            total[n] += here;
+            row.push(if here == 0 { "–".into() } else { here.to_string() });
+        }
+        if spec.calls.iter().all(|c| paging(c).is_none()) {
+            notes.insert(format!("{}: none of its calls pages", spec.id));
+        }
+        table.row(row);
+    }
+    table.row(["all".to_string(), each_call().len().to_string()].into_iter().chain(total.map(|n| n.to_string())));
+    println!("{table}(pages as botocore {} has them)\n", pages::botocore());
+    println!("{}", notes.iter().cloned().collect::<Vec<_>>().join("\n"));
+    // The tests that stand in for this file's exist.
+    let sources =
+        [include_str!("conformance.rs"), include_str!("detections.rs"), include_str!("units.rs"), include_str!("lambda_surface.rs")];
+    for test in elsewhere_in {
+        assert!(sources.iter().any(|s| s.contains(&format!("async fn {test}()"))), "{test}");
     }
 }
 

@@ -5,6 +5,7 @@ mod credentials;
 mod detections;
 mod lambda_surface;
 mod network;
+mod pages;
 mod triggers;
 mod units;
 

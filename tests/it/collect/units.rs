@@ -1,7 +1,9 @@
 //! What is particular to one collector.
 
 use super::{Bag, is_gap, run, run_with};
-use crate::support::wire::{Answer, World};
+use crate::support::wire::{Answer, Sent, World};
+use freezeframe::collect;
+use freezeframe::model::call::Service;
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
@@ -84,6 +86,61 @@ async fn an_expired_address_is_renewed_once() {
     let bag = run(&["function-code"], World::default().on("https.DownloadCode", [refused])).await;
     assert!(is_gap(bag.item("code of $LATEST"), GapKind::Expired));
     assert_eq!((bag.sent("Lambda.GetFunction").len(), bag.sent("https.DownloadCode").len()), (2, 2));
+}
+
+/// The second asking for an address, which is the one call that `conformance.rs` cannot reach: in every situation of its table.
+#[tokio::test]
+async fn a_second_asking_is_a_question_like_any_other() {
+    const K: &str = "Lambda.GetFunction";
+    let throttled = || Answer::error(K, 429, "TooManyRequestsException");
+    let situations: [(Vec<Answer>, ItemStatus, usize); 7] = [
+        (vec![], ItemStatus::Collected, 1),
+        (vec![Answer::error(K, 404, "ResourceNotFoundException")], ItemStatus::NotFound, 1),
+        (vec![Answer::error(K, 403, "AccessDeniedException")], ItemStatus::Gap(GapKind::Denied), 1),
+        (vec![throttled(), World::healthy(K)], ItemStatus::Collected, 2),
+        (vec![throttled()], ItemStatus::Gap(GapKind::Throttled), 5),
+        (vec![World::healthy(K).cut()], ItemStatus::Gap(GapKind::Truncated), 5),
+        (vec![Answer::Broken], ItemStatus::Gap(GapKind::Transport), 5),
+    ];
+    for (collector, qualifier, healthy) in [("function-code", "", K), ("version-code", "Qualifier=2", "Lambda.GetFunction@Qualifier=2")] {
+        for (then, status, attempts) in &situations {
+            let asks = move |sent: &Sent| sent.uri.ends_with(qualifier) && (sent.uri.contains('?') != qualifier.is_empty());
+            let answers = [World::healthy(healthy)].into_iter().chain(then.iter().cloned());
+            let world = World::default()
+                .when(K, asks, answers)
+                .on("https.DownloadCode", [Answer::error("https.DownloadCode", 403, "AccessDenied")]);
+            let bag = run(&[collector], world).await;
+            let items: Vec<_> = bag.of(collector).into_iter().filter(|i| i.subject.contains("asked again for a fresh address")).collect();
+            let item = items.iter().find(|i| qualifier.is_empty() || i.subject.contains("version 2")).unwrap();
+            assert_eq!((item.status, item.exchanges.len()), (*status, *attempts), "{collector}: {item:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_presigned_address_that_gives_nothing_is_a_gap() {
+    let downloading: Vec<&str> = collect::COLLECTORS
+        .iter()
+        .map(|c| c.spec())
+        .filter(|s| s.calls.iter().any(|c| c.service == Service::Https))
+        .map(|s| s.id)
+        .collect();
+    assert!(downloading.len() >= 4, "{downloading:?}");
+    for (answer, kind) in [
+        (Answer::error("https.DownloadCode", 404, "NoSuchKey"), GapKind::Transport),
+        // Expired, and so is the one that was asked for in its place.
+        (Answer::error("https.DownloadCode", 403, "AccessDenied"), GapKind::Expired),
+        (Answer::Broken, GapKind::Transport),
+    ] {
+        for collector in &downloading {
+            let bag = run(&[collector], World::default().on("https.DownloadCode", [answer.clone()])).await;
+            let tried: Vec<_> = bag.of(collector).into_iter().filter(|i| bag.exchanges(i).iter().any(|x| x.service == "https")).collect();
+            assert!(!tried.is_empty(), "{collector}");
+            for item in tried {
+                assert!(is_gap(item, kind), "{collector}: {item:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

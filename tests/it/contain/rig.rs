@@ -4,10 +4,11 @@ use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, 
 use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
 use freezeframe::engine::log::{IntentLog, MemLog};
-use freezeframe::engine::{Accept, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step};
+use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step, Unguarded};
 use freezeframe::model::id::{CellId, RunId};
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::params::Params;
+use freezeframe::model::restorable::Restorable;
 use freezeframe::model::target::Target;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,6 +57,13 @@ impl Rig {
         Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
     }
 
+    /// The world but for what containment leaves behind by design.
+    pub fn world(&self) -> World {
+        let mut world = self.aws.world();
+        world.qualified.forget_what_is_left();
+        world
+    }
+
     /// A fresh run id: no two runs of a test share one.
     pub fn run(&self) -> RunId {
         RunId(format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)))
@@ -79,6 +87,7 @@ impl Rig {
             clock: clock.as_ref(),
             stop,
             held_by,
+            gate: &Unguarded,
             progress: &|_| {},
         };
         act(saga).await
@@ -123,4 +132,16 @@ pub async fn clean_run(world: &World, actions: &Actions) -> (usize, usize) {
     let (rig, log) = (Rig::new(world.clone()), MemLog::default());
     rig.contain(&log, actions, OnFailure::Hold).await;
     (rig.aws.landed().len(), log.events().len())
+}
+
+/// How many of a clean run's writes are left in place by restore.
+pub async fn left_behind(world: &World, actions: &Actions) -> usize {
+    let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+    let report = rig.contain(&log, actions, OnFailure::Hold).await;
+    report.cells.iter().filter(|c| matches!(c.restorable, Some(Restorable::Leaves(_)))).count()
+}
+
+/// It reads as before, by a write; or it stays by design.
+pub fn undone(back: &Back) -> bool {
+    matches!(back, Back::Restored { wrote: true } | Back::Left { .. })
 }

@@ -9,4 +9,5 @@ mod kill;
 mod network;
 mod secrets;
 mod story;
+mod surface;
 mod two_persons;

@@ -240,13 +240,17 @@ fn writes_never_stand_on_everything() {
 
 #[test]
 fn what_is_known_narrows_the_policies_and_what_is_odd_does_not() {
-    let known = Known { role_arn: Some("arn:aws:iam::123456789012:role/service-role/pay".into()), log_group: Some("/custom/pay".into()) };
+    let known = Known {
+        role_arn: Some("arn:aws:iam::123456789012:role/service-role/pay".into()),
+        log_group: Some("/custom/pay".into()),
+        ..Known::default()
+    };
     let text = of(BOTH, &known).permission_lines().concat();
     assert!(text.contains("role/service-role/pay\"") && text.contains("log-group:/custom/pay:*\""), "{text}");
     assert!(!text.contains("role/*") && !text.contains("is taken to be"), "{text}");
     // The default group holds what was logged before the function was told to log elsewhere.
     assert!(text.contains("log-group:/aws/lambda/payments-export:*\""), "{text}");
-    let odd = Known { role_arn: Some("arn:aws:iam::*:role/*".into()), log_group: Some("*".into()) };
+    let odd = Known { role_arn: Some("arn:aws:iam::*:role/*".into()), log_group: Some("*".into()), ..Known::default() };
     assert_eq!(of(BOTH, &odd).permission_lines(), of(BOTH, &Known::default()).permission_lines());
 }
 

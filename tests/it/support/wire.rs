@@ -22,7 +22,7 @@ use http_body_util::StreamBody;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -44,6 +44,8 @@ pub struct Sent {
     pub body: String,
     /// In a world that answers in rounds, the round in which this was answered; else 0.
     pub round: usize,
+    /// How many requests, each sent after the answer to the one before, it took to get here; of meaning on a slow wire.
+    pub step: usize,
 }
 
 impl Sent {
@@ -183,6 +185,10 @@ pub struct World {
     date: Option<&'static str>,
     sent: Mutex<Vec<Sent>>,
     rounds: Option<Arc<Mutex<Rounds>>>,
+    /// Every answer takes so long: what is asked at the same time then reaches the wire before any of it is answered.
+    slow: Option<Duration>,
+    /// The highest step that was answered.
+    answered: AtomicUsize,
 }
 
 /// Answers are held back until nobody has a further question, and then given all at once: a round trip. What is asked in round *n* needed an
@@ -268,6 +274,10 @@ impl World {
     /// `Date` of every answer.
     pub fn dated(mut self, date: &'static str) -> World {
         self.date = Some(date);
+        self
+    }
+    pub fn slow(mut self, each: Duration) -> World {
+        self.slow = Some(each);
         self
     }
     pub fn sent(&self) -> Vec<Sent> {
@@ -365,6 +375,11 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         match (method, parts.as_slice()) {
             ("GET", [_, "functions", _]) => "GetFunction",
             ("GET", [_, "functions", _, "policy"]) => "GetPolicy",
+            // What containment does.
+            ("PUT", [_, "functions", _, "concurrency"]) => "PutFunctionConcurrency",
+            ("DELETE", [_, "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
+            ("GET", [_, "functions", _, "configuration"]) => "GetFunctionConfiguration",
+            // End of what containment does.
             ("GET", [_, "functions", _, "concurrency"]) => "GetFunctionConcurrency",
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
@@ -487,7 +502,8 @@ impl HttpConnector for Wire {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
         let (round, answered) = self.0.rounds.as_ref().map(Rounds::enter).unzip();
-        let sent = Sent { key: key.clone(), host, uri, body, round: round.unwrap_or_default() };
+        let step = self.0.answered.load(Ordering::SeqCst) + 1;
+        let sent = Sent { key: key.clone(), host, uri, body, round: round.unwrap_or_default(), step };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
@@ -516,9 +532,14 @@ impl HttpConnector for Wire {
             let cbor = name == "content-type" && key.starts_with("EventBridgeV2.") && value.contains("json");
             response.headers_mut().append(name, if cbor { "application/cbor".to_string() } else { value });
         }
-        HttpConnectorFuture::new(async {
+        let (slow, world) = (self.0.slow, self.0.clone());
+        HttpConnectorFuture::new(async move {
             if let Some(answered) = answered {
                 answered.await.map_err(|e| ConnectorError::other(e.into(), None))?;
+            }
+            if let Some(each) = slow {
+                tokio::time::sleep(each).await;
+                world.answered.fetch_max(step, Ordering::SeqCst);
             }
             Ok(response)
         })

@@ -2,8 +2,12 @@
 //! after it landed, without an answer, or by never answering (which is where a test kills the run). An operation that it does not know is a
 //! panic: teach it in `lambda` or `iam`, or in a file of the service's own, when a new action needs it.
 
+mod asked;
+pub mod events;
 mod iam;
 mod lambda;
+pub mod qualified;
+pub mod surface;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -51,13 +55,20 @@ pub fn params_of(action: &str) -> Params {
 }
 
 /// Action and its `with:`, as JSON.
-const WITH: &[(&str, &str)] = &[];
+const WITH: &[(&str, &str)] = &[
+    // The function's own surface.
+    ("enforce-code-signing", r#"{"config": "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0000000000000000e"}"#),
+    ("capture-async-events", r#"{"queue": "arn:aws:sqs:eu-west-1:123456789012:quarantine"}"#),
+    ("disable-rules", r#"{"accept-shared": true}"#),
+    ("repoint-alias", r#"{"alias": "live", "version": 1, "code-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#),
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     pub role: String,
     pub reserved: Option<u32>,
     pub log_group: Option<String>,
+    pub surface: surface::Surface,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -73,12 +84,19 @@ pub struct Role {
 pub struct World {
     pub functions: BTreeMap<String, Function>,
     pub roles: BTreeMap<String, Role>,
+    pub events: events::Events,
+    pub qualified: qualified::Qualified,
 }
 
 impl World {
     /// A function on a role that a second one shares, with policies of odd texts.
     pub fn shared_role() -> World {
-        let function = |role: &str| Function { role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"), reserved: None, log_group: None };
+        let function = |role: &str, surface| Function {
+            role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"),
+            reserved: None,
+            log_group: None,
+            surface,
+        };
         let inline = [
             // Bytes that a careless round trip would change: blanks, a plus, a percent, more than ASCII, a final newline.
             ("orders", "{ \"Version\":\"2012-10-17\",\n\t\"Statement\": [ ] , \"Id\": \"a+b 100%25 é & <x>\" }\n"),
@@ -94,21 +112,25 @@ impl World {
         };
         World {
             functions: [
-                (FUNCTION.to_string(), function("team/shared-role")),
-                ("payments-api".into(), function("team/shared-role")),
-                ("zeta".into(), function("lone-role")),
+                (FUNCTION.to_string(), function("team/shared-role", surface::Surface::rich())),
+                ("payments-api".into(), function("team/shared-role", surface::Surface::bare())),
+                ("zeta".into(), function("lone-role", surface::Surface::bare())),
             ]
             .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
+            events: events::Events::seeded(),
+            qualified: qualified::Qualified::seeded(),
         }
     }
 
     /// The other starting points: a reservation, a role of its own, a policy under our name already.
     pub fn own_role_with_reservation() -> World {
         let mut world = World::shared_role();
+        (world.events, world.qualified) = (events::Events::few(), qualified::Qualified::plain());
         world.functions.remove("payments-api");
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
+        f.surface = surface::Surface::older();
         world.roles.get_mut(ROLE).unwrap().inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
         world
     }
@@ -123,6 +145,23 @@ impl World {
                 self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third());
             }
             ("detach-permissions", ["attached", ..]) => return false,
+            (
+                action @ ("scale-to-zero"
+                | "deny-invocation"
+                | "pause-event-source-mappings"
+                | "close-function-urls"
+                | "release-provisioned-concurrency"
+                | "enforce-code-signing"),
+                _,
+            ) => {
+                return self.functions.get_mut(FUNCTION).unwrap().surface.drift(action, cell.key());
+            }
+            ("disable-rules" | "disable-schedules" | "stop-pipes" | "stop-subscribers", _) => {
+                return self.events.drift(cell.action(), cell.key());
+            }
+            ("capture-async-events" | "repoint-alias" | "pause-durable-executions" | "publish-evidence-version", _) => {
+                return self.qualified.drift(cell.action(), cell.key());
+            }
             other => panic!("teach tests/it/support/cells.rs how {other:?} drifts"),
         }
         true
@@ -279,26 +318,41 @@ struct Parsed {
     /// IAM's form, or for Lambda `FunctionName`, `Marker` and the JSON members.
     args: BTreeMap<String, String>,
     iam: bool,
+    /// For `events` and `qualified`.
+    asked: Option<asked::Asked>,
 }
 
 impl Parsed {
     fn of(request: &HttpRequest) -> Parsed {
+        if let Some(asked) = asked::Asked::of(request) {
+            return Parsed::asked(asked);
+        }
         let uri: http::Uri = request.uri().parse().unwrap();
         let body = request.body().bytes().expect("request bodies are in memory");
-        if uri.host().unwrap().starts_with("iam.") {
+        // Both speak in forms and answer in XML.
+        if ["iam.", "sts."].iter().any(|s| uri.host().unwrap().starts_with(s)) {
             let args = form(std::str::from_utf8(body).unwrap());
-            return Parsed { operation: args["Action"].clone(), args, iam: true };
+            return Parsed { operation: args["Action"].clone(), args, iam: true, asked: None };
         }
         assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
-        let operation = lambda::operation(request.method(), &path);
-        lambda::arguments(operation, &path, body, &mut args);
-        Parsed { operation: operation.into(), args, iam: false }
+        let operation = match surface::operation(request.method(), &path, &args) {
+            Some(operation) => {
+                surface::arguments(operation, &path, body, &mut args);
+                operation
+            }
+            None => {
+                let operation = lambda::operation(request.method(), &path);
+                lambda::arguments(operation, &path, body, &mut args);
+                operation
+            }
+        };
+        Parsed { operation: operation.into(), args, iam: false, asked: None }
     }
 
     fn writes(&self) -> bool {
-        !["Get", "List"].iter().any(|read| self.operation.starts_with(read))
+        !["Get", "List", "Describe"].iter().any(|read| self.operation.starts_with(read))
     }
 
     fn denied(&self) -> HttpResponse {
@@ -310,6 +364,9 @@ impl Parsed {
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> HttpResponse {
+        if let Some(asked) = &self.asked {
+            return asked.error(status, code, message);
+        }
         let body = if self.iam {
             format!(
                 "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
@@ -327,7 +384,12 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let response = if self.iam { self.iam(world) } else { self.lambda(world) };
+        let response = match (&self.asked, self.operation.as_str()) {
+            (Some(asked), _) => asked.respond(world),
+            (None, "GetCallerIdentity") => surface::caller(),
+            (None, _) if self.iam => self.iam(world),
+            (None, _) => self.lambda(world),
+        };
         (response, *world != before)
     }
 }
