@@ -96,6 +96,7 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     // Network and deployment.
     ("network-interfaces", "DescribeNetworkInterfaces", "for its subnets and security groups, and for its name; once per page"),
     ("network-paths", "DescribeVpcPeeringConnections", "only where a route leads into one"),
+    ("flow-records", "FilterLogEvents", "only where the step gives `flow-bytes`; for each interface, once per page"),
     ("name-resolution", "GetResolverQueryLogConfig", "once per query log of the VPC"),
     ("name-resolution", "GetResolverRule", "once per resolver rule of the VPC"),
     ("file-systems", "DescribeAccessPoints", "once per EFS access point that a configuration mounts"),
@@ -191,6 +192,7 @@ const NEEDLESS: &[(&str, &str, &str, &str)] = &[
     ("control-plane-history", "LookupEvents", "from", "trail"),
     ("credential-activity", "LookupEvents", "from", "trail"),
     ("trail-archive", "", "trail", "none"),
+    ("flow-records", "", "flow-bytes", "0"),
 ];
 
 /// Whether a step with these parameters makes the call at all. What it does not make stands in no plan and is granted by no policy.

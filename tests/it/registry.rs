@@ -72,6 +72,7 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("organizations:DescribePolicy", "policies are found by the list"),
     // End of triggers and identity.
     // Network and deployment.
+    ("logs:FilterLogEvents", "flow records: the plan names the account's log groups, and nothing where the step reads none"),
     ("cloudformation:DescribeStacks", "the plan names the account's stacks; which one is known after the first call"),
     ("cloudformation:ListStackResources", "the plan names the account's stacks; which one is known after the first call"),
     ("cloudformation:GetTemplate", "the plan names the account's stacks; which one is known after the first call"),

@@ -140,8 +140,13 @@ fn permissions_cover_the_declared_calls_exactly() {
     for unit in registry.collectors.iter().map(|c| Unit::Collector(c)).chain(registry.actions.iter().map(|a| Unit::Action(a))) {
         let text = match unit {
             Unit::Collector(c) => {
-                // Without a trail there is nothing that it would call.
-                let with = if c.id == "trail-archive" { ", with: { trail: \"s3://trail/org\" }" } else { "" };
+                let with = match c.id {
+                    // Without a trail there is nothing that it would call.
+                    "trail-archive" => ", with: { trail: \"s3://trail/org\" }",
+                    // The same without a size.
+                    "flow-records" => ", with: { flow-bytes: 1MiB }",
+                    _ => "",
+                };
                 format!(
                     "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {}{with} }} ]\n  - phase: seal\n  - phase: verify\n",
                     c.id
