@@ -10,13 +10,14 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
 /// Operations that destroy what an investigation needs (`containment.md` B.2, last row). Hard-coded: no declaration opens these.
-pub const NEVER: [(&str, &str); 14] = [
+pub const NEVER: [(&str, &str); 15] = [
     ("Lambda", "DeleteFunction"),
     ("Lambda", "DeleteLayerVersion"),
     ("Lambda", "DeleteAlias"),
     ("Lambda", "DeleteFunctionUrlConfig"),
     ("Lambda", "DeleteEventSourceMapping"),
     ("Lambda", "StopDurableExecution"),
+    ("Lambda", "DeleteDurableExecution"),
     ("CloudWatch Logs", "DeleteLogGroup"),
     ("CloudWatch Logs", "DeleteLogStream"),
     ("CloudTrail", "DeleteTrail"),
