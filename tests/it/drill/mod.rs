@@ -7,4 +7,5 @@ mod gate;
 mod interrupt;
 mod kill;
 mod secrets;
+mod sources;
 mod story;
