@@ -41,6 +41,7 @@ const RULE: Call = Call::read(Service::Events, "DescribeRule", "events:DescribeR
 const TARGETS: Call = Call::read(Service::Events, "ListTargetsByRule", "events:ListTargetsByRule", Scope::Any);
 const DISABLE: Call = Call::write(Service::Events, "DisableRule", "events:DisableRule", Scope::Any);
 const ENABLE: Call = Call::write(Service::Events, "EnableRule", "events:EnableRule", Scope::Any);
+// Putting a rule that has a role of its own passes the role (`iam:PassRole`), which nothing here grants: such a restore is stuck and says so.
 const PUT: Call = Call::write(Service::Events, "PutRule", "events:PutRule", Scope::Any);
 
 /// Buses times names are asked one by one.

@@ -122,6 +122,14 @@ const FINER: &[Finer] = &[
     finer("access-analyzer:ListFindings", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    // Sources that are stopped: which ones is known after the search.
+    finer("events:DisableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:EnableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:PutRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:UpdateSubscriber", "Subscribers", "the Region's subscribers", "events:{region}:{account}:subscriber/*"),
+    finer("pipes:StopPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("pipes:StartPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("scheduler:UpdateSchedule", "Schedules", "the Region's schedules", "scheduler:{region}:{account}:schedule/*"),
 ];
 
 /// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
@@ -173,6 +181,11 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
             "Where the trail's files are encrypted with a KMS key, the reader also needs kms:Decrypt on that key; where the bucket is another account's, its policy must admit the reader."
                 .into(),
         );
+    }
+    if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("scheduler:UpdateSchedule")) {
+        // EventBridge Scheduler User Guide, "Identity-based policies": who creates or updates a schedule passes its role. Granted on every role
+        // it would be a way to any permission of the account, so it is not granted here.
+        notes.push("An update of a schedule passes the schedule's role to EventBridge Scheduler, so disable-schedules also needs iam:PassRole on those roles, under the condition iam:PassedToService = scheduler.amazonaws.com. Add it for the roles that the dry run of the step names.".into());
     }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.

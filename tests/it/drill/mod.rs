@@ -9,6 +9,7 @@ mod kill;
 mod network;
 mod race;
 mod secrets;
+mod sources;
 mod story;
 mod surface;
 mod two_persons;
