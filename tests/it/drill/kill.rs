@@ -285,7 +285,7 @@ phases:
         with: { recycle: on }
       - use: block-role-assumption
       - use: set-permissions-boundary
-        with: { boundary: \"arn:aws:iam::aws:policy/AWSDenyAll\" }
+        with: { boundary: \"arn:aws:iam::123456789012:policy/nothing-at-all\" }
       - use: detach-permissions
 ";
 
@@ -301,6 +301,9 @@ async fn at_every_line_of_a_full_containment() {
     }
     let stage = Stage::set().await;
     let shell = stage.root();
+    // The emulator has not AWS's own AWSDenyAll.
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+    stage.aws.iam.create_policy().policy_name("nothing-at-all").policy_document(deny).send().await.unwrap();
     let full = stage.scratch().join("everything.yaml");
     fs::write(&full, FULL).unwrap();
     let (case, file) = ("IR-0", full.to_str().unwrap());
