@@ -94,7 +94,7 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     let silent: Vec<&&str> = units.difference(&open).filter(|u| !answered.contains(**u)).collect();
     assert!(units.len() > 8 && silent.is_empty(), "{silent:?}\n{:#}", report["gaps"]);
     // Of a function that may not be read, no session can be told apart by its role: that follows from the denials beside it.
-    let follows = |g: &serde_json::Value| g["collector"] == "credential-activity" && g["kind"] == "unsupported";
+    let follows = |g: &Value| g["collector"] == "credential-activity" && g["kind"] == "unsupported";
     assert!(report["gaps"].as_array().unwrap().iter().all(|g| g["kind"] == "denied" || follows(g)), "{:#}", report["gaps"]);
 }
 
