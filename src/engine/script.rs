@@ -45,8 +45,10 @@ fn by_hand(action: Option<&'static dyn DynAction>, open: &OpenCell) -> Hand {
 
 /// The case that these events belong to, as its journal opens.
 fn case_of(events: &[JournalEvent]) -> &str {
-    let case = |e| if let JournalEvent::CaseOpen { case, .. } = e { Some(case.as_str()) } else { None };
-    events.iter().find_map(case).unwrap_or("of this journal")
+    events
+        .iter()
+        .find_map(|e| if let JournalEvent::CaseOpen { case, .. } = e { Some(case.as_str()) } else { None })
+        .unwrap_or("of this journal")
 }
 
 /// What would put back everything that these events say is held. `only` cells of these actions; empty means all.

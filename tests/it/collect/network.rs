@@ -29,7 +29,7 @@ fn gone(key: &str) -> Answer {
     Answer::error(key, 404, "ResourceNotFoundException")
 }
 
-fn sent_to<'b>(bag: &'b Bag, service: &str) -> Vec<String> {
+fn sent_to(bag: &Bag, service: &str) -> Vec<String> {
     let of = |s: &crate::support::wire::Sent| s.key.starts_with(service).then(|| format!("{} {} {}", s.key, s.uri, s.body));
     bag.world.sent().iter().filter_map(of).collect()
 }
