@@ -142,6 +142,15 @@ fn documents(cx: &ActCx<'_>, names: &[Option<String>], spared: Option<&str>) -> 
     names.iter().map(cell).collect()
 }
 
+fn statement_cell(target: &Target, qualifier: Option<&str>, sid: &str) -> Cell {
+    let name = qualifiers::key(&target.function, qualifier);
+    Cell {
+        id: CellId::new(SPEC.id, &format!("{name}/{sid}")),
+        label: format!("statement {sid} of the resource policy of {name}"),
+        facts: json!({"resource": arn(target, qualifier)}),
+    }
+}
+
 /// The cells of single statements. The last comes first: they go back in the opposite order, and so each to its place.
 async fn single(cx: &ActCx<'_>, names: &[Option<String>]) -> Result<Vec<Cell>, ActError> {
     let target = cx.target();
@@ -150,13 +159,16 @@ async fn single(cx: &ActCx<'_>, names: &[Option<String>]) -> Result<Vec<Cell>, A
         let name = qualifiers::key(&target.function, qualifier.as_deref());
         for (sid, _) in grants::grants(&calls::statements(cx, qualifier.as_deref()).await?.0).into_iter().rev() {
             match sid.filter(|s| is_sid(s)) {
-                Some(sid) => cells.push(Cell {
-                    id: CellId::new(SPEC.id, &format!("{name}/{sid}")),
-                    label: format!("statement {sid} of the resource policy of {name}"),
-                    facts: json!({"resource": arn(target, qualifier.as_deref())}),
-                }),
+                Some(sid) => cells.push(statement_cell(target, qualifier.as_deref(), &sid)),
                 None => cx.remark(format!("a statement of the policy of {name} lets somebody invoke and has no id to remove it by")),
             }
+        }
+    }
+    // What was taken out already is in no policy any more, and is held all the same.
+    for id in cx.held() {
+        let Ok(Place { qualifier, sid: Some(sid) }) = place(target, id) else { continue };
+        if names.iter().any(|n| n.as_deref() == qualifier) && !cells.iter().any(|c| c.id == *id) {
+            cells.push(statement_cell(target, qualifier, sid));
         }
     }
     if cells.is_empty() {
