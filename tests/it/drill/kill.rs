@@ -285,7 +285,7 @@ phases:
         with: { recycle: on }
       - use: block-role-assumption
       - use: set-permissions-boundary
-        with: { boundary: \"arn:aws:iam::aws:policy/AWSDenyAll\" }
+        with: { boundary: \"arn:aws:iam::123456789012:policy/ir-boundary\" }
       - use: detach-permissions
 ";
 
@@ -300,6 +300,8 @@ async fn at_every_line_of_a_full_containment() {
         return println!("skipped: it needs a debug build, for its fault points");
     }
     let stage = Stage::set().await;
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+    stage.aws.iam.create_policy().policy_name("ir-boundary").policy_document(deny).send().await.unwrap();
     let shell = stage.root();
     let full = stage.scratch().join("everything.yaml");
     fs::write(&full, FULL).unwrap();
