@@ -95,6 +95,11 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         | "PolicyNotFoundException"
         | "ChildNotFoundException"
         | "NoSuchBucketPolicy" => FaultClass::NotFound,
+        // Network and deployment: EFS by its own names, AWS Config of what it never saw; EC2 names each kind (`InvalidSubnetID.NotFound`).
+        "AccessPointNotFound" | "FileSystemNotFound" | "MountTargetNotFound" | "PolicyNotFound" | "ResourceNotDiscoveredException" => {
+            FaultClass::NotFound
+        }
+        _ if code.starts_with("Invalid") && code.ends_with(".NotFound") => FaultClass::NotFound,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "KMSAccessDeniedException" => {
             FaultClass::Denied
         }
@@ -139,6 +144,8 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         | "ConcurrentModificationException" => FaultClass::Conflict,
         _ => match status {
             Some(429) => FaultClass::Throttled,
+            // Whatever it is called: this endpoint has no such operation.
+            Some(501) => FaultClass::Unsupported,
             Some(s) if s >= 500 => FaultClass::Server,
             _ => FaultClass::Refused,
         },
@@ -172,6 +179,7 @@ impl Fault {
                 (class, None, chain(other))
             }
         };
+        let class = if names_no_stack(code.as_deref(), &message) { FaultClass::NotFound } else { class };
         let class = if class == FaultClass::NotFound && last.is_some_and(|x| names_the_path(&message, &x.uri)) {
             FaultClass::Unsupported
         } else {
@@ -204,6 +212,12 @@ impl Fault {
     pub fn internal(message: impl Into<String>) -> Fault {
         Fault { class: FaultClass::Internal, code: None, message: tame(&message.into(), 400), status: None, request_id: None }
     }
+}
+
+/// CloudFormation has no code of its own for a stack that does not exist: `ValidationError`, `Stack with id payments does not exist`
+/// (boto/boto3#2807), `Stack [payments] does not exist` (cloudtools/stacker#683).
+fn names_no_stack(code: Option<&str>, message: &str) -> bool {
+    code == Some("ValidationError") && message.starts_with("Stack") && message.trim_end().ends_with(" does not exist")
 }
 
 /// Whether what is said to be missing is the address that we asked at (`Function not found: /2021-07-20/functions/f/runtime-management-config`,
@@ -259,11 +273,16 @@ mod tests {
             (Some("ResourceNotFoundException"), Some(404), FaultClass::NotFound),
             (Some("com.amazonaws#NoSuchEntity"), Some(404), FaultClass::NotFound),
             (Some("AccessDeniedException"), Some(403), FaultClass::Denied),
+            (Some("InvalidSubnetID.NotFound"), Some(400), FaultClass::NotFound),
+            (Some("FileSystemNotFound"), Some(404), FaultClass::NotFound),
+            (Some("UnauthorizedOperation"), Some(403), FaultClass::Denied),
+            (Some("InvalidParameterValue"), Some(400), FaultClass::Refused),
             (Some("TooManyRequestsException"), Some(429), FaultClass::Throttled),
             (Some("ExpiredTokenException"), Some(400), FaultClass::Credentials),
             (Some("UnknownOperationException"), Some(404), FaultClass::Unsupported),
             (Some("PreconditionFailedException"), Some(412), FaultClass::Conflict),
             (Some("ServiceException"), Some(500), FaultClass::Server),
+            (Some("InternalFailure"), Some(501), FaultClass::Unsupported),
             (Some("InvalidParameterValueException"), Some(400), FaultClass::Refused),
             (None, Some(403), FaultClass::Denied),
             (None, Some(503), FaultClass::Server),
@@ -279,6 +298,19 @@ mod tests {
         assert!(names_the_path("Function not found: /2021-07-20/functions/f/runtime-management-config", uri));
         assert!(!names_the_path("Function not found: arn:aws:lambda:eu-west-1:123456789012:function:f", uri));
         assert!(!names_the_path("no object /2021-07-20/", "https://bucket.s3.amazonaws.com/key"));
+    }
+
+    #[test]
+    fn a_stack_that_does_not_exist_is_an_absence() {
+        for (code, message, absent) in [
+            ("ValidationError", "Stack with id payments does not exist", true),
+            ("ValidationError", "Stack [arn:aws:cloudformation:eu-west-1:1:stack/payments/x] does not exist", true),
+            ("ValidationError", "Stack name must be specified", false),
+            ("ValidationError", "Parameter Stack does not exist in template", false),
+            ("AccessDenied", "Stack with id payments does not exist", false),
+        ] {
+            assert_eq!(names_no_stack(Some(code), message), absent, "{code}: {message}");
+        }
     }
 
     #[test]

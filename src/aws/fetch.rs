@@ -124,6 +124,8 @@ impl Aws {
             (Err(_), _) if status == Some(403) => {
                 Err(fault(FaultClass::Credentials, "the presigned address was refused: it may have expired".into()))
             }
+            // S3 asks to slow down with a 503.
+            (Err(why), _) if matches!(status, Some(429 | 503)) => Err(fault(FaultClass::Throttled, why)),
             (Err(_), _) if status == Some(404) => Err(fault(FaultClass::Transport, "there is nothing at the presigned address".into())),
             (Err(why), _) => Err(fault(FaultClass::Transport, why)),
             (Ok(_), _) => Err(fault(FaultClass::Truncated, "the download ended early".into())),

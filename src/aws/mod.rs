@@ -6,6 +6,7 @@
 //! What it never does: decide what to ask, interpret an answer beyond the class of its failure ([`fault`]), print.
 
 pub mod archive_client;
+pub mod cbor;
 pub mod connect;
 pub mod fault;
 pub mod fence;
@@ -16,6 +17,7 @@ pub mod raw;
 pub mod record;
 pub mod tape;
 pub mod unit;
+pub mod vouch;
 pub mod xml;
 
 pub use connect::{ConnectError, ConnectOptions, Connector};

@@ -1,6 +1,7 @@
 //! The signed raw path: for operations or services without an SDK crate. Same HTTP client, same tape, same fence, `aws-sigv4` for the
 //! signature. [`Aws::raw`] gives an SDK-shaped result, so that whoever asks through an SDK client asks through this in the same words.
 
+use super::cbor;
 use super::fault::tame;
 use super::unit::Aws;
 use super::xml;
@@ -29,8 +30,10 @@ pub struct RawCall {
     /// Path and query, percent-encoded.
     path: String,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
     form: Form,
+    /// Headers of a signature that somebody else has made; ours when there is none.
+    signed: Option<Vec<(&'static str, String)>>,
 }
 
 /// What an answer is written in.
@@ -38,6 +41,7 @@ pub struct RawCall {
 enum Form {
     Json,
     Xml,
+    Cbor,
 }
 
 impl RawCall {
@@ -48,10 +52,19 @@ impl RawCall {
             JsonVersion::V1_1 => "application/x-amz-json-1.1",
         };
         let headers = vec![("content-type", content_type.to_string()), ("x-amz-target", target.to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.to_string(), form: Form::Json }
+        RawCall {
+            service,
+            operation,
+            method: "POST",
+            path: "/".into(),
+            headers,
+            body: body.to_string().into_bytes(),
+            form: Form::Json,
+            signed: None,
+        }
     }
 
-    /// restJson: segments and query values are percent-encoded here. `body` for POST.
+    /// restJson: segments and query values are percent-encoded here. `body` for POST and PUT.
     pub fn rest(
         service: Service,
         operation: &'static str,
@@ -66,7 +79,22 @@ impl RawCall {
             path = format!("{path}?{}", pairs.join("&"));
         }
         let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
-        RawCall { service, operation, method, path, headers, body: body.map(ToString::to_string).unwrap_or_default(), form: Form::Json }
+        let body = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
+        RawCall { service, operation, method, path, headers, body, form: Form::Json, signed: None }
+    }
+
+    /// restXml, for reads without a body: the same, answered in XML.
+    pub fn rest_xml(service: Service, operation: &'static str, segments: &[&str], query: &[(&str, &str)]) -> Self {
+        RawCall { form: Form::Xml, ..RawCall::rest(service, operation, "GET", segments, query, None) }
+    }
+
+    /// rpc-v2-cbor (Smithy): `target` is the service's name on the wire (`AWSEventsV2`). What [`Aws::raw`] gives back is the answer as JSON; on
+    /// the tape it is as it came.
+    pub fn cbor(service: Service, operation: &'static str, target: &str, body: &serde_json::Value) -> Self {
+        let cbor = "application/cbor".to_string();
+        let headers = vec![("content-type", cbor.clone()), ("accept", cbor), ("smithy-protocol", "rpc-v2-cbor".to_string())];
+        let path = format!("/service/{}/operation/{}", encode(target), encode(operation));
+        RawCall { service, operation, method: "POST", path, headers, body: cbor::write(body), form: Form::Cbor, signed: None }
     }
 
     /// awsQuery and ec2Query: a form, answered in XML.
@@ -76,7 +104,33 @@ impl RawCall {
             body.push_str(&format!("&{}={}", encode(k), encode(v)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_string())];
-        RawCall { service, operation, method: "POST", path: "/".into(), headers, body, form: Form::Xml }
+        RawCall { service, operation, method: "POST", path: "/".into(), headers, body: body.into_bytes(), form: Form::Xml, signed: None }
+    }
+}
+
+impl RawCall {
+    /// One more header, which the signature covers.
+    pub(super) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+    /// The same, carrying a signature that was made elsewhere.
+    pub(super) fn signed_by_another(self, headers: Vec<(&'static str, String)>) -> Self {
+        RawCall { signed: Some(headers), ..self }
+    }
+
+    /// ec2Query: a page of what matches all filters. Its lists are flat (`Filter.1.Value.2`), without awsQuery's `member`; a filter that matches
+    /// nothing gives an empty list, where an id that is not there would fail the whole call. `*` and `?` in a value match other things too:
+    /// whoever fills in a stranger's word has checked its form.
+    pub fn ec2(operation: &'static str, filters: &[(&str, &[String])], page: u16, token: Option<&str>) -> Self {
+        let mut parameters = vec![("MaxResults".to_string(), page.to_string())];
+        parameters.extend(token.map(|t| ("NextToken".to_string(), t.to_string())));
+        for (n, (name, values)) in (1..).zip(filters) {
+            parameters.push((format!("Filter.{n}.Name"), (*name).to_string()));
+            parameters.extend((1..).zip(*values).map(|(m, value): (u32, _)| (format!("Filter.{n}.Value.{m}"), value.clone())));
+        }
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        RawCall::query(Service::Ec2, operation, "2016-11-15", &parameters)
     }
 }
 
@@ -114,14 +168,16 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-fn refusal(response: &HttpResponse) -> Refusal {
+fn refusal(response: &HttpResponse, form: Form) -> Refusal {
     let bytes = response.body().bytes().unwrap_or_default();
-    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    // A gateway before the service may answer in JSON whatever the service speaks.
+    let cbor = if form == Form::Cbor { cbor::read(bytes) } else { None };
+    let json: Option<serde_json::Value> = cbor.or_else(|| serde_json::from_slice(bytes).ok());
     let member = |keys: &[&str]| match &json {
         Some(body) => keys.iter().find_map(|k| body.get(k)).and_then(|v| v.as_str()).map(str::to_string),
         None => keys.iter().find_map(|k| xml::first(bytes, k)),
     };
-    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| member(&["__type", "code", "Code"]));
+    let code = response.headers().get("x-amzn-errortype").map(str::to_string).or_else(|| member(&["__type", "code", "Code", "ErrorCode"]));
     let mut meta = ErrorMetadata::builder();
     if let Some(code) = code {
         meta = meta.code(tame(code.split(':').next().unwrap_or_default(), 80));
@@ -150,18 +206,43 @@ impl Aws {
         })
     }
 
+    /// The headers that sign the call with our credentials, as of now.
+    pub(super) async fn signed_headers(&self, call: &RawCall) -> Result<Vec<(String, String)>, SdkError<Refusal, HttpResponse>> {
+        let conf = &self.connector.conf;
+        let provider = conf.credentials_provider().ok_or_else(|| SdkError::construction_failure("there are no credentials"))?;
+        let identity = provider.provide_credentials().await.map_err(SdkError::construction_failure)?.into();
+        let region = if call.service.is_global() { "us-east-1" } else { self.region() };
+        let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
+        let mut headers = call.headers.clone();
+        headers.push(("host", host(&origin)));
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(call.service.signing_name())
+            .time(self.connector.clock.now().into())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(SdkError::construction_failure)?;
+        let url = format!("{origin}{}", call.path);
+        let body = SignableBody::Bytes(&call.body);
+        let signable = SignableRequest::new(call.method, &url, headers.iter().map(|(k, v)| (*k, v.as_str())), body)
+            .map_err(SdkError::construction_failure)?;
+        let (instructions, _) = sign(signable, &params.into()).map_err(SdkError::construction_failure)?.into_parts();
+        Ok(instructions.headers().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+    }
+
     /// Make the call. Goes through tape and fence like every other.
     pub async fn raw(&self, call: RawCall) -> RawResult {
         let conf = &self.connector.conf;
         let missing = |what: &'static str| SdkError::construction_failure(what);
         let http = conf.http_client().ok_or_else(|| missing("there is no HTTP client"))?;
-        let provider = conf.credentials_provider().ok_or_else(|| missing("there are no credentials"))?;
-        let identity = provider.provide_credentials().await.map_err(SdkError::construction_failure)?.into();
-        let signing_region = if call.service.is_global() { "us-east-1".to_string() } else { self.region().to_string() };
         let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
-        let now = self.connector.clock.now();
         let form = call.form;
-        let serializer_origin = origin.clone();
+        let signed: Vec<(String, String)> = match call.signed.clone() {
+            Some(theirs) => theirs.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
+            None => self.signed_headers(&call).await?,
+        };
+        let host = host(&origin);
         let operation = Operation::builder()
             .service_name(call.service.sdk_id())
             .operation_name(call.operation)
@@ -185,29 +266,12 @@ impl Aws {
                 let mut request = HttpRequest::new(SdkBody::from(call.body.clone()));
                 request.set_method(call.method)?;
                 request.set_uri(call.path.clone())?;
-                let host = serializer_origin.split("://").nth(1).unwrap_or_default().to_string();
-                let mut headers = call.headers.clone();
-                headers.push(("host", host));
-                let params = v4::SigningParams::builder()
-                    .identity(&identity)
-                    .region(&signing_region)
-                    .name(call.service.signing_name())
-                    .time(now.into())
-                    .settings(SigningSettings::default())
-                    .build()?;
-                let url = format!("{serializer_origin}{}", call.path);
-                let signable = SignableRequest::new(
-                    call.method,
-                    &url,
-                    headers.iter().map(|(k, v)| (*k, v.as_str())),
-                    SignableBody::Bytes(call.body.as_bytes()),
-                )?;
-                let (instructions, _) = sign(signable, &params.into())?.into_parts();
-                for (k, v) in headers {
+                for (k, v) in call.headers {
                     request.headers_mut().insert(k, v);
                 }
-                for (k, v) in instructions.headers() {
-                    request.headers_mut().insert(k.to_string(), v.to_string());
+                request.headers_mut().insert("host", host.clone());
+                for (k, v) in &signed {
+                    request.headers_mut().insert(k.clone(), v.clone());
                 }
                 Ok(request)
             })
@@ -218,6 +282,10 @@ impl Aws {
                     let readable = match form {
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
+                        Form::Cbor => {
+                            let value = cbor::read(body).map(|v| v.to_string().into_bytes());
+                            return value.ok_or_else(|| OrchestratorError::other("the answer is no CBOR"));
+                        }
                     };
                     if readable {
                         Ok(body.to_vec())
@@ -225,12 +293,16 @@ impl Aws {
                         Err(OrchestratorError::other("the answer is not in the form of this service"))
                     }
                 } else {
-                    Err(OrchestratorError::operation(refusal(response)))
+                    Err(OrchestratorError::operation(refusal(response, form)))
                 }
             })
             .build();
         operation.invoke(call).await
     }
+}
+
+fn host(origin: &str) -> String {
+    origin.split("://").nth(1).unwrap_or_default().to_string()
 }
 
 /// Retries what a service calls throttling: it may come with status 400, which the status alone would not retry.
@@ -268,6 +340,18 @@ mod tests {
         let call = RawCall::rest(Service::Scheduler, "GetSchedule", "GET", &["schedules", "a/../b?x#y"], &[("groupName", "a&b=c")], None);
         assert_eq!(call.path, "/schedules/a%2F..%2Fb%3Fx%23y?groupName=a%26b%3Dc");
         let call = RawCall::query(Service::Ec2, "DescribeSubnets", "2016-11-15", &[("SubnetId.1", "subnet-1&Action=DeleteSubnet")]);
-        assert_eq!(call.body, "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet");
+        assert_eq!(
+            String::from_utf8(call.body).unwrap(),
+            "Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=subnet-1%26Action%3DDeleteSubnet"
+        );
+        let call = RawCall::ec2(
+            "DescribeSubnets",
+            &[("vpc-id", &["vpc-1".to_string()]), ("subnet-id", &["subnet-1".to_string(), "subnet-2&x=y".to_string()])],
+            1000,
+            Some("a b"),
+        );
+        let body = "Action=DescribeSubnets&Version=2016-11-15&MaxResults=1000&NextToken=a%20b&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1\
+                    &Filter.2.Name=subnet-id&Filter.2.Value.1=subnet-1&Filter.2.Value.2=subnet-2%26x%3Dy";
+        assert_eq!(String::from_utf8(call.body).unwrap(), body);
     }
 }

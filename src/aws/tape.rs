@@ -6,6 +6,7 @@
 //! further hook, therefore an attempt is finished by whichever comes first: the end of its body, the end of the attempt without a
 //! response, or the drop of its state.
 
+use super::cbor;
 use super::record::{Recorder, UnitScope};
 use crate::clock::{self, Clock};
 use crate::model::digest::{Hasher, Sha256};
@@ -177,7 +178,14 @@ impl Intercept for Tape {
             uri_sha256,
             request_headers: headers(request.headers()),
             request_body: request.body().bytes().filter(|b| !b.is_empty()).map(|b| {
-                if b.len() > REQUEST_BODY_LIMIT { format!("<{} bytes>", b.len()) } else { String::from_utf8_lossy(b).into_owned() }
+                let cbor = request.headers().get("content-type") == Some("application/cbor");
+                if b.len() > REQUEST_BODY_LIMIT {
+                    format!("<{} bytes>", b.len())
+                } else if let Some(value) = cbor.then(|| cbor::read(b)).flatten() {
+                    value.to_string()
+                } else {
+                    String::from_utf8_lossy(b).into_owned()
+                }
             }),
             sent: clock::stamp(self.clock.now()),
             took_ms: 0,

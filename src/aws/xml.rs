@@ -43,6 +43,24 @@ pub fn records(bytes: &[u8], within: &str, name: &str) -> Vec<BTreeMap<String, S
         .collect()
 }
 
+/// For each element called `name`: its children that hold a text, by name, and those of everything that it lies in, the nearest first where two
+/// have one name. An entry with its surroundings.
+pub fn with_surroundings(bytes: &[u8], name: &str) -> Vec<BTreeMap<String, String>> {
+    let Some(document) = parse(bytes) else { return vec![] };
+    let entries = document.descendants().filter(|n| n.is_element() && n.tag_name().name() == name);
+    entries
+        .map(|entry| {
+            let mut texts = BTreeMap::new();
+            for child in entry.ancestors().flat_map(|a| a.children()).filter(roxmltree::Node::is_element) {
+                if let Some(text) = child.text().map(str::trim).filter(|t| !t.is_empty()) {
+                    texts.entry(child.tag_name().name().to_string()).or_insert_with(|| text.to_string());
+                }
+            }
+            texts
+        })
+        .collect()
+}
+
 /// Whether this is XML that we are ready to read at all: an answer that is not is no answer.
 pub fn readable(bytes: &[u8]) -> bool {
     parse(bytes).is_some()

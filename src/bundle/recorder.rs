@@ -145,6 +145,7 @@ fn extension(headers: &[Header]) -> &'static str {
     match essence {
         "text/html" => "html",
         "application/zip" | "application/x-zip-compressed" => "zip",
+        "application/cbor" => "cbor",
         _ if essence.contains("json") => "json",
         _ if essence.contains("xml") => "xml",
         _ if essence.starts_with("text/") => "txt",

@@ -2,6 +2,8 @@
 
 use crate::engine::preflight::Missing;
 use crate::model::params::parse_bytes;
+use crate::model::regions::Choice;
+use crate::model::s3_place::S3Place;
 use crate::plan::adjust::{Adjustments, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -45,7 +47,7 @@ pub struct Global {
 pub enum Command {
     /// Snapshot one function into a verified evidence bundle; changes nothing in AWS
     #[command(
-        after_help = "Examples:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1\n  freezeframe snapshot payments-export --case IR-2026-0042 --depth triage\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history\n  freezeframe snapshot payments-export --case IR-2026-0042 --gone"
+        after_help = "Examples:\n  freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1\n  freezeframe snapshot payments-export --case IR-2026-0042 --depth triage\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history\n  freezeframe snapshot payments-export --case IR-2026-0042 --since 14d --trail s3://org-trail --regions all\n  freezeframe snapshot payments-export --case IR-2026-0042 --gone"
     )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
@@ -57,13 +59,18 @@ pub enum Command {
     )]
     Show(ShowArgs),
     /// Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it needs
-    #[command(after_help = "Example:\n  freezeframe plan snapshot-and-contain payments-export")]
+    #[command(
+        after_help = "Examples:\n  freezeframe plan snapshot-and-contain payments-export\n  freezeframe plan snapshot-and-contain payments-export --out plan.json"
+    )]
     Plan(PlanArgs),
     /// Run a playbook; asks before containing
     #[command(
-        after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes"
+        after_help = "Examples:\n  freezeframe run snapshot-and-contain payments-export --case IR-2026-0042\n  freezeframe run ./my-playbook.yaml payments-export --case IR-2026-0042 --yes\n  freezeframe run --plan plan.json --approval plan.approval.json --case IR-2026-0042"
     )]
     Run(RunArgs),
+    /// Put a second person's word under a pinned plan; AWS proves who it was
+    #[command(after_help = "Example:\n  freezeframe approve plan.json --note \"seen with the payments team\"")]
+    Approve(ApproveArgs),
     /// Contain a function of which the case already holds verified evidence
     #[command(
         after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
@@ -74,6 +81,19 @@ pub enum Command {
         after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
     )]
     Restore(RestoreArgs),
+    /// Nothing more is contained, by anybody who reads this store, until `resume`; restoring stays possible
+    #[command(
+        after_help = "Examples:\n  freezeframe halt --why \"game day is over\"\n  freezeframe halt --why \"wrong account\" --control s3://evidence-vault/prod"
+    )]
+    Halt(HaltArgs),
+    /// Lift what `halt` said, or close the breaker that a failed containment opened
+    #[command(
+        after_help = "Examples:\n  freezeframe resume --why \"looked at\"\n  freezeframe resume --breaker --why \"the role was fixed\""
+    )]
+    Resume(ResumeArgs),
+    /// The guard policy, which says what must not be contained: check, show
+    #[command(subcommand, after_help = "Examples:\n  freezeframe guard show > guard.yaml\n  freezeframe guard check guard.yaml")]
+    Guard(GuardCommand),
     /// The playbooks: list, show, check
     #[command(
         subcommand,
@@ -105,6 +125,32 @@ pub struct CaseArgs {
     pub cases: PathBuf,
 }
 
+/// Where halt, breaker and rate are kept.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Guardrails")]
+pub struct ControlArgs {
+    /// Where halt, breaker and rate lie: s3://bucket/prefix or a directory; otherwise beside the cases
+    #[arg(long, value_name = "STORE", env = "FREEZEFRAME_CONTROL")]
+    pub control: Option<String>,
+    /// Region of that bucket, when it is not the function's
+    #[arg(long, value_name = "REGION", env = "FREEZEFRAME_CONTROL_REGION")]
+    pub control_region: Option<String>,
+}
+
+/// What stands before containment.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Guardrails")]
+pub struct GuardArgs {
+    /// The guard policy; otherwise `guard.yaml` beside the cases, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_GUARD")]
+    pub guard: Option<PathBuf>,
+    /// Contain although the guard policy says `dry-run: true`
+    #[arg(long)]
+    pub in_earnest: bool,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
 /// What is collected, beside what the playbook says. All of it stands in the plan.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What is collected")]
@@ -127,6 +173,12 @@ pub struct CollectArgs {
     /// Stop each search of CloudTrail after about so many events; what is older is a gap
     #[arg(long, value_name = "COUNT")]
     pub max_events: Option<u64>,
+    /// Read a trail's own files instead of searching CloudTrail's event history: the place that the trail delivers to
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", value_parser = place)]
+    pub trail: Option<S3Place>,
+    /// Where to look for what the credentials did, and for who shares the role: home, all, or names with commas between
+    #[arg(long, value_name = "REGIONS", value_parser = regions)]
+    pub regions: Option<Choice>,
     /// Set a collector's parameter (may be repeated)
     #[arg(long, value_name = "COLLECTOR.PARAM=VALUE")]
     pub set: Vec<String>,
@@ -141,10 +193,20 @@ impl CollectArgs {
             only: self.only.clone(),
             max_log_bytes: self.max_log_bytes,
             max_events: self.max_events,
+            trail: self.trail.clone(),
+            regions: self.regions.clone(),
             set: self.set.clone(),
             accept_shared_role: false,
         }
     }
+}
+
+fn place(text: &str) -> Result<S3Place, &'static str> {
+    S3Place::parse(text).ok_or("a place in S3 is wanted, like s3://bucket/prefix: the prefix is what stands before AWSLogs/")
+}
+
+fn regions(text: &str) -> Result<Choice, &'static str> {
+    Choice::parse(text).ok_or("Regions are wanted: home, all, or names like eu-west-1,us-east-1")
 }
 
 fn size(text: &str) -> Result<u64, &'static str> {
@@ -234,20 +296,33 @@ pub struct PlanArgs {
     pub playbook: String,
     /// The function: a name, `name:qualifier` or an ARN
     pub function: String,
+    /// Pin the plan to the world: write it here with the present state of everything that it would change, for `approve` and `run --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub collect: CollectArgs,
     #[command(flatten)]
     pub accept: AcceptArgs,
     #[command(flatten)]
     pub gone: GoneArgs,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// A shipped playbook's name, or a file
-    pub playbook: String,
+    #[arg(required_unless_present = "plan")]
+    pub playbook: Option<String>,
     /// The function: a name, `name:qualifier` or an ARN
-    pub function: String,
+    #[arg(required_unless_present = "plan")]
+    pub function: Option<String>,
+    /// Carry out exactly this pinned plan, and nothing when the world has moved since it was made
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "function", "since", "until", "skip", "only", "max_log_bytes", "max_events", "set"])]
+    pub plan: Option<PathBuf>,
+    /// A second person's word on that plan, as `approve` wrote it
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub approval: Option<PathBuf>,
     #[command(flatten)]
     pub case: CaseArgs,
     /// Contain without asking (for scripts)
@@ -257,6 +332,23 @@ pub struct RunArgs {
     pub accept: AcceptArgs,
     #[command(flatten)]
     pub collect: CollectArgs,
+    #[command(flatten)]
+    pub guard: GuardArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The pinned plan, as `plan --out` wrote it
+    pub plan: PathBuf,
+    /// Why, for the record
+    #[arg(long, value_name = "WHY")]
+    pub note: Option<String>,
+    /// Where the approval is written [default: beside the plan, as <plan>.approval.json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -276,6 +368,8 @@ pub struct ContainArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -300,6 +394,48 @@ pub struct RestoreArgs {
     /// Print the same as a shell script of plain aws-cli commands; asks nobody, changes nothing
     #[arg(long, conflicts_with_all = ["dry_run", "overrule", "yes"])]
     pub print_script: bool,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Why, for whoever is stopped by it
+    #[arg(long, value_name = "WHY")]
+    pub why: String,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Why, for the record
+    #[arg(long, value_name = "WHY")]
+    pub why: String,
+    /// Close the breaker instead
+    #[arg(long)]
+    pub breaker: bool,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    #[command(flatten)]
+    pub control: ControlArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// Check a policy file; says line, column and a suggestion
+    #[command(after_help = "Example:\n  freezeframe guard check guard.yaml")]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// A policy with every field there is: a starting point for your own
+    #[command(after_help = "Example:\n  freezeframe guard show > guard.yaml")]
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -362,8 +498,10 @@ mod tests {
         let plain = snapshot(&[]).unwrap();
         assert_eq!((plain.depth.playbook(), plain.collect.adjustments()), ("snapshot-only", Adjustments::default()));
         let args = ["--depth", "deep", "--since", "7d", "--until", "2026-11-20T12:00:00Z", "--skip", "a", "--skip", "b"];
-        let said = snapshot(&[&args[..], &["--max-log-bytes", "2MiB", "--max-events", "70", "--set", "x.y=z"]].concat()).unwrap();
+        let more = ["--max-log-bytes", "2MiB", "--max-events", "70", "--set", "x.y=z", "--trail", "s3://org-trail/a/", "--regions", "all"];
+        let said = snapshot(&[&args[..], &more].concat()).unwrap();
         let a = said.collect.adjustments();
+        assert_eq!((a.trail.as_ref().map(ToString::to_string).as_deref(), &a.regions), (Some("s3://org-trail/a"), &Some(Choice::All)));
         assert_eq!((said.depth.playbook(), a.skip.len(), a.max_log_bytes, a.max_events), ("deep", 2, Some(2 << 20), Some(70)));
         assert!(matches!((a.since, a.until), (Some(Instant::Ago(_)), Some(Instant::At(_)))));
         for bad in [
@@ -371,6 +509,8 @@ mod tests {
             &["--max-log-bytes", "0"],
             &["--max-log-bytes", "1KB"],
             &["--max-events", "-1"],
+            &["--trail", "org-trail"],
+            &["--regions", "everywhere"],
             &["--depth", "abyss"],
             &["--skip", "a", "--only", "b"],
             &["--role", "r"],

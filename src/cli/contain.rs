@@ -2,6 +2,7 @@
 
 use super::args::{ContainArgs, Global};
 use super::error::CliError;
+use super::guard::{foretold, guarding};
 use super::run::{Job, adjust, confirm, execute, make_plan};
 use super::session::{self, Session};
 use crate::bundle::case_journal::CaseJournal;
@@ -41,8 +42,13 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
                 .outcome(Outcome::Refused));
         }
     };
-    confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
-    execute(&session, screen, Job { case, dir, playbook, preflight, permit: Some(permit) }).await
+    let control = session.control(&args.guard.control, &args.case.cases)?;
+    let guard = guarding(&args.guard, &*control, &preflight).await?;
+    // A refusal is carried through all the same, so that it stands in report and case journal.
+    if !foretold(screen, &guard, &preflight, None) {
+        confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
+    }
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit) }).await
 }
 
 /// The newest acquisition of this target in the case that still verifies.

@@ -1,8 +1,12 @@
 //! The documents of `--json` that no lower floor knows. `schemas` lists all of them.
 
 use super::error::CliError;
+use crate::engine::control::{Control, Standing, Stop};
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
+use crate::plan::Plan;
+use crate::plan::forecast::Forecast;
+use crate::plan::guard::PolicySource;
 use crate::playbook::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,6 +39,16 @@ impl ErrorDocument {
             exit_code: error.outcome.exit_code(),
         }
     }
+}
+
+/// `plan`: the plan, and what its containment would mean here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Foretold<'p> {
+    #[serde(flatten)]
+    pub plan: &'p Plan,
+    /// Only of a playbook that contains; what is not known is said in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<&'p Forecast>,
 }
 
 /// `show <bundle>`
@@ -101,6 +115,43 @@ pub struct PlaybookChecked {
     pub sha256: String,
     /// Whether running it changes anything in AWS.
     pub contains: bool,
+}
+
+/// `halt` and `resume`: what stands now, and what was lifted.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ControlDocument {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// Where it lies.
+    pub store: String,
+    pub halts: Vec<Stop>,
+    /// Put by runs whose containment did not hold.
+    pub breakers: Vec<Stop>,
+    pub lifted: Vec<Stop>,
+}
+
+impl ControlDocument {
+    pub fn of(control: &Control, standing: Standing, lifted: Vec<Stop>) -> Self {
+        let Standing { halts, breakers } = standing;
+        ControlDocument { v: 1, store: control.describe(), halts, breakers, lifted }
+    }
+}
+
+/// `guard check`, of a good policy; a bad one is an error with its problems.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GuardChecked {
+    /// Version of this form: 1.
+    pub v: u32,
+    #[serde(flatten)]
+    pub policy: PolicySource,
+}
+
+/// `guard show`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GuardText {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub text: &'static str,
 }
 
 /// `restore --print-script`

@@ -1,11 +1,15 @@
 //! Floor 7, the on-call face: parse, one call into the engine, one rendering. Each command is a file; `render` is the only place that
 //! prints; exit codes come from `model::outcome`.
 
+mod approve;
 pub mod args;
 mod contain;
+mod control;
 mod documents;
 mod error;
 mod explain;
+mod guard;
+mod pinned;
 mod plan;
 mod playbook;
 pub mod render;
@@ -78,10 +82,14 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Snapshot(args) => run::snapshot(global, args).await,
         Command::Run(args) => run::run(global, args).await,
         Command::Plan(args) => plan::plan(global, args).await,
+        Command::Approve(args) => approve::approve(global, args).await,
         Command::Verify(args) => verify::verify(global, args),
         Command::Show(args) => show::show(global, args),
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
+        Command::Halt(args) => control::halt(global, args).await,
+        Command::Resume(args) => control::resume(global, args).await,
+        Command::Guard(command) => guard::guard(global, command),
         Command::Playbook(command) => playbook::playbook(global, command),
         Command::Explain(args) => explain::explain(global, args),
         #[cfg(feature = "drill")]

@@ -1,42 +1,92 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{AcceptArgs, CollectArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
+use super::guard::{foretold, guarding};
+use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
 use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
+use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
+use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::adjust::Adjustments;
 use crate::playbook::{Playbook, Registry};
-use std::path::PathBuf;
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
     let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
-    let job = Job { case, dir, playbook, preflight, permit: None };
+    // Nothing is contained, so nothing is guarded.
+    let control = session.control(&ControlArgs::default(), &args.case.cases)?;
+    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None };
     execute(&session, session::screen(global), job).await
 }
 
 pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = adjusted(&args.playbook, &args.collect, args.accept)?;
     let screen = session::screen(global);
+    if let Some(file) = &args.plan {
+        return carry_out(global, &args, file, case, dir).await;
+    }
+    // clap wants both unless there is a pinned plan.
+    let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
+    let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&args.function).await?;
-    if playbook.contains() {
+    let preflight = session.preflight(&function).await?;
+    let control = session.control(&args.guard.control, &args.case.cases)?;
+    let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
+    if playbook.contains() && !foretold(screen, &guard, &preflight, None) {
         let plan = make_plan(&playbook, &preflight);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, permit: None }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None }).await
+}
+
+/// `run --plan`: exactly that, or nothing.
+async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, dir: PathBuf) -> Result<Outcome, CliError> {
+    let pinned = pinned::read_plan(file)?;
+    let approval = args.approval.as_deref().map(pinned::read_approval).transpose()?;
+    let screen = session::screen(global);
+    let session = Session::connect(global).await?;
+    let preflight = session.preflight(&pinned.plan.target.arn()).await?;
+    let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
+    let moved = look.map_err(|e| CliError::new("cannot look at what the plan would change").because(e))?;
+    if !moved.is_empty() {
+        return Err(CliError::new("the world has moved since the plan was made; nothing was done")
+            .more(moved.iter().map(|m| format!("  {}: planned {}, found {}", m.what, m.planned, m.found)))
+            .hint("look at what moved, then make the plan anew: freezeframe plan … --out plan.json")
+            .outcome(Outcome::Refused));
+    }
+    let control = session.control(&args.guard.control, &args.case.cases)?;
+    let guard = guarding(&args.guard, &*control, &preflight).await?;
+    if !foretold(screen, &guard, &preflight, approval.as_ref().map(|a| a.approver.as_str())) {
+        confirm(screen, &pinned.plan, args.yes)?;
+    }
+    let order = Order {
+        case,
+        run: session.run.clone(),
+        plan: pinned.plan.clone(),
+        pinned: Some(pinned),
+        approval,
+        trigger: None,
+        operator: preflight.identity.arn.clone(),
+        preflight: preflight.exchanges,
+        guard,
+        permit: None,
+    };
+    carry(&session, screen, order, dir, control).await
 }
 
 /// The playbook, as the operator wants it.
@@ -62,6 +112,8 @@ pub struct Job {
     pub dir: PathBuf,
     pub playbook: Playbook,
     pub preflight: Preflight,
+    pub guard: Guarding,
+    pub control: Arc<dyn Store>,
     pub permit: Option<ContainPermit>,
 }
 
@@ -97,17 +149,24 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         case: job.case,
         run: session.run.clone(),
         plan,
+        pinned: None,
+        approval: None,
         trigger: None,
         operator: job.preflight.identity.arn.clone(),
         preflight: job.preflight.exchanges,
+        guard: job.guard,
         permit: job.permit,
     };
-    let doors = session.doors(job.dir.clone(), screen).await?;
+    carry(session, screen, order, job.dir, job.control).await
+}
+
+async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf, control: Arc<dyn Store>) -> Result<Outcome, CliError> {
+    let doors = session.doors(dir.clone(), control, screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)
-            .hint(format!("evidence gathered so far is kept in {}; `freezeframe verify` says what it is worth", job.dir.display()))
-            .hint(format!("if anything was contained: freezeframe restore {}", job.dir.file_name().unwrap_or_default().to_string_lossy()))
+            .hint(format!("evidence gathered so far is kept in {}; `freezeframe verify` says what it is worth", dir.display()))
+            .hint(format!("if anything was contained: freezeframe restore {}", dir.file_name().unwrap_or_default().to_string_lossy()))
     })?;
     summary::show(screen, &report);
     Ok(report.outcome)

@@ -1,7 +1,9 @@
 //! The JSON Schemas of what the faces print: `--json` of each command, and the handler's reply. The documents inside a bundle have theirs in
 //! `bundle::schemas`; `evidence-schema/` holds both.
 
-use super::documents::{Contents, ErrorDocument, PlaybookChecked, PlaybookText, Playbooks, RestoreScript, Shown};
+use super::documents::{
+    Contents, ControlDocument, ErrorDocument, GuardChecked, GuardText, PlaybookChecked, PlaybookText, Playbooks, RestoreScript, Shown,
+};
 use crate::bundle::schemas::schema;
 use crate::engine::report::Report;
 use crate::handler::explain::Explanation;
@@ -12,6 +14,15 @@ pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Report>("report.schema.json", "What `snapshot`, `run`, `contain` and `restore` print with --json"),
         crate::plan::schema(),
+        schema::<super::documents::Foretold>(
+            "foretold.schema.json",
+            "What `plan` prints with --json: the plan, and what its containment would mean here",
+        ),
+        schema::<crate::plan::pin::Pinned>(
+            "pinned-plan.schema.json",
+            "What `plan --out` writes, and what lies in data/00-plan/pinned-plan.json",
+        ),
+        schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
@@ -19,6 +30,9 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),
         schema::<PlaybookText>("playbook-text.schema.json", "What `playbook show` prints with --json"),
         schema::<PlaybookChecked>("playbook-checked.schema.json", "What `playbook check` prints with --json for a good playbook"),
+        schema::<ControlDocument>("control.schema.json", "What `halt` and `resume` print with --json"),
+        schema::<GuardChecked>("guard-checked.schema.json", "What `guard check` prints with --json for a good policy"),
+        schema::<GuardText>("guard-text.schema.json", "What `guard show` prints with --json"),
         schema::<Explanation>("explanation.schema.json", "What `explain` prints with --json"),
         schema::<ErrorDocument>("error.schema.json", "What any command prints with --json when it could not do what was asked"),
         #[cfg(feature = "drill")]

@@ -56,11 +56,12 @@ impl Session {
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
-    pub async fn doors(&self, case_dir: PathBuf, screen: Screen) -> Result<Doors, CliError> {
+    pub async fn doors(&self, case_dir: PathBuf, control: Arc<dyn Store>, screen: Screen) -> Result<Doors, CliError> {
         let others = Arc::new(self.other_cases(&case_dir, screen).await?);
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
         Ok(Doors {
+            control,
             connector: self.connector.clone(),
             store: Arc::new(store),
             case_dir,

@@ -73,6 +73,17 @@ pub fn show(screen: Screen, report: &Report) {
     if let Some(table) = table(report) {
         screen.text(&table);
     }
+    for line in report.forecast.iter().flat_map(|f| f.lines()) {
+        screen.text(&line);
+    }
+    for refusal in &report.refusals {
+        screen.text(&format!("{} ({}): {}", "NOT CONTAINED".red().bold(), tame(&refusal.rule, 60), tame(&refusal.why, 2000)));
+        screen.text(&format!("  where it stands: {}", tame(&refusal.stands, 300)));
+        screen.text(&format!("  what would lift it: {}", tame(&refusal.lift, 400)));
+    }
+    if let Some(approval) = &report.approval {
+        screen.text(&format!("approved by {}", tame(&approval.approver, 300)));
+    }
     for note in &report.notes {
         screen.text(&format!("note: {}", tame(note, 400)));
     }

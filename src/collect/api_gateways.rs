@@ -93,17 +93,28 @@ async fn one(
     if !matches!(cx.ask_json(question, aws, RawCall::rest(service, about.operation, "GET", &path, &[], None)).await?, Reply::Got(_)) {
         return Ok(());
     }
-    for (call, segment, words, members) in lists {
-        let path: Vec<&str> = path.iter().copied().chain([*segment]).collect();
-        let page = |token: Option<String>| {
-            // Methods with their integrations come with the resources only when asked for.
-            let mut query: Vec<(&str, &str)> = if *segment == "resources" { vec![("embed", "methods"), ("limit", "500")] } else { vec![] };
-            query.extend(token.as_deref().map(|t| (members.next, t)));
-            RawCall::rest(service, call.operation, "GET", &path, &query, None)
-        };
-        // Stage variables may hold secrets.
-        let question = Question::new(call, format!("{words} of {kind} API {api} in {}", aws.region())).sensitivity(Sensitivity::S3);
-        cx.ask_json_list(question, aws, *members, page, |_| {}).await?;
-    }
+    let whose = format!("{kind} API {api}");
+    at_once(lists.iter().map(|list| parts(cx, aws, &path, &whose, service, list).boxed())).await
+}
+
+/// One list of an API's parts.
+async fn parts(
+    cx: &CollectCx<'_>,
+    aws: &Aws,
+    of: &[&str],
+    whose: &str,
+    service: Service,
+    (call, segment, words, members): &(&'static Call, &str, &str, Members),
+) -> Result<(), Abort> {
+    let path: Vec<&str> = of.iter().copied().chain([*segment]).collect();
+    let page = |token: Option<String>| {
+        // Methods with their integrations come with the resources only when asked for.
+        let mut query: Vec<(&str, &str)> = if *segment == "resources" { vec![("embed", "methods"), ("limit", "500")] } else { vec![] };
+        query.extend(token.as_deref().map(|t| (members.next, t)));
+        RawCall::rest(service, call.operation, "GET", &path, &query, None)
+    };
+    // Stage variables may hold secrets.
+    let question = Question::new(call, format!("{words} of {whose} in {}", aws.region())).sensitivity(Sensitivity::S3);
+    cx.ask_json_list(question, aws, *members, page, |_| {}).await?;
     Ok(())
 }

@@ -5,8 +5,10 @@
 use super::cx::at_once;
 use super::facts::VersionFact;
 use super::qualifier::{LATEST_PUBLISHED, Qualifier};
+use super::reach::VpcFact;
 use super::versions::VERSIONS;
-use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
+use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
+use crate::aws::fault::Fault;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::{Group, Sensitivity};
 use async_trait::async_trait;
@@ -15,6 +17,7 @@ use aws_sdk_lambda::operation::list_provisioned_concurrency_configs::ListProvisi
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub struct Capacity;
 
@@ -26,20 +29,21 @@ const PROVIDER: Call = Call::read(Service::Lambda, "GetCapacityProvider", "lambd
 const NEIGHBOURS: Call =
     Call::read(Service::Lambda, "ListFunctionVersionsByCapacityProvider", "lambda:ListFunctionVersionsByCapacityProvider", Scope::Any);
 
-static SPEC: CollectorSpec = CollectorSpec {
+pub(super) static CAPACITY: CollectorSpec = CollectorSpec {
     id: "capacity",
     title: "Capacity",
     answers: "Which environments are kept warm, on whose instances, and has the account room to restore the function?",
     group: Group::Config,
     volatility: Volatility::V2,
-    calls: &[PROVISIONED, ACCOUNT, SCALING, PROVIDER, NEIGHBOURS],
+    // The shared look-up first: a denial of it names this action wherever it is missed.
+    calls: &[PROVIDER, PROVISIONED, ACCOUNT, SCALING, NEIGHBOURS],
     params: &[],
 };
 
 #[async_trait]
 impl Collector for Capacity {
     fn spec(&self) -> &'static CollectorSpec {
-        &SPEC
+        &CAPACITY
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
@@ -73,7 +77,7 @@ async fn managed_instances(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let mut scaled = BTreeSet::new();
     match cx.function().await? {
         Ok(fact) => {
-            if let Some(arn) = &fact.capacity_provider {
+            if let Some(arn) = &fact.reach.capacity_provider {
                 providers.insert(arn.clone());
                 // GetFunctionScalingConfig takes no `$LATEST`, only what is published of it.
                 scaled.insert(LATEST_PUBLISHED.to_string());
@@ -83,9 +87,9 @@ async fn managed_instances(cx: &CollectCx<'_>) -> Result<(), Abort> {
     }
     match cx.versions().await? {
         Ok(list) => {
-            let managed = |v: &&VersionFact| v.version != "$LATEST" && v.capacity_provider.is_some();
+            let managed = |v: &&VersionFact| v.version != "$LATEST" && v.reach.capacity_provider.is_some();
             for v in list.entries.iter().filter(managed) {
-                providers.extend(v.capacity_provider.clone());
+                providers.extend(v.reach.capacity_provider.clone());
                 scaled.insert(v.version.clone());
             }
             cx.gap_of_rest(&list, "capacity providers of further versions")?;
@@ -109,9 +113,24 @@ async fn scaling(cx: &CollectCx<'_>, version: String) -> Result<(), Abort> {
 }
 
 async fn provider(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
+    cx.provider(&arn).await.map(drop)
+}
+
+/// The shared look-up: whoever asks about the function's network needs the provider's. `cx` must be the context of this unit.
+pub(super) async fn ask_provider(cx: &CollectCx<'_>, arn: &str) -> Result<Result<Arc<VpcFact>, Fault>, Abort> {
     let question = Question::new(&PROVIDER, format!("capacity provider {arn}"));
-    cx.ask(question, cx.aws().lambda().get_capacity_provider().capacity_provider_name(arn).send()).await?;
-    Ok(())
+    let reply = cx.ask(question, cx.aws().lambda().get_capacity_provider().capacity_provider_name(arn).send()).await?;
+    Ok(match reply {
+        Reply::Got(answer) => {
+            let network = answer.output.capacity_provider().and_then(|p| p.vpc_config());
+            Ok(Arc::new(network.map_or_else(VpcFact::default, |v| VpcFact {
+                vpc: None,
+                subnets: v.subnet_ids().to_vec(),
+                groups: v.security_group_ids().to_vec(),
+            })))
+        }
+        Reply::Absent(fault) | Reply::Gap(fault) => Err(fault),
+    })
 }
 
 async fn neighbours(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {

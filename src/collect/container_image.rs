@@ -25,8 +25,8 @@ use std::sync::{Mutex, PoisonError};
 
 pub struct ContainerImage;
 
-const IMAGE: Call = Call::read(Service::Ecr, "BatchGetImage", "ecr:BatchGetImage", Scope::Any);
-const ADDRESS: Call = Call::read(Service::Ecr, "GetDownloadUrlForLayer", "ecr:GetDownloadUrlForLayer", Scope::Any);
+pub(super) const IMAGE: Call = Call::read(Service::Ecr, "BatchGetImage", "ecr:BatchGetImage", Scope::Any);
+pub(super) const ADDRESS: Call = Call::read(Service::Ecr, "GetDownloadUrlForLayer", "ecr:GetDownloadUrlForLayer", Scope::Any);
 
 static SPEC: CollectorSpec = CollectorSpec {
     id: "container-image",
@@ -73,12 +73,21 @@ fn digest_of(text: &str) -> Option<Sha256> {
     Sha256::from_hex(text.strip_prefix("sha256:")?)
 }
 
-fn layout(name: &str) -> Option<BundlePath> {
-    BundlePath::parse(&format!("{}/image/{name}", SPEC.group.dir())).ok()
-}
+/// Where an image layout lies below the code: whole in itself, so that a blob of two layouts is in both.
+#[derive(Clone, Copy)]
+pub(super) struct Layout(pub &'static str);
 
-fn blob_path(digest: &Sha256) -> Option<BundlePath> {
-    layout(&format!("blobs/sha256/{digest}"))
+impl Layout {
+    fn path(self, name: &str) -> Option<BundlePath> {
+        BundlePath::parse(&format!("{}/{}/{name}", SPEC.group.dir(), self.0)).ok()
+    }
+    fn blob(self, digest: &Sha256) -> Option<BundlePath> {
+        self.path(&format!("blobs/sha256/{digest}"))
+    }
+    /// What its blob is remembered by, for the run.
+    fn key(self, digest: &Sha256) -> String {
+        format!("{} sha256:{digest}", self.0)
+    }
 }
 
 #[async_trait]
@@ -98,10 +107,15 @@ impl Collector for ContainerImage {
         if named.is_empty() {
             return cx.not_applicable("container image", "no configuration that could be read names one").map(drop);
         }
-        let entries = Mutex::new(vec![]);
-        at_once(named.iter().map(|(uri, whose)| image(cx, &entries, uri, whose.join(", ")).boxed())).await?;
-        index(cx, entries.into_inner().unwrap_or_else(PoisonError::into_inner))
+        images(cx, Layout("image"), named).await
     }
+}
+
+/// Images by their address, each with who names it, as one layout.
+pub(super) async fn images(cx: &CollectCx<'_>, layout: Layout, named: BTreeMap<String, Vec<String>>) -> Result<(), Abort> {
+    let entries = Mutex::new(vec![]);
+    at_once(named.iter().map(|(uri, whose)| image(cx, layout, &entries, uri, whose.join(", ")).boxed())).await?;
+    index(cx, layout, entries.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 type Named = Mutex<BTreeMap<String, Vec<String>>>;
@@ -126,12 +140,12 @@ struct Entry {
     descriptor: Value,
 }
 
-async fn image(cx: &CollectCx<'_>, entries: &Mutex<Vec<Entry>>, uri: &str, whose: String) -> Result<(), Abort> {
+async fn image(cx: &CollectCx<'_>, layout: Layout, entries: &Mutex<Vec<Entry>>, uri: &str, whose: String) -> Result<(), Abort> {
     let subject = tame(&format!("container image of {whose}: {uri}"), 300);
     let Some(place) = Place::of(uri).filter(|p| p.region == cx.aws().region()) else {
         return cx.gap(GapKind::Unsupported, &subject, "the address is no image of ECR in the function's Region, by digest").map(drop);
     };
-    let Some((manifest, media_type, item)) = manifest(cx, &place, &subject).await? else { return Ok(()) };
+    let Some((manifest, media_type, item)) = manifest(cx, layout, &place, &subject).await? else { return Ok(()) };
     let descriptor = json!({
         "mediaType": media_type, "digest": format!("sha256:{}", place.digest), "size": manifest.bytes,
         "annotations": {"org.opencontainers.image.ref.name": uri}
@@ -142,7 +156,7 @@ async fn image(cx: &CollectCx<'_>, entries: &Mutex<Vec<Entry>>, uri: &str, whose
         let Some(digest) = platform["digest"].as_str().and_then(digest_of) else { continue };
         let place = Place { digest, ..place.clone() };
         let subject = tame(&format!("manifest sha256:{digest} of {uri}"), 300);
-        if let Some((of_platform, ..)) = self::manifest(cx, &place, &subject).await? {
+        if let Some((of_platform, ..)) = self::manifest(cx, layout, &place, &subject).await? {
             parts.extend(parts_of(&of_platform.value));
         }
     }
@@ -153,7 +167,7 @@ async fn image(cx: &CollectCx<'_>, entries: &Mutex<Vec<Entry>>, uri: &str, whose
             &format!("it names {} configurations and layers, of which {MOST_BLOBS} were read", parts.len()),
         )?;
     }
-    at_once(parts.into_iter().take(MOST_BLOBS).map(|(digest, size)| blob(cx, &place, uri, digest, size).boxed())).await
+    at_once(parts.into_iter().take(MOST_BLOBS).map(|(digest, size)| blob(cx, layout, &place, uri, digest, size).boxed())).await
 }
 
 /// Digests and sizes of the configuration and the layers that a manifest names; what is no digest is nothing that ECR could give.
@@ -169,7 +183,7 @@ struct Manifest {
     value: Value,
 }
 
-async fn manifest(cx: &CollectCx<'_>, place: &Place, subject: &str) -> Result<Option<(Manifest, String, ItemId)>, Abort> {
+async fn manifest(cx: &CollectCx<'_>, layout: Layout, place: &Place, subject: &str) -> Result<Option<(Manifest, String, ItemId)>, Abort> {
     let digest = format!("sha256:{}", place.digest);
     let body = json!({
         "registryId": place.registry, "repositoryName": place.repository, "imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": MEDIA_TYPES
@@ -188,8 +202,8 @@ async fn manifest(cx: &CollectCx<'_>, place: &Place, subject: &str) -> Result<Op
     let media_type = answer["images"][0]["imageManifestMediaType"].as_str().unwrap_or(MEDIA_TYPES[0]).to_string();
     let question = Question::new(&IMAGE, tame(&format!("manifest {digest} of {subject}"), 300)).sensitivity(Sensitivity::S2);
     let ours = Sha256::of(text.as_bytes());
-    let Some(path) = blob_path(&ours) else { return Ok(None) };
-    let cell = cx.stored_code(&format!("sha256:{ours}"));
+    let Some(path) = layout.blob(&ours) else { return Ok(None) };
+    let cell = cx.stored_code(&layout.key(&ours));
     let stored = cell
         .get_or_try_init(|| async {
             let file = cx.draft().put(&path, text.as_bytes()).map_err(Abort::from)?;
@@ -202,16 +216,16 @@ async fn manifest(cx: &CollectCx<'_>, place: &Place, subject: &str) -> Result<Op
 }
 
 /// A configuration or a layer: both are blobs to ECR.
-async fn blob(cx: &CollectCx<'_>, place: &Place, uri: &str, digest: Sha256, size: u64) -> Result<(), Abort> {
+async fn blob(cx: &CollectCx<'_>, layout: Layout, place: &Place, uri: &str, digest: Sha256, size: u64) -> Result<(), Abort> {
     let name = format!("sha256:{digest}");
-    let cell = cx.stored_code(&name);
+    let cell = cx.stored_code(&layout.key(&digest));
     let fill = || async {
         let body = json!({"registryId": place.registry, "repositoryName": place.repository, "layerDigest": name});
         let question = Question::new(&ADDRESS, format!("address of {name} of {uri}")).sensitivity(Sensitivity::S3);
         let answer = cx.ask(question, cx.aws().raw(ecr(&ADDRESS, &body))).await?.got().ok_or(code::NotStored::Recorded)?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         let question = Question::new(&code::DOWNLOAD, format!("{name} of {uri}")).sensitivity(Sensitivity::S3);
-        let (Some(url), Some(path)) = (answer["downloadUrl"].as_str(), blob_path(&digest)) else {
+        let (Some(url), Some(path)) = (answer["downloadUrl"].as_str(), layout.blob(&digest)) else {
             cx.gap(GapKind::Unsupported, &question.subject, "ECR answered without an address to download it from")?;
             return Err(code::NotStored::Recorded);
         };
@@ -235,8 +249,9 @@ fn ecr(call: &Call, body: &Value) -> RawCall {
 }
 
 /// `oci-layout` and `index.json`: what makes the blobs an image layout. Made by us, from the manifests.
-fn index(cx: &CollectCx<'_>, entries: Vec<Entry>) -> Result<(), Abort> {
-    let (Some(first), Some(marker), Some(index)) = (entries.first().map(|e| e.item), layout("oci-layout"), layout("index.json")) else {
+fn index(cx: &CollectCx<'_>, layout: Layout, entries: Vec<Entry>) -> Result<(), Abort> {
+    let (Some(first), Some(marker), Some(index)) = (entries.first().map(|e| e.item), layout.path("oci-layout"), layout.path("index.json"))
+    else {
         return Ok(());
     };
     let descriptors: Vec<&Value> = entries.iter().map(|e| &e.descriptor).collect();

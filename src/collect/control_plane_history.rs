@@ -1,10 +1,10 @@
-//! Control-plane history from CloudTrail's `LookupEvents`: who changed the function and its role. What sessions under the function's name did
-//! is `credential-activity`'s question.
+//! Control-plane history, from CloudTrail's `LookupEvents` or a trail's own files: who changed the function and its role. What sessions under
+//! the function's name did is `credential-activity`'s question.
 
-use super::lookup_events::{LOOKUP, Search, Window};
+use super::lookup_events::{FROM, LOOKUP, MAX_PAGES, Search, Window};
 use super::{Abort, CollectCx, Collector, CollectorSpec, FunctionFact, Volatility};
 use crate::aws::fault::Fault;
-use crate::model::item::Group;
+use crate::model::item::{Group, Sensitivity};
 use crate::model::params::{Param, ParamKind};
 use crate::model::regions;
 use async_trait::async_trait;
@@ -21,13 +21,9 @@ static SPEC: CollectorSpec = CollectorSpec {
     volatility: Volatility::V3,
     calls: &[LOOKUP],
     params: &[
+        FROM,
         Param { name: "window", kind: ParamKind::Duration, default: "90d", doc: "How far back to look; CloudTrail keeps 90 days here" },
-        Param {
-            name: "max-pages",
-            kind: ParamKind::Count,
-            default: "200",
-            doc: "Stop each search after so many pages of 50 events; what is older is a gap",
-        },
+        MAX_PAGES,
     ],
 };
 
@@ -38,12 +34,30 @@ impl Collector for ControlPlaneHistory {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
+        if cx.reads_trail() {
+            return of_trail(cx).await;
+        }
+        cx.expect_searches(&cx.target().region, 2);
+        cx.expect_searches(regions::global(&cx.target().partition, &cx.target().region), 1);
         // The searches need no more of it than the role's name; but after some answer has shown AWS's clock the window is better measured.
         let fact = cx.function_or_told().await?;
         let window = cx.window("window");
         tokio::try_join!(of_function(cx, window), of_role(cx, fact, window))?;
         Ok(())
     }
+}
+
+async fn of_trail(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    const SUBJECT: &str = "the trail's records of calls that changed the function or its role";
+    let reading = match cx.trail().await? {
+        Ok(reading) => reading,
+        Err(no) => return cx.gap(no.kind, SUBJECT, &no.why).map(drop),
+    };
+    if let Some((kind, why)) = &reading.short {
+        cx.gap(*kind, "changes in files of the trail that were not read", &format!("what was read is not all: {why}"))?;
+    }
+    cx.derive(SUBJECT, "trail-changes", "jsonl", &reading.changes, reading.items.clone(), Sensitivity::S2)?;
+    Ok(())
 }
 
 async fn of_function(cx: &CollectCx<'_>, window: Window) -> Result<(), Abort> {

@@ -1,10 +1,12 @@
 //! The context of one collector: its clients, its parameters, and the only ways to put something into the bundle.
 
+use super::backlog::Backlog;
 use super::code::Stored;
 use super::facts::{AliasFact, Facts, FunctionFact, Listed, VersionFact};
 use super::qualifier::Qualifier;
 use super::question::{Answer, Question, Reply};
 use super::telling::Telling;
+use super::trail_reading::{NoTrail, TrailReading};
 use super::{Collector, CollectorSpec};
 use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::UnitScope;
@@ -16,8 +18,9 @@ use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::{FileRef, ItemStatus, Sensitivity};
-use crate::model::params::{ParamKind, Params, SINCE, UNTIL, parse_bytes, parse_duration, parse_regions};
+use crate::model::params::{ParamKind, Params, SINCE, UNTIL, parse_bytes, parse_duration};
 use crate::model::path::BundlePath;
+use crate::model::regions::Choice;
 use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -25,6 +28,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -42,8 +46,12 @@ pub struct Shared {
     pub connector: Connector,
     pub draft: Arc<Draft>,
     pub facts: Facts,
+    /// What the steps of the plan say, by unit: a look-up that several need is made with the parameters of the unit that it belongs to.
+    pub params: BTreeMap<String, Params>,
     /// How far long readings are.
     pub telling: Telling,
+    /// What all searches of CloudTrail together still have before them.
+    pub backlog: Backlog,
 }
 
 pub struct CollectCx<'r> {
@@ -122,15 +130,35 @@ impl<'r> CollectCx<'r> {
         self.shared.facts.policy(&self.asking_as(&super::resource_policy::SPEC), whose, qualifier).await
     }
 
+    /// The same as a document, by the newer call; asked once per run.
+    pub(super) async fn policy_document(&self, whose: &str, arn: &str) -> Result<super::policy_report::PolicyFact, Abort> {
+        self.shared.facts.policy_document(&self.asking_as(&super::resource_policy_document::SPEC), whose, arn).await
+    }
+
     /// The statements of all resource policies of the function and its qualifiers.
     pub async fn policies(&self) -> Result<Arc<super::policy_report::Policies>, Abort> {
         // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
         self.shared.facts.policies(self).boxed().await
     }
 
+    /// Regions that the account has enabled; asked once per run. `None` when the answer named none.
+    pub(super) async fn enabled_regions(&self) -> Result<Result<Option<Arc<[String]>>, Fault>, Abort> {
+        self.shared.facts.enabled_regions(&self.asking_as(&super::enabled_regions::ENABLED_REGIONS)).await
+    }
+
+    /// What the files of the trail say that the plan names; read once per run.
+    pub(super) async fn trail(&self) -> Result<Result<Arc<TrailReading>, NoTrail>, Abort> {
+        let spec = &super::trail_archive::TRAIL_ARCHIVE;
+        if self.spec.id != spec.id && !self.shared.params.contains_key(spec.id) {
+            return Ok(Err(NoTrail::not_planned()));
+        }
+        // Boxed: it asks in turn what others ask, and the type of that future would enter everybody's.
+        self.shared.facts.trail(&self.asking_as(spec)).boxed().await
+    }
+
     /// Shared look-ups are made and recorded as the unit's that they belong to, whoever needs them first.
-    fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
-        CollectCx::of_spec(spec, self.shared, self.params)
+    pub(super) fn asking_as(&self, spec: &'static CollectorSpec) -> CollectCx<'r> {
+        CollectCx::of_spec(spec, self.shared, self.shared.params.get(spec.id).unwrap_or(self.params))
     }
 
     /// Now, as AWS's clocks have it: our clock, corrected by what the last answer's `Date` header showed. A window that ends "now" by a
@@ -167,14 +195,22 @@ impl<'r> CollectCx<'r> {
     pub fn count(&self, name: &str) -> u64 {
         self.params.count(name).or_else(|| self.default_of(name, ParamKind::Count).parse().ok()).unwrap_or_default()
     }
-    /// The Regions that a parameter names; the target's own where it says `own`.
-    pub fn regions(&self, name: &str) -> Vec<String> {
+    /// The Regions that a parameter names ([`Choice`]). For `all` the account is asked which it has enabled; where it does not say, that is a
+    /// gap, and those that every account has are taken.
+    pub async fn regions(&self, name: &str) -> Result<Vec<String>, Abort> {
+        const UNKNOWN: &str = "further Regions that the account may have enabled";
         let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::Regions).to_string());
-        let mut regions = parse_regions(&said).unwrap_or_default();
-        if regions.is_empty() {
-            regions.push(self.shared.target.region.clone());
+        let choice = Choice::parse(&said).unwrap_or(Choice::Home);
+        let mut enabled = None;
+        if choice == Choice::All {
+            match self.enabled_regions().await? {
+                Ok(Some(regions)) => enabled = Some(regions),
+                Ok(None) => drop(self.gap(GapKind::Unsupported, UNKNOWN, "the answer names no Region")?),
+                Err(fault) if fault.class == FaultClass::NotFound => drop(self.gap(GapKind::Unsupported, UNKNOWN, &fault.to_string())?),
+                Err(fault) => drop(self.gap_from_lookup(&super::enabled_regions::ENABLED_REGIONS, &fault, UNKNOWN)?),
+            }
         }
-        regions
+        Ok(choice.of(self.target(), enabled.as_deref()))
     }
     pub(super) fn default_of(&self, name: &str, kind: ParamKind) -> &'static str {
         self.spec.params.iter().find(|p| p.name == name && p.kind == kind).map_or("", |p| p.default)
@@ -212,7 +248,16 @@ impl<'r> CollectCx<'r> {
         if let Some(last) = exchanges.last() {
             self.shared.facts.hear(last);
         }
+        self.pay(question, &exchanges);
         (output, exchanges)
+    }
+
+    /// An answer that is in the bundle, as JSON: for members that the SDK does not know yet. Nothing when it is not there whole, or too large.
+    pub(super) fn answer_of(&self, item: ItemId) -> Option<serde_json::Value> {
+        const LARGEST: u64 = 4 << 20;
+        let exchanges = self.draft().item(item)?.exchanges;
+        let file = self.draft().file_of(*exchanges.last()?).filter(|f| f.bytes <= LARGEST)?;
+        serde_json::from_reader(std::io::BufReader::new(self.draft().open_file(&file).ok()?)).ok()
     }
 
     /// Write something computed from other items (a parsed table, a comparison).
@@ -227,11 +272,9 @@ impl<'r> CollectCx<'r> {
     ) -> Result<ItemId, Abort> {
         let path = BundlePath::below(self.spec.group.dir(), name, extension);
         let file = self.draft().put(&path, bytes)?;
-        Ok(self.draft().add(NewItem {
-            files: vec![file],
-            derived_from: from,
-            ..self.blank(subject, ItemStatus::Collected, sensitivity)
-        })?)
+        // Nothing of the kind in what was read: an answer, and no evidence of anything.
+        let status = if bytes.is_empty() { ItemStatus::Empty } else { ItemStatus::Collected };
+        Ok(self.draft().add(NewItem { files: vec![file], derived_from: from, ..self.blank(subject, status, sensitivity) })?)
     }
 
     /// The same for a file that must lie at a place of its own.
@@ -290,6 +333,15 @@ impl<'r> CollectCx<'r> {
     pub(super) async fn turn(&self, question: &Question<'_>) {
         let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
         self.aws.pace().turn(question.call.service, question.call.operation, region).await;
+    }
+
+    /// One turn was waited for; every further attempt is owed.
+    pub(super) fn pay(&self, question: &Question<'_>, exchanges: &[Exchange]) {
+        let again = exchanges.len().saturating_sub(1);
+        if again > 0 {
+            let region = question.region.as_deref().unwrap_or_else(|| self.aws.region());
+            self.aws.pace().owe(question.call.service, question.call.operation, region, again);
+        }
     }
 
     /// Record that a question was not answered: absence if AWS says so, else a gap.

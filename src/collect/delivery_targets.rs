@@ -1,24 +1,25 @@
-//! Where events leave the function by configuration: its dead-letter queue and the destinations of asynchronous invocations. Of each, the
-//! policy and the attributes: who may read what lands there, and how long it is kept. Messages are never received: that would count as a
-//! delivery and hide them from their owner.
+//! Where events leave the function by configuration (dead-letter queues, destinations of asynchronous invocations, of event source mappings
+//! for what failed) and the queues that they come from. Of each, the policy and the attributes: who may read what lands there, who may put
+//! something in, and how long it is kept. Messages are never received: that would count as a delivery and hide them from their owner.
 
+use super::async_destinations::DESTINATIONS;
 use super::cx::at_once;
 use super::raw_list::text;
+use super::reach::reaches;
 use super::trigger_table::is_region;
-use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
+use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::aws::raw::{JsonVersion, RawCall};
 use crate::model::call::{Call, Scope, Service};
+use crate::model::gap::GapKind;
 use crate::model::item::Group;
 use async_trait::async_trait;
-use aws_sdk_lambda::operation::list_function_event_invoke_configs::ListFunctionEventInvokeConfigsOutput;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 pub struct DeliveryTargets;
 
-const DESTINATIONS: Call =
-    Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);
 const QUEUE_URL: Call = Call::read(Service::Sqs, "GetQueueUrl", "sqs:GetQueueUrl", Scope::Any);
 const QUEUE: Call = Call::read(Service::Sqs, "GetQueueAttributes", "sqs:GetQueueAttributes", Scope::Any);
 const TOPIC: Call = Call::read(Service::Sns, "GetTopicAttributes", "sns:GetTopicAttributes", Scope::Any);
@@ -27,13 +28,16 @@ const BUCKET: Call = Call::read(Service::S3, "GetBucketPolicy", "s3:GetBucketPol
 
 static SPEC: CollectorSpec = CollectorSpec {
     id: "delivery-targets",
-    title: "Dead-letter queue and destinations",
-    answers: "Where do the function's events and results go by configuration, and who may read them there?",
+    title: "Queues and destinations",
+    answers: "Where do the function's events and results go by configuration, and who may read them there or feed it?",
     group: Group::Policy,
     volatility: Volatility::V2,
-    calls: &[DESTINATIONS, QUEUE_URL, QUEUE, TOPIC, BUS, BUCKET],
+    calls: &[QUEUE_URL, QUEUE, TOPIC, BUS, BUCKET],
     params: &[],
 };
+
+/// A configuration names three, a mapping two.
+const MAX_TARGETS: usize = 100;
 
 #[async_trait]
 impl Collector for DeliveryTargets {
@@ -42,39 +46,53 @@ impl Collector for DeliveryTargets {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let mut targets = destinations(cx).await?;
-        match cx.function().await? {
-            Ok(fact) => targets.extend(fact.dead_letter.clone().filter(|a| !a.is_empty())),
-            Err(fault) => drop(cx.gap_from(&fault, "dead-letter queue of the function")?),
+        let named = named(cx).await?;
+        if named.is_empty() {
+            return cx.not_applicable("policies of queues and destinations", "none that was read is configured").map(drop);
         }
-        if targets.is_empty() {
-            return cx.not_applicable("policies of dead-letter queue and destinations", "none that was read is configured").map(drop);
+        if named.len() > MAX_TARGETS {
+            let why = format!("the configurations name {}; {MAX_TARGETS} of them were asked about", named.len());
+            cx.gap(GapKind::TooLarge, "policies of further queues and destinations", &why)?;
         }
-        at_once(targets.into_iter().map(|arn| target(cx, arn).boxed())).await
+        let beyond = Mutex::default();
+        at_once(named.iter().take(MAX_TARGETS).map(|arn| target(cx, arn.clone(), &beyond).boxed())).await?;
+        // Where those queues in turn lay what nobody could process. One step: a dead-letter queue of a dead-letter queue holds nothing of ours.
+        let beyond: BTreeSet<String> = beyond.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let unheard = Mutex::default();
+        at_once(beyond.difference(&named).take(MAX_TARGETS).map(|arn| target(cx, arn.clone(), &unheard).boxed())).await
     }
 }
 
-async fn destinations(cx: &CollectCx<'_>) -> Result<BTreeSet<String>, Abort> {
+/// What the configurations name. What could not be read leaves a gap.
+async fn named(cx: &CollectCx<'_>) -> Result<BTreeSet<String>, Abort> {
     let mut found = BTreeSet::new();
-    let call = || cx.aws().lambda().list_function_event_invoke_configs().function_name(&cx.target().function);
-    cx.ask_pages(
-        Question::new(&DESTINATIONS, "destinations of the function, its versions and aliases"),
-        Bound::default(),
-        |marker| call().set_marker(marker).send(),
-        |out: &ListFunctionEventInvokeConfigsOutput| out.next_marker().map(str::to_string),
-        |out| {
-            for to in out.function_event_invoke_configs().iter().filter_map(|c| c.destination_config()) {
-                found.extend(to.on_success().and_then(|d| d.destination()).map(str::to_string));
-                found.extend(to.on_failure().and_then(|d| d.destination()).map(str::to_string));
-            }
-            out.function_event_invoke_configs().len()
-        },
-    )
-    .await?;
+    match cx.destinations().await? {
+        Ok(list) => {
+            found.extend(list.entries.iter().cloned());
+            cx.gap_of_rest(&list, "policies of further destinations")?;
+        }
+        Err(fault) => drop(cx.gap_from_lookup(&DESTINATIONS, &fault, "policies of the destinations")?),
+    }
+    let configured = reaches(cx, "dead-letter queue").await?;
+    found.extend(configured.all.into_iter().filter_map(|(_, r)| r.dead_letter));
+    let mappings = cx.mappings().await?;
+    for mapping in mappings.all.values() {
+        found.extend(mapping.on_failure.clone());
+        // Queues only: whoever may write there fires the function. Streams name their writers in IAM.
+        found.extend(mapping.source.clone().filter(|arn| arn.split(':').nth(2) == Some("sqs")));
+    }
+    if let Some((kind, why)) = &mappings.unfinished {
+        cx.gap(
+            *kind,
+            "policies of queues that further event source mappings name",
+            &format!("the list it depends on is not whole: {why}"),
+        )?;
+    }
+    found.remove("");
     Ok(found)
 }
 
-async fn target(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
+async fn target(cx: &CollectCx<'_>, arn: String, beyond: &Mutex<BTreeSet<String>>) -> Result<(), Abort> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", _, service, region, account, name] = parts.as_slice() else { return elsewhere(cx, &arn) };
     // Buckets name no Region; whatever else names an odd one is not asked there.
@@ -90,8 +108,9 @@ async fn target(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
             let reply = cx.ask_json(Question::new(&QUEUE_URL, format!("address of queue {arn}")), aws, sqs("GetQueueUrl", &body)).await?;
             let Some(url) = reply.got().as_ref().and_then(|v| text(v, "QueueUrl")) else { return Ok(()) };
             let body = json!({"QueueUrl": url, "AttributeNames": ["All"]});
-            cx.ask_json(Question::new(&QUEUE, format!("policy and attributes of queue {arn}")), aws, sqs("GetQueueAttributes", &body))
-                .await?;
+            let question = Question::new(&QUEUE, format!("policy and attributes of queue {arn}"));
+            let answer = cx.ask_json(question, aws, sqs("GetQueueAttributes", &body)).await?.got();
+            beyond.lock().unwrap_or_else(PoisonError::into_inner).extend(answer.as_ref().and_then(redriven_to));
         }
         "sns" => {
             let call = RawCall::query(Service::Sns, "GetTopicAttributes", "2010-03-31", &[("TopicArn", &arn)]);
@@ -113,6 +132,12 @@ async fn target(cx: &CollectCx<'_>, arn: String) -> Result<(), Abort> {
         _ => return elsewhere(cx, &arn),
     }
     Ok(())
+}
+
+/// The queue that takes what was received too often.
+fn redriven_to(attributes: &Value) -> Option<String> {
+    let policy: Value = serde_json::from_str(attributes["Attributes"]["RedrivePolicy"].as_str()?).ok()?;
+    text(&policy, "deadLetterTargetArn").filter(|arn| arn.len() <= 256)
 }
 
 fn sqs(operation: &'static str, body: &Value) -> RawCall {

@@ -77,6 +77,7 @@ impl CollectCx<'_> {
         for _ in 0..3 {
             self.turn(question).await;
             let (result, exchanges) = self.aws().fetch(question.call.operation, url, wanted.clone(), limit).await;
+            self.pay(question, &exchanges);
             tried = tried.then(Tried { fault: result.err(), exchanges });
             if !tried.fault.as_ref().is_some_and(|f| f.class == FaultClass::Truncated) {
                 break;
@@ -96,6 +97,7 @@ impl CollectCx<'_> {
             self.turn(question).await;
             let how = Listening { wanted: Some(wanted.clone()), withhold_query: false, limit, discard_body: None };
             let (result, exchanges) = tape::listen(how, async { drain(call().await?).await }).await;
+            self.pay(question, &exchanges);
             let fault = result.err().map(|e| Fault::of(&e, &exchanges));
             tried = tried.then(Tried { fault, exchanges });
             if !tried.fault.as_ref().is_some_and(|f| f.class == FaultClass::Truncated) {

@@ -54,8 +54,7 @@ impl Collector for EventbridgeRules {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let buses = buses(cx).await?;
-        let names = qualified::names(cx, "EventBridge rules").await?;
+        let (buses, names) = tokio::try_join!(buses(cx), qualified::names(cx, "EventBridge rules"))?;
         let found = Mutex::new(BTreeSet::new());
         let pairs: Vec<(&String, &Named)> = buses.iter().flat_map(|b| names.iter().map(move |n| (b, n))).collect();
         let most = usize::try_from(cx.count("max-searches")).unwrap_or(usize::MAX).max(1);
@@ -128,11 +127,12 @@ async fn read(cx: &CollectCx<'_>, rule: Rule) -> Result<(), Abort> {
     let Rule { bus, name, region } = &rule;
     // Patterns and inputs may hold business data.
     let question = Question::new(&RULE, format!("EventBridge rule {name} on bus {bus} in {region}")).sensitivity(Sensitivity::S2);
-    cx.ask_json(question, aws, call("DescribeRule", json!({"Name": name, "EventBusName": bus}), None)).await?;
+    let about = cx.ask_json(question, aws, call("DescribeRule", json!({"Name": name, "EventBusName": bus}), None));
     let question = Question::new(&TARGETS, format!("targets and inputs of EventBridge rule {name} on bus {bus} in {region}"))
         .sensitivity(Sensitivity::S2);
     let members = Members { list: "Targets", next: "NextToken" };
     let body = json!({"Rule": name, "EventBusName": bus});
-    cx.ask_json_list(question, aws, members, |t| call("ListTargetsByRule", body.clone(), t), |_| {}).await?;
+    let targets = cx.ask_json_list(question, aws, members, |t| call("ListTargetsByRule", body.clone(), t), |_| {});
+    tokio::try_join!(about, targets)?;
     Ok(())
 }

@@ -1,18 +1,23 @@
 //! Facts: look-ups that several collectors need, made once and remembered together with their failure. Whoever asks second gets the same
 //! answer, or the same fault, and records his own gap from it.
 //!
-//! The look-ups are made and recorded as the `configuration`, `versions`, `aliases` and `qualified-configuration` collectors', whoever asks
-//! first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore always holds `configuration`; one
-//! that collects something for each version or alias also holds `versions`, `aliases` and `qualified-configuration`.)
+//! The look-ups are made and recorded as the collector's that they belong to (`configuration`, `versions`, `trail-archive`, …), with that
+//! collector's parameters, whoever asks first: so a bundle reads the same whichever task was quicker. (A plan that collects anything therefore
+//! always holds `configuration`; one that collects something for each version or alias also holds `versions`, `aliases` and
+//! `qualified-configuration`; `playbook::needed` says which others follow from parameters.)
 
 use super::aliases::ALIASES;
 use super::code::Stored;
 use super::configuration::CONFIGURATION;
 use super::cx::{Abort, CollectCx};
+use super::enabled_regions;
+use super::lookups::Lookups;
 use super::policy_report::{self, Policies, PolicyFact};
 use super::qualified_configuration::QUALIFIED_CONFIGURATION;
 use super::qualifier::Qualifier;
 use super::question::{Bound, Pages, PagesEnd, Question, Reply};
+use super::reach::Reach;
+use super::trail_reading::{self, NoTrail, TrailReading};
 use super::versions::VERSIONS;
 use crate::aws::fault::Fault;
 use crate::clock;
@@ -44,20 +49,20 @@ pub struct FunctionFact {
     /// The group that the function really writes to; `None` when the configuration names none (then it is `/aws/lambda/<name>`).
     pub log_group: Option<String>,
     pub layers: Vec<LayerFact>,
-    /// ARN of the managed instances' capacity provider.
-    pub capacity_provider: Option<String>,
     /// ARN of the job that signed the code.
     pub signing_job: Option<String>,
     /// The bucket's object that holds the code, in `REFERENCE` mode: Lambda keeps no copy.
     pub object: Option<S3ObjectFact>,
     /// The image by digest, for a container image.
     pub image_uri: Option<String>,
-    /// The customer's key for environment and code; `None` for AWS's own.
-    pub kms_key: Option<String>,
-    /// Where events go that the function failed on.
-    pub dead_letter: Option<String>,
+    /// The customer's key for the code package; `None` for AWS's own.
+    pub source_key: Option<String>,
+    /// What it names outside itself.
+    pub reach: Reach,
     /// Whether it has a durable configuration (which it can only be made with).
     pub durable: bool,
+    /// Seconds after which Lambda ends an invocation.
+    pub timeout: Option<u32>,
 }
 
 /// A layer as a configuration names it.
@@ -83,10 +88,6 @@ fn layers_of(conf: &FunctionConfiguration) -> Vec<LayerFact> {
     conf.layers().iter().filter_map(fact).collect()
 }
 
-fn capacity_provider_of(conf: &FunctionConfiguration) -> Option<String> {
-    Some(conf.capacity_provider_config()?.lambda_managed_instances_capacity_provider_config()?.capacity_provider_arn().to_string())
-}
-
 impl FunctionFact {
     pub(super) fn from_output(item: ItemId, out: &GetFunctionOutput) -> Self {
         let conf = out.configuration();
@@ -101,15 +102,15 @@ impl FunctionFact {
             role_arn: own(conf.and_then(|c| c.role())),
             log_group: own(conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group())),
             layers: conf.map(layers_of).unwrap_or_default(),
-            capacity_provider: conf.and_then(capacity_provider_of),
             signing_job: own(conf.and_then(|c| c.signing_job_arn())),
             object: out.code().and_then(|c| c.resolved_s3_object()).and_then(|o| {
                 Some(S3ObjectFact { bucket: own(o.s3_bucket())?, key: own(o.s3_key())?, version: own(o.s3_object_version()) })
             }),
             image_uri: own(out.code().and_then(|c| c.resolved_image_uri())),
-            kms_key: own(conf.and_then(|c| c.kms_key_arn())),
-            dead_letter: own(conf.and_then(|c| c.dead_letter_config()).and_then(|d| d.target_arn())),
+            source_key: own(out.code().and_then(|c| c.source_kms_key_arn())).filter(|k| !k.is_empty()),
+            reach: conf.map(Reach::of).unwrap_or_default(),
             durable: conf.is_some_and(|c| c.durable_config().is_some()),
+            timeout: conf.and_then(|c| c.timeout()).and_then(|t| u32::try_from(t).ok()),
         }
     }
     /// The role's name: the last segment of its ARN (the path before it is not part of the name).
@@ -131,7 +132,7 @@ pub struct VersionFact {
     pub code_sha256: Option<String>,
     pub code_size: Option<u64>,
     pub layers: Vec<LayerFact>,
-    pub capacity_provider: Option<String>,
+    pub reach: Reach,
     pub signing_job: Option<String>,
     /// Whether it has a durable configuration.
     pub durable: bool,
@@ -161,7 +162,7 @@ impl Listed<VersionFact> {
     }
 }
 
-fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
+pub(super) fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
     let unfinished = match pages.end {
         PagesEnd::Complete => None,
         PagesEnd::Stopped(kind, why) => Some((kind, why)),
@@ -172,9 +173,9 @@ fn listed<T>(pages: Pages, entries: Vec<T>) -> Result<Arc<Listed<T>>, Fault> {
 }
 
 /// A look-up of which there is one for each name.
-type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
+pub(super) type Each<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
 
-fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
+pub(super) fn cell<T>(of: &Each<T>, name: &str) -> Arc<OnceCell<T>> {
     of.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default().clone()
 }
 
@@ -189,7 +190,14 @@ pub struct Facts {
     aliases: OnceCell<Result<Arc<Listed<AliasFact>>, Fault>>,
     /// Resource policies by qualifier; and all their statements.
     policy: Mutex<HashMap<Option<String>, Arc<OnceCell<PolicyFact>>>>,
+    /// The same by the newer call, by ARN.
+    policy_document: Each<PolicyFact>,
     policies: OnceCell<Arc<Policies>>,
+    /// Regions that the account has enabled; `None` when the answer named none.
+    enabled_regions: OnceCell<Result<Option<Arc<[String]>>, Fault>>,
+    /// What a trail's own files say.
+    trail: OnceCell<Result<Arc<TrailReading>, NoTrail>>,
+    pub(super) lookups: Lookups,
     skew: Mutex<TimeDelta>,
     /// Of a function that is gone: what the plan says of it.
     told: Option<Told>,
@@ -282,7 +290,7 @@ impl Facts {
                                     code_sha256: v.code_sha256().map(str::to_string),
                                     code_size: u64::try_from(v.code_size()).ok(),
                                     layers: layers_of(v),
-                                    capacity_provider: capacity_provider_of(v),
+                                    reach: Reach::of(v),
                                     signing_job: v.signing_job_arn().map(str::to_string),
                                     durable: v.durable_config().is_some(),
                                 })
@@ -334,8 +342,26 @@ impl Facts {
         cell.get_or_try_init(|| policy_report::ask(cx, whose, qualifier)).await.cloned()
     }
 
+    /// `cx` must be the context of the `resource-policy-document` unit.
+    pub(super) async fn policy_document(&self, cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
+        cell(&self.policy_document, arn).get_or_try_init(|| policy_report::ask_document(cx, whose, arn)).await.cloned()
+    }
+
     pub(super) async fn policies(&self, cx: &CollectCx<'_>) -> Result<Arc<Policies>, Abort> {
         self.policies.get_or_try_init(|| async { Ok(Arc::new(policy_report::all(cx).await?)) }).await.cloned()
+    }
+
+    /// `cx` must be the context of the `enabled-regions` unit.
+    pub(super) async fn enabled_regions(&self, cx: &CollectCx<'_>) -> Result<Result<Option<Arc<[String]>>, Fault>, Abort> {
+        self.enabled_regions
+            .get_or_try_init(|| async { Ok(enabled_regions::ask(cx).await?.map(|regions| regions.map(Arc::from))) })
+            .await
+            .cloned()
+    }
+
+    /// `cx` must be the context of the `trail-archive` unit.
+    pub(super) async fn trail(&self, cx: &CollectCx<'_>) -> Result<Result<Arc<TrailReading>, NoTrail>, Abort> {
+        self.trail.get_or_try_init(|| async { Ok(trail_reading::read(cx).await?.map(Arc::new)) }).await.cloned()
     }
 
     /// Note how far AWS's clock is from ours, from an answer that just came.

@@ -1,14 +1,21 @@
-//! The customer's KMS key under which environment and code are encrypted: its state, its policy and its grants. Whoever can decrypt reads the
+//! The customer's KMS keys under which environment and code are encrypted, of `$LATEST` and of every version: each one's state, policy and grants. Whoever can decrypt reads the
 //! environment; a key that is disabled or dying locks everybody out, responders included. Lambda's own grants name the function in their
 //! encryption context.
 
+use super::cx::at_once;
+use super::facts::FunctionFact;
+use super::qualified_configuration::QUALIFIED_CONFIGURATION;
+use super::qualifier::{Qualifier, each_version};
 use super::raw_list::Members;
 use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::aws::raw::{JsonVersion, RawCall};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 pub struct FunctionKey;
 
@@ -33,17 +40,37 @@ impl Collector for FunctionKey {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        const SUBJECT: &str = "customer's encryption key of the function";
-        let fact = match cx.function().await? {
-            Ok(fact) => fact,
-            Err(fault) => return cx.gap_from(&fault, SUBJECT).map(drop),
-        };
-        let Some(key) = fact.kms_key.as_deref().filter(|k| !k.is_empty()) else {
-            return cx.not_applicable(SUBJECT, "the function has none: AWS's own key is used").map(drop);
-        };
-        tokio::try_join!(describe(cx, key), policy(cx, key), grants(cx, key))?;
-        Ok(())
+        const SUBJECT: &str = "customer's encryption keys of the function";
+        let keys = Mutex::new(BTreeSet::new());
+        let fact = cx.function().await?;
+        match &fact {
+            Ok(fact) => note(&keys, fact),
+            Err(fault) => drop(cx.gap_from(fault, SUBJECT)?),
+        }
+        if fact.is_ok() {
+            each_version(cx, "encryption keys", &|q| of_version(cx, &keys, q).boxed()).await?;
+        }
+        let keys = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if keys.is_empty() {
+            let why = "no configuration that could be read names one: AWS's own key is used";
+            return if fact.is_ok() { cx.not_applicable(SUBJECT, why).map(drop) } else { Ok(()) };
+        }
+        at_once(keys.iter().flat_map(|key| [describe(cx, key).boxed(), policy(cx, key).boxed(), grants(cx, key).boxed()])).await
     }
+}
+
+async fn of_version(cx: &CollectCx<'_>, keys: &Mutex<BTreeSet<String>>, q: Qualifier) -> Result<(), Abort> {
+    match cx.qualified(&q).await? {
+        Ok(fact) => note(keys, &fact),
+        Err(fault) => drop(cx.gap_from_lookup(&QUALIFIED_CONFIGURATION, &fault, &format!("encryption keys of {}", q.words))?),
+    }
+    Ok(())
+}
+
+/// The key of the environment, and that of the package.
+fn note(keys: &Mutex<BTreeSet<String>>, fact: &FunctionFact) {
+    let named = fact.reach.kms_key.iter().chain(&fact.source_key).cloned();
+    keys.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
 }
 
 fn call(operation: &'static str, body: &Value) -> RawCall {

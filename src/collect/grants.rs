@@ -21,14 +21,23 @@ pub enum Principal {
     Other(String),
 }
 
+/// Which call showed a statement. `PutResourcePolicy` (2026) can write what the older call may not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ShownBy {
+    GetPolicy,
+    GetResourcePolicy,
+    Both,
+}
+
 /// One statement of one policy.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
     /// `the function`, `alias live`, `version 3`.
     pub whose: String,
-    /// The item that holds the policy.
+    /// The item that holds the policy; of both calls, the older one's.
     pub item: ItemId,
+    pub shown_by: ShownBy,
     pub sid: Option<String>,
     pub allow: bool,
     pub principals: Vec<Principal>,
@@ -39,7 +48,7 @@ pub struct Grant {
 }
 
 /// The statements of a document; `None` when it is none.
-pub(super) fn read(document: &str, whose: &str, item: ItemId) -> Option<Vec<Grant>> {
+pub(super) fn read(document: &str, whose: &str, item: ItemId, shown_by: ShownBy) -> Option<Vec<Grant>> {
     let document: Value = serde_json::from_str(document).ok()?;
     let statements: Vec<&Value> = match document.get("Statement")? {
         Value::Array(all) => all.iter().take(STATEMENTS).collect(),
@@ -49,6 +58,7 @@ pub(super) fn read(document: &str, whose: &str, item: ItemId) -> Option<Vec<Gran
     let grants = statements.into_iter().map(|s| Grant {
         whose: whose.to_string(),
         item,
+        shown_by,
         sid: s["Sid"].as_str().map(str::to_string),
         // What we cannot read as a denial is taken to admit.
         allow: s["Effect"] != "Deny",
@@ -58,6 +68,26 @@ pub(super) fn read(document: &str, whose: &str, item: ItemId) -> Option<Vec<Gran
         conditions: s["Condition"].clone(),
     });
     Some(grants.collect())
+}
+
+impl Grant {
+    /// The same statement, whichever call showed it.
+    fn says_the_same(&self, other: &Grant) -> bool {
+        let words = |g: &Grant| (g.whose.clone(), g.sid.clone(), g.allow, g.principals.clone(), g.actions.clone(), g.conditions.clone());
+        words(self) == words(other)
+    }
+}
+
+/// The statements that the two calls showed of one policy, each once.
+pub(super) fn merge(older: Vec<Grant>, newer: Vec<Grant>) -> Vec<Grant> {
+    let mut all = older;
+    for grant in newer {
+        match all.iter_mut().find(|g| g.shown_by == ShownBy::GetPolicy && g.says_the_same(&grant)) {
+            Some(known) => known.shown_by = ShownBy::Both,
+            None => all.push(grant),
+        }
+    }
+    all
 }
 
 fn principals(statement: &Value) -> Vec<Principal> {
@@ -118,7 +148,7 @@ mod tests {
 
     fn one(statement: Value) -> Grant {
         let document = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
-        read(&document, "the function", ItemId(1)).unwrap().remove(0)
+        read(&document, "the function", ItemId(1), ShownBy::GetPolicy).unwrap().remove(0)
     }
 
     #[test]
@@ -155,8 +185,29 @@ mod tests {
     #[test]
     fn what_is_no_policy_is_said_to_be_none() {
         for odd in ["", "[]", "{}", r#"{"Statement": 3}"#, "\u{0}"] {
-            assert!(read(odd, "x", ItemId(1)).is_none(), "{odd:?}");
+            assert!(read(odd, "x", ItemId(1), ShownBy::GetPolicy).is_none(), "{odd:?}");
         }
-        assert_eq!(read(r#"{"Statement": []}"#, "x", ItemId(1)).unwrap().len(), 0);
+        assert_eq!(read(r#"{"Statement": []}"#, "x", ItemId(1), ShownBy::GetPolicy).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_statement_that_both_calls_show_is_one_and_what_one_alone_shows_stays() {
+        let doc = |statements: Value| json!({"Statement": statements}).to_string();
+        let allow = json!({"Sid": "a", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"});
+        let mut narrower = allow.clone();
+        narrower["Condition"] = json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}});
+        let deny = json!({"Sid": "a", "Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction"});
+        let older = read(&doc(json!([allow])), "the function", ItemId(1), ShownBy::GetPolicy).unwrap();
+        let newer = read(&doc(json!([allow, narrower, deny])), "the function", ItemId(2), ShownBy::GetResourcePolicy).unwrap();
+        let merged = merge(older, newer);
+        let seen: Vec<_> = merged.iter().map(|g| (g.item, g.shown_by, g.allow)).collect();
+        assert_eq!(
+            seen,
+            [
+                (ItemId(1), ShownBy::Both, true),
+                (ItemId(2), ShownBy::GetResourcePolicy, true),
+                (ItemId(2), ShownBy::GetResourcePolicy, false)
+            ]
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! The ledger of access keys: which were issued to a function, when each dies, from where each was used, and what it was used to obtain.
-//! Pure: CloudTrail records in, a table out. Records are strangers' text: what is not of the form is counted, what is too much is cut and
+//! Pure: CloudTrail records in, rows out; what speaks for a thief is `key_signs.rs`. Records are strangers' text: what is not of the form is counted, what is too much is cut and
 //! said, and no session token ever enters the table.
 
 use crate::aws::fault::tame;
 use crate::clock;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -20,20 +20,44 @@ const HANDED_ON: usize = 5_000;
 const RECORD: usize = 1 << 20;
 
 /// Calls by which credentials beget credentials, or let somebody else in (`evidence-inventory.md` A8, step 5). Names carry version suffixes.
-const BEGETS: [&str; 12] = [
+const BEGETS: [&str; 30] = [
+    // Credentials.
     "AssumeRole",
+    "AssumeRoot",
     "GetFederationToken",
     "GetSessionToken",
     "GetWebIdentityToken",
+    "GetSigninToken",
+    "ConsoleLogin",
     "CreateAccessKey",
+    "UpdateAccessKey",
     "CreateLoginProfile",
+    "UpdateLoginProfile",
+    "CreateServiceSpecificCredential",
+    "ResetServiceSpecificCredential",
+    "UploadSigningCertificate",
+    "UploadSSHPublicKey",
+    "CreateToken",
+    // Principals, and who may become them.
     "CreateUser",
+    "AddUserToGroup",
+    "CreateRole",
+    "UpdateAssumeRolePolicy",
+    "CreateTrustAnchor",
+    "CreateSAMLProvider",
+    "CreateOpenIDConnectProvider",
+    "PassRole",
+    // Doors for others.
     "CreateGrant",
     "AddPermission",
+    "AddLayerVersionPermission",
     "PutResourcePolicy",
-    "UpdateAssumeRolePolicy",
-    "PassRole",
+    "CreateFunctionUrlConfig",
+    "PutKeyPolicy",
 ];
+
+/// No session of STS lives longer (its API reference).
+const LONGEST_SESSION: TimeDelta = TimeDelta::hours(12);
 
 /// Whose keys these are.
 #[derive(Clone, Debug)]
@@ -51,6 +75,9 @@ pub(super) struct Key {
     pub issued: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Where the event that issued it was not seen: it is dead by then, for no session lives longer than twelve hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at_latest: Option<String>,
     /// The name of the session: for Lambda's, the function's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
@@ -81,11 +108,25 @@ pub(super) struct Key {
     pub ips_outside: BTreeSet<String>,
     pub user_agents: BTreeSet<String>,
     pub regions: BTreeSet<String>,
+    /// With the account that each belongs to, where the record names it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub vpc_endpoints: BTreeSet<String>,
+    /// Some call came through another account's VPC endpoint.
+    #[serde(skip)]
+    pub foreign_endpoint: bool,
+    /// Addresses and Regions of calls whose agent was Lambda's.
+    #[serde(skip)]
+    pub inside: BTreeSet<String>,
+    #[serde(skip)]
+    pub regions_inside: BTreeSet<String>,
+    /// When each call was made (seconds since 1970), and whether its agent was Lambda's.
+    #[serde(skip)]
+    pub calls: Vec<(i64, bool)>,
     pub events: BTreeMap<String, u64>,
     /// Whether all events of this key were searched for by its id, and not only those that other searches show.
     pub searched_by_id: bool,
     /// What speaks for its use by somebody else. Empty says nothing.
-    pub signs: Vec<&'static str>,
+    pub signs: Vec<String>,
     /// Some of the lists were cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
@@ -103,6 +144,8 @@ pub(super) struct HandedOn {
     pub error: Option<String>,
     /// What it was about, as the request names it.
     pub about: Option<String>,
+    /// Who came of it, as the answer names it.
+    pub principal: Option<String>,
     pub obtained_key: Option<String>,
 }
 
@@ -188,11 +231,18 @@ impl Ledger {
         if own && self.whose.role_arn.is_none() {
             self.whose.role_arn = text(record, "/userIdentity/sessionContext/sessionIssuer/arn");
         }
-        let at = time(record).map(clock::stamp);
+        let when = time(record);
+        let at = when.map(clock::stamp);
         let error = text(record, "/errorCode");
         let name = text(record, "/eventName").unwrap_or_default();
+        let account = self.whose.account().map(str::to_string);
         let entry = self.entry(key)?;
         entry.of_this_function |= own;
+        if entry.issued.is_none() {
+            // The session's beginning, as each of its records has it. The event that issued it says it better, if it turns up.
+            let began = str_of(record, "/userIdentity/sessionContext/attributes/creationDate");
+            entry.issued = began.and_then(|t| DateTime::parse_from_rfc3339(t).ok()).map(|t| clock::stamp(t.with_timezone(&Utc)));
+        }
         entry.uses += 1;
         entry.refused += u64::from(error.is_some());
         // Stamps of one form, so their order as texts is their order in time.
@@ -206,9 +256,21 @@ impl Ledger {
         let address = text(record, "/sourceIPAddress").unwrap_or_default();
         // What an AWS service does on the session's behalf bears the service's name in place of address and agent.
         let by_service = address.ends_with(".amazonaws.com") || address == "AWS Internal";
+        let lambda = agent.contains("AWS_Lambda_");
         let mut cut = false;
-        if !agent.contains("AWS_Lambda_") && !by_service {
+        if lambda {
+            cut |= !note(&mut entry.inside, &address);
+            cut |= !note(&mut entry.regions_inside, region);
+        } else if !by_service {
             cut |= !note(&mut entry.ips_outside, &address);
+        }
+        if let Some(when) = when.filter(|_| !by_service) {
+            entry.calls.push((when.timestamp(), lambda));
+        }
+        if let Some(endpoint) = text(record, "/vpcEndpointId") {
+            let owner = text(record, "/vpcEndpointAccountId");
+            entry.foreign_endpoint |= owner.is_some() && owner != account;
+            cut |= !note(&mut entry.vpc_endpoints, &owner.map(|o| format!("{endpoint} of {o}")).unwrap_or(endpoint));
         }
         cut |= !note(&mut entry.source_ips, &address);
         cut |= !note(&mut entry.user_agents, &agent);
@@ -233,9 +295,12 @@ impl Ledger {
                     name,
                     with_key: key.to_string(),
                     error,
-                    about: ["roleArn", "userName", "functionName", "keyId", "resourceArn", "name"]
+                    about: ["roleArn", "userName", "roleName", "functionName", "keyId", "resourceArn", "layerName", "name"]
                         .iter()
                         .find_map(|m| text(record, &format!("/requestParameters/{m}"))),
+                    principal: ["/assumedRoleUser/arn", "/federatedUser/arn", "/user/arn", "/role/arn", "/accessKey/userName"]
+                        .iter()
+                        .find_map(|m| text(record, &format!("/responseElements{m}"))),
                     obtained_key: ["/responseElements/credentials/accessKeyId", "/responseElements/accessKey/accessKeyId"]
                         .iter()
                         .find_map(|p| text(record, p)),
@@ -302,7 +367,7 @@ impl Ledger {
 
     fn follows(&self, key: &Key) -> bool {
         // The key goes into a question: AWS takes word characters only.
-        (key.of_this_function || key.depth > 0) && key.access_key_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        key.concerns_us() && key.access_key_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     }
 
     pub fn searched(&mut self, key: &str) {
@@ -311,30 +376,41 @@ impl Ledger {
         }
     }
 
-    /// All keys, newest first, with what speaks for their use by somebody else.
-    pub fn table(&self, home: &[&str]) -> Vec<Key> {
+    /// The function's keys and those that they begot, so many hands far: every use of them is wanted.
+    pub fn followed(&self, max_depth: u32) -> BTreeSet<String> {
+        self.keys.values().filter(|k| self.follows(k) && k.depth <= max_depth).map(|k| k.access_key_id.clone()).collect()
+    }
+
+    /// All keys, newest first.
+    pub fn rows(&self) -> Vec<Key> {
         let mut all: Vec<Key> = self.keys.values().cloned().collect();
         for key in &mut all {
-            if !key.ips_outside.is_empty() {
-                key.signs.push("used with an agent that is not Lambda's");
-            }
-            if !key.ips_outside.is_empty() && key.source_ips.iter().any(|ip| !key.ips_outside.contains(ip)) {
-                key.signs.push("used from inside Lambda and from elsewhere");
-            }
-            if key.depth == 0 && key.regions.iter().any(|r| !home.contains(&r.as_str())) {
-                key.signs.push("used in a Region that is not the function's");
-            }
-            if matches!((&key.last_use, &key.expires), (Some(used), Some(dead)) if used > dead) {
-                key.signs.push("used after it expired");
+            if key.expires.is_none() && !key.is_long_lived() {
+                let since = key.issued.as_deref().or(key.first_use.as_deref()).and_then(|t| DateTime::parse_from_rfc3339(t).ok());
+                let until = since.and_then(|t| t.with_timezone(&Utc).checked_add_signed(LONGEST_SESSION));
+                key.expires_at_latest = until.map(clock::stamp);
             }
         }
         all.sort_by(|a, b| (&b.issued, &b.last_use, &a.access_key_id).cmp(&(&a.issued, &a.last_use, &b.access_key_id)));
         all
     }
+}
 
-    /// When the last key of this function dies, as far as its issue was seen.
-    pub fn last_expiry(&self) -> Option<String> {
-        self.keys.values().filter(|k| k.of_this_function || k.depth > 0).filter_map(|k| k.expires.clone()).max()
+impl Whose {
+    /// From the function's ARN.
+    pub fn account(&self) -> Option<&str> {
+        self.function_arn.split(':').nth(4)
+    }
+}
+
+impl Key {
+    /// A user's key (`AKIA…`): it dies when somebody deletes it.
+    pub fn is_long_lived(&self) -> bool {
+        self.access_key_id.starts_with("AKIA")
+    }
+    /// Of this function, or obtained with such a key.
+    pub fn concerns_us(&self) -> bool {
+        self.of_this_function || self.depth > 0
     }
 }
 

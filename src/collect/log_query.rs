@@ -1,8 +1,10 @@
 //! Log events by query, for groups of a class that `FilterLogEvents` refuses (INFREQUENT_ACCESS, ESSENTIALS): a query is started, waited for
-//! and read page by page. A query changes nothing, but it is paid by the gigabyte read, hence the window.
+//! and read page by page. A query changes nothing, but it is paid by the gigabyte read, hence the window; and one that we gave up is stopped
+//! (`StopQuery`, which IAM counts among the reads: it ends our own query and nothing else), because it would run and cost for an hour.
 
-use super::recent_invocations::{QUERY, RESULTS};
+use super::recent_invocations::{QUERY, RESULTS, STOP};
 use super::{Abort, Bound, CollectCx, Pages, PagesEnd, Question};
+use crate::aws::fault::FaultClass;
 use crate::clock;
 use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
@@ -56,6 +58,13 @@ pub(super) async fn events(
             },
         )
         .await?;
+    if let PagesEnd::Failed(fault) = &end
+        && fault.class == FaultClass::Timeout
+    {
+        let question = Question::new(&STOP, format!("the query that took too long, stopped: log group {window}"))
+            .not_in_use(&[("InvalidParameterException", "the query had ended by itself")]);
+        cx.ask(question, logs.stop_query().query_id(id).send()).await?;
+    }
     if matches!(end, PagesEnd::Complete) && i32::try_from(rows).is_ok_and(|n| n >= MAX_EVENTS) {
         cx.gap(GapKind::TooLarge, &format!("older events, by query, of log group {window}"), "a query returns 100,000 events at most")?;
     }

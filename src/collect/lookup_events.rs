@@ -1,13 +1,13 @@
 //! Searches in CloudTrail's event history (`LookupEvents`): ninety days, management events, one attribute a time, newest first, fifty events a
-//! page, two requests a second for the whole account and Region, of which we take one and a half. So a search may take minutes, and says so.
+//! page, two requests a second for the whole account and Region, of which we take one and a half. So searches may take minutes, and say so.
 
+use super::backlog::Backlog;
 use super::{Abort, Bound, CollectCx, Pages, Question};
 use crate::clock;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::gap::GapKind;
 use crate::model::item::Sensitivity;
-use crate::model::params::ParamKind;
-use crate::model::regions::Choice;
+use crate::model::params::{Param, ParamKind};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use aws_smithy_types::DateTime as Instant;
@@ -15,8 +15,20 @@ use chrono::{DateTime, Utc};
 
 pub(super) const LOOKUP: Call = Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any);
 
-/// Our share of the rate, as `aws::pace` has it: for estimates.
-const PER_SECOND: f64 = 1.5;
+/// Where a collector has its events from.
+pub(super) const FROM: Param = Param {
+    name: "from",
+    kind: ParamKind::Word(&["history", "trail"]),
+    default: "history",
+    doc: "`history` searches CloudTrail's event history; `trail` takes what `trail-archive` reads of a trail's own files instead",
+};
+
+pub(super) const MAX_PAGES: Param = Param {
+    name: "max-pages",
+    kind: ParamKind::Count,
+    default: "200",
+    doc: "Stop each search after so many pages of 50 events; what is older is a gap",
+};
 
 /// From, to: the same for all searches of a collector.
 pub(super) type Window = (DateTime<Utc>, DateTime<Utc>);
@@ -32,20 +44,34 @@ pub(super) struct Search<'s> {
 }
 
 impl CollectCx<'_> {
-    /// The Regions that a parameter names, for this target.
-    pub(super) fn region_set(&self, name: &str) -> Vec<String> {
-        let said = self.params.text(name).unwrap_or_else(|| self.default_of(name, ParamKind::RegionSet).to_string());
-        Choice::parse(&said).unwrap_or(Choice::Home).of(self.target())
+    /// Whether the step has its events from a trail's files.
+    pub(super) fn reads_trail(&self) -> bool {
+        self.params.text(FROM.name).as_deref() == Some("trail")
     }
 
     pub(super) fn max_pages(&self) -> u32 {
-        u32::try_from(self.count("max-pages")).unwrap_or(u32::MAX).max(1)
+        u32::try_from(self.count(MAX_PAGES.name)).unwrap_or(u32::MAX).max(1)
+    }
+
+    fn backlog(&self) -> &Backlog {
+        &self.shared.backlog
+    }
+
+    /// So many searches are about to be made in this Region: whoever waits is told how long all of them will take.
+    pub(super) fn expect_searches(&self, region: &str, searches: usize) {
+        self.backlog().expect(region, searches);
+    }
+    pub(super) fn say_how_long(&self) {
+        if let Some(line) = self.backlog().line(self.shared.connector.clock().monotonic_ns()) {
+            self.say(&line);
+        }
     }
 
     /// Search, and show every event to `each`. The one item with all pages is in the bundle when this returns; `None` when there could be no
     /// search.
     pub(super) async fn lookup(&self, search: Search<'_>, mut each: impl FnMut(&Event)) -> Result<Option<Pages>, Abort> {
         let Search { region, key, value, window: (from, to), max_pages } = search;
+        let begun = self.backlog().begin(region);
         let instant = |t: DateTime<Utc>| Instant::from_millis(t.timestamp_millis());
         let named = key.as_str().to_string();
         let subject = format!("CloudTrail events in {region} with {named} {value}, from {} to {}", clock::stamp(from), clock::stamp(to));
@@ -53,7 +79,7 @@ impl CollectCx<'_> {
             self.gap(GapKind::Internal, &subject, "the search could not be put together")?;
             return Ok(None);
         };
-        let elsewhere = (region != self.aws().region()).then(|| self.aws().in_region(region));
+        let elsewhere = self.aws_in(region);
         let client = elsewhere.as_ref().unwrap_or(self.aws()).cloudtrail();
         let call =
             || client.lookup_events().lookup_attributes(attribute.clone()).start_time(instant(from)).end_time(instant(to)).max_results(50);
@@ -67,30 +93,30 @@ impl CollectCx<'_> {
                 |out: &LookupEventsOutput| out.next_token().map(str::to_string),
                 |out| {
                     page += 1;
-                    if out.next_token().is_some() && (page == 3 || page.is_multiple_of(15)) {
+                    if out.next_token().is_some() {
                         let oldest = out.events().last().and_then(|e| e.event_time()).map_or(to.timestamp(), |t| t.secs());
-                        let left = left_to_read(page, max_pages, (from.timestamp(), to.timestamp()), oldest);
-                        let seconds = f64::from(left) / PER_SECOND;
-                        self.say(&format!(
-                            "LookupEvents in {region} by {named}: page {page}; about {seconds:.0} s to go at {PER_SECOND}/s"
-                        ));
+                        begun.pages_ahead(left_to_read(page, max_pages, (from.timestamp(), to.timestamp()), oldest));
+                        self.say_how_long();
                     }
                     out.events().iter().for_each(&mut each);
                     out.events().len()
                 },
             )
             .await?;
+        drop(begun);
+        self.say_how_long();
         Ok(Some(pages))
     }
 }
 
-/// Pages still to come, were events as dense in the rest of the window as in the part that has been read; never beyond the bound.
+/// Pages still to come, were events as dense in the rest of the window as in the part that has been read; never beyond the bound, and one at
+/// least.
 fn left_to_read(read: u32, bound: u32, (from, to): (i64, i64), oldest: i64) -> u32 {
     let covered = (to - oldest).clamp(1, (to - from).max(1)) as f64;
     let rest = (oldest - from).max(0) as f64;
     let left = (f64::from(read) * rest / covered).ceil();
     // A float that is too large saturates.
-    (left as u32).min(bound.saturating_sub(read))
+    (left as u32).max(1).min(bound.saturating_sub(read))
 }
 
 #[cfg(test)]
@@ -101,7 +127,7 @@ mod tests {
     fn what_is_left_follows_from_what_was_read_and_never_exceeds_the_bound() {
         assert_eq!(left_to_read(10, 200, (0, 100), 90), 90, "a tenth was read in ten pages");
         assert_eq!(left_to_read(10, 50, (0, 100), 90), 40);
-        assert_eq!(left_to_read(3, 200, (0, 100), 0), 0);
+        assert_eq!(left_to_read(3, 200, (0, 100), 0), 1, "there is a token, so there is a page");
         assert_eq!(left_to_read(3, 200, (0, 100), 5_000), 197, "an event from after the window says nothing, and breaks nothing");
         assert_eq!(left_to_read(3, 2, (0, 0), 0), 0);
     }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Metrics;
 
 const LIST: Call = Call::read(Service::Cloudwatch, "ListMetrics", "cloudwatch:ListMetrics", Scope::Any);
-const DATA: Call = Call::read(Service::Cloudwatch, "GetMetricData", "cloudwatch:GetMetricData", Scope::Any);
+pub(super) const DATA: Call = Call::read(Service::Cloudwatch, "GetMetricData", "cloudwatch:GetMetricData", Scope::Any);
 
 static SPEC: CollectorSpec = CollectorSpec {
     id: "metrics",
@@ -180,12 +180,12 @@ async fn data(cx: &CollectCx<'_>, what: String, from: DateTime<Utc>, to: DateTim
     }
 }
 
-fn call(operation: &'static str, body: &Value) -> RawCall {
+pub(super) fn call(operation: &'static str, body: &Value) -> RawCall {
     RawCall::json(Service::Cloudwatch, operation, JsonVersion::V1_0, &format!("GraniteServiceVersion20100801.{operation}"), body)
 }
 
 /// CloudWatch keeps minutes for 15 days, five minutes for 63, hours for 455.
-fn resolutions(from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>, i64)> {
+pub(super) fn resolutions(from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>, i64)> {
     let mut out = vec![];
     let mut end = to;
     for (days, period) in [(15, 60), (63, 300), (455, 3600)] {
@@ -245,12 +245,12 @@ fn metric_of(listed: &Value) -> Option<Metric> {
 }
 
 #[expect(clippy::ptr_arg, reason = "paging hands over what the call answered, which is a Vec")]
-fn next_token(bytes: &Vec<u8>) -> Option<String> {
+pub(super) fn next_token(bytes: &Vec<u8>) -> Option<String> {
     let body: Value = serde_json::from_slice(bytes).ok()?;
     body["NextToken"].as_str().map(str::to_string)
 }
 
-fn entries(bytes: &[u8], member: &str) -> Vec<Value> {
+pub(super) fn entries(bytes: &[u8], member: &str) -> Vec<Value> {
     let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
     match body.get(member) {
         Some(Value::Array(all)) => all.clone(),

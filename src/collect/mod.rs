@@ -26,8 +26,14 @@ mod recent_invocations;
 mod resource_policy;
 mod versions;
 // What the credentials did, and what could have been seen.
+mod backlog;
 mod credential_activity;
+mod digest_signature;
+mod enabled_regions;
+mod invocation_times;
+mod issued_keys;
 mod key_ledger;
+mod key_signs;
 mod log_file;
 mod lookup_events;
 mod record_filter;
@@ -35,8 +41,10 @@ mod telling;
 mod trail_archive;
 mod trail_digests;
 mod trail_files;
+mod trail_reading;
 mod trails;
 
+pub use backlog::Backlog;
 pub use telling::Telling;
 // The surface of the Lambda API: every read operation, in every qualifier.
 mod async_destinations;
@@ -57,6 +65,7 @@ mod durable_executions;
 mod log_pages;
 mod log_query;
 mod metrics;
+mod trace_retrieval;
 mod traces;
 
 pub use cx::{Abort, CollectCx, Shared};
@@ -83,6 +92,35 @@ mod service_last_accessed;
 mod shared_role_census;
 mod sns_subscriptions;
 pub mod trigger_table;
+
+// Network, deployment, history.
+mod auto_scaling;
+mod config_history;
+mod deployment;
+mod file_systems;
+mod flow_logs;
+mod flow_records;
+mod lookups;
+mod name_resolution;
+mod network;
+mod network_interfaces;
+mod network_paths;
+mod network_rules;
+mod reach;
+
+pub use lookups::{LOOKS_UP, looks_up};
+pub use reach::{Reach, VpcFact};
+// Detections.
+mod access_analyzer_findings;
+mod alarm_actions;
+mod customer_runtime;
+mod edge_associations;
+mod event_archives;
+mod event_subscribers;
+mod guardduty_findings;
+mod inspector_findings;
+mod named_sources;
+mod security_hub_findings;
 
 pub use policy_report::{Policies, PolicyFact};
 pub use question::{Answer, Bound, Pages, PagesEnd, Question, Reply};
@@ -140,10 +178,19 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &recent_invocations::RecentInvocations,
     // Triggers from both ends; identity in depth. Schedules may delete themselves after they ran.
     &schedules::Schedules,
+    // Network: interfaces go when Lambda needs them no more.
+    &network_interfaces::NetworkInterfaces,
+    &flow_records::FlowRecords,
+    // Detections: kept for ninety days.
+    &guardduty_findings::GuarddutyFindings,
+    &security_hub_findings::SecurityHubFindings,
+    &inspector_findings::InspectorFindings,
+    &access_analyzer_findings::AccessAnalyzerFindings,
     // invocations: V3
     &traces::Traces,
     &control_plane_history::ControlPlaneHistory,
     // What the credentials did, and what could have been seen.
+    &enabled_regions::EnabledRegions,
     &credential_activity::CredentialActivity,
     &trails::Trails,
     &trail_archive::TrailArchive,
@@ -177,15 +224,34 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &load_balancer_targets::LoadBalancerTargets,
     &delivery_targets::DeliveryTargets,
     &function_key::FunctionKey,
+    // Detections: the triggers that came with them.
+    &event_subscribers::EventSubscribers,
+    &event_archives::EventArchives,
+    &alarm_actions::AlarmActions,
+    &edge_associations::EdgeAssociations,
+    &named_sources::NamedSources,
+    &customer_runtime::CustomerRuntime,
+    // End of detections.
     &role_simulation::RoleSimulation,
     &shared_role_census::SharedRoleCensus,
     &organization_policies::OrganizationPolicies,
     // End of triggers and identity.
+    // Network and deployment.
+    &network_paths::NetworkPaths,
+    &network_rules::NetworkRules,
+    &flow_logs::FlowLogs,
+    &name_resolution::NameResolution,
+    &file_systems::FileSystems,
+    &deployment::Deployment,
+    &auto_scaling::AutoScaling,
+    // End of network and deployment.
     &concurrency::Concurrency,
     &aliases::Aliases,
     &versions::Versions,
     // Triggers from both ends; identity in depth.
     &service_last_accessed::ServiceLastAccessed,
+    // History.
+    &config_history::ConfigHistory,
 ];
 
 pub fn find(id: &str) -> Option<&'static dyn Collector> {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 pub struct OrganizationPolicies;
 
@@ -42,24 +43,10 @@ impl Collector for OrganizationPolicies {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let targets = chain(cx).await?;
-        let mut found = BTreeMap::new();
-        for target in &targets {
-            for (kind, words) in KINDS {
-                let question = Question::new(&LIST, format!("{words} on {target}")).not_in_use(NOT_IN_USE);
-                let body = json!({"TargetId": target, "Filter": kind, "MaxResults": 20});
-                let members = Members { list: "Policies", next: "NextToken" };
-                cx.ask_json_list(
-                    question,
-                    cx.aws(),
-                    members,
-                    |t| call("ListPoliciesForTarget", body.clone(), t),
-                    |policy| {
-                        found.extend(text(policy, "Id").map(|id| (id, text(policy, "Name").unwrap_or_default())));
-                    },
-                )
-                .await?;
-            }
-        }
+        let found = Mutex::new(BTreeMap::new());
+        let each = targets.iter().flat_map(|target| KINDS.map(|kind| (target, kind)));
+        at_once(each.map(|(target, kind)| on(cx, target, kind, &found).boxed())).await?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         at_once(found.into_iter().map(|(id, name)| describe(cx, id, name).boxed())).await
     }
 }
@@ -69,6 +56,26 @@ fn call(operation: &'static str, mut body: Value, token: Option<String>) -> RawC
         body["NextToken"] = token.into();
     }
     RawCall::json(Service::Organizations, operation, JsonVersion::V1_1, &format!("AWSOrganizationsV20161128.{operation}"), &body)
+}
+
+/// The policies of one kind on one target, into `found`.
+async fn on(cx: &CollectCx<'_>, target: &str, kind: (&str, &str), found: &Mutex<BTreeMap<String, String>>) -> Result<(), Abort> {
+    let (kind, words) = kind;
+    let question = Question::new(&LIST, format!("{words} on {target}")).not_in_use(NOT_IN_USE);
+    let body = json!({"TargetId": target, "Filter": kind, "MaxResults": 20});
+    let members = Members { list: "Policies", next: "NextToken" };
+    cx.ask_json_list(
+        question,
+        cx.aws(),
+        members,
+        |t| call("ListPoliciesForTarget", body.clone(), t),
+        |policy| {
+            let named = text(policy, "Id").map(|id| (id, text(policy, "Name").unwrap_or_default()));
+            found.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
+        },
+    )
+    .await?;
+    Ok(())
 }
 
 /// The account, and what is above it.

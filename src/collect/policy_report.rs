@@ -1,9 +1,11 @@
-//! The statements of all resource policies: in one table, and of each what it means for the search for triggers: a service that we look up
-//! (by the collectors that `trigger_table.rs` names), one that a person must, or one that we do not know. Nothing is dropped.
+//! The statements of all resource policies, as the older call and the newer one show them: in one table, and of each what it means for the
+//! search for triggers: a service that we look up (by the collectors that `trigger_table.rs` names), one that a person must, or one that we do
+//! not know. Nothing is dropped; a denial is no trigger, and is an item of its own.
 
-use super::grants::{self, Grant, Principal};
+use super::grants::{self, Grant, Principal, ShownBy};
 use super::qualified;
 use super::resource_policy::SPEC as RESOURCE_POLICY;
+use super::resource_policy_document::SPEC as DOCUMENT;
 use super::trigger_table::{Way, source, way_of};
 use super::{Abort, CollectCx, Question, Reply};
 use crate::aws::fault::{Fault, tame};
@@ -11,11 +13,12 @@ use crate::model::canon;
 use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
 use crate::model::item::Sensitivity;
+use futures_util::{FutureExt, StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One policy as `GetPolicy` answered; `None` where there is none.
+/// One policy as `GetPolicy` or `GetResourcePolicy` answered; `None` where there is none.
 pub type PolicyFact = Result<Option<(ItemId, String)>, Fault>;
 
 /// All resource policies, read once for whoever builds on them.
@@ -40,21 +43,50 @@ pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<Strin
     })
 }
 
+/// The same by the newer call; recorded as the `resource-policy-document` unit's, whose context `cx` must be.
+pub(super) async fn ask_document(cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
+    let question = Question::new(&DOCUMENT.calls[0], format!("policy document of {whose}"));
+    // Boxed: it is asked through the shared look-ups, each of which would carry it along.
+    Ok(match cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).boxed().await? {
+        Reply::Got(answer) => Ok(answer.output.policy().map(|document| (answer.item, document.to_string()))),
+        Reply::Absent(_) => Ok(None),
+        Reply::Gap(fault) => Err(fault),
+    })
+}
+
 /// The statements of the policies of the function, its aliases and its versions.
 pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
     let (names, unlisted) = qualified::listed(cx).await?;
     let mut policies = Policies { unfinished: unlisted, ..Policies::default() };
-    for name in names {
-        match cx.policy(&name.whose, name.qualifier).await? {
-            Ok(None) => {}
-            Ok(Some((item, document))) => match grants::read(&document, &name.whose, item) {
-                Some(found) => policies.grants.extend(found),
-                None => policies.unreadable.push((name.whose, item)),
-            },
-            Err(fault) => drop(policies.unfinished.get_or_insert_with(|| (fault.gap_kind(), fault.to_string()))),
+    // Each alone, and in the order of the names.
+    let asked = names.into_iter().map(|name| {
+        async move {
+            let older = cx.policy(&name.whose, name.qualifier).await;
+            (older, cx.policy_document(&name.whose, &name.arn).await, name.whose)
         }
+        .boxed()
+    });
+    let told: Vec<_> = stream::iter(asked.collect::<Vec<_>>()).buffered(4).collect().await;
+    for (older, newer, whose) in told {
+        let (older, newer) = (policies.take(older?, &whose, ShownBy::GetPolicy), policies.take(newer?, &whose, ShownBy::GetResourcePolicy));
+        policies.grants.extend(grants::merge(older, newer));
     }
     Ok(policies)
+}
+
+impl Policies {
+    /// The statements that one call showed of one policy; what it did not show is noted.
+    fn take(&mut self, fact: PolicyFact, whose: &str, shown_by: ShownBy) -> Vec<Grant> {
+        match fact {
+            Ok(None) => {}
+            Ok(Some((item, document))) => match grants::read(&document, whose, item, shown_by) {
+                Some(found) => return found,
+                None => self.unreadable.push((whose.to_string(), item)),
+            },
+            Err(fault) => drop(self.unfinished.get_or_insert_with(|| (fault.gap_kind(), fault.to_string()))),
+        }
+        vec![]
+    }
 }
 
 /// Write what the statements mean. Called by the `resource-policy` collector.
@@ -76,6 +108,12 @@ pub(super) async fn report(cx: &CollectCx<'_>) -> Result<(), Abort> {
         let subject =
             format!("open to everybody: statement {} of {}", tame(grant.sid.as_deref().unwrap_or("without a name"), 100), grant.whose);
         table(cx, &subject, &format!("public-{}", n + 1), grant, vec![grant.item])?;
+    }
+    for (n, grant) in policies.grants.iter().filter(|g| !g.allow).enumerate() {
+        let by = if grant.shown_by == ShownBy::GetResourcePolicy { ", which GetPolicy does not show" } else { "" };
+        let sid = tame(grant.sid.as_deref().unwrap_or("without a name"), 100);
+        let subject = format!("denied by a resource policy: statement {sid} of {}{by}", grant.whose);
+        table(cx, &subject, &format!("denial-{}", n + 1), grant, vec![grant.item])?;
     }
     by_service(cx, &policies.grants)
 }
@@ -122,6 +160,7 @@ fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
                     items_of(grants.iter().copied()),
                 )?;
             }
+            Some(way) if way.needs_no_source() => {}
             Some(way) => {
                 let open: BTreeSet<&String> = sources.iter().copied().filter(|arn| source(cx, way, arn).is_none()).collect();
                 let nameless = grants.iter().filter(|g| g.sources.is_empty()).count();

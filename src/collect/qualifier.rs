@@ -52,7 +52,7 @@ pub(super) async fn each_version<'f>(
         Ok(list) => {
             let mut versions: Vec<Qualifier> = list.published().map(|v| Qualifier::version(&v.version)).collect();
             // On managed instances `$LATEST` runs as it was last published; that version has no number and no list shows it.
-            if list.entries.iter().any(|v| v.version == "$LATEST" && v.capacity_provider.is_some()) {
+            if list.entries.iter().any(|v| v.version == "$LATEST" && v.reach.capacity_provider.is_some()) {
                 versions.push(Qualifier::version(LATEST_PUBLISHED));
             }
             at_once(versions.into_iter().map(ask)).await?;

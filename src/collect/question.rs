@@ -14,12 +14,14 @@ pub struct Question<'q> {
     pub(super) region: Option<String>,
     pub(super) withhold: Option<&'static str>,
     pub(super) not_in_use: &'static [(&'static str, &'static str)],
+    pub(super) not_in_use_saying: &'static [(&'static str, &'static str, &'static str)],
 }
 
 impl<'q> Question<'q> {
     /// `subject` may hold names that AWS gave us: it is tamed here.
     pub fn new(call: &'q Call, subject: impl AsRef<str>) -> Self {
-        Question { call, subject: tame(subject.as_ref(), 300), sensitivity: Sensitivity::S1, region: None, withhold: None, not_in_use: &[] }
+        let subject = tame(subject.as_ref(), 300);
+        Question { call, subject, sensitivity: Sensitivity::S1, region: None, withhold: None, not_in_use: &[], not_in_use_saying: &[] }
     }
     pub fn sensitivity(mut self, s: Sensitivity) -> Self {
         self.sensitivity = s;
@@ -41,8 +43,18 @@ impl<'q> Question<'q> {
         self.not_in_use = codes;
         self
     }
+    /// The same where the code has other meanings too: code, what the message must hold, and our words.
+    pub fn not_in_use_saying(mut self, codes: &'static [(&'static str, &'static str, &'static str)]) -> Self {
+        self.not_in_use_saying = codes;
+        self
+    }
     pub(super) fn says_not_in_use(&self, fault: &Fault) -> Option<&'static str> {
-        self.not_in_use.iter().find(|(code, _)| fault.code.as_deref() == Some(code)).map(|(_, words)| *words)
+        let coded = |code: &str| fault.code.as_deref() == Some(code);
+        let by_code = self.not_in_use.iter().find(|(code, _)| coded(code)).map(|(_, words)| *words);
+        by_code.or_else(|| {
+            let said = |said: &str| fault.message.contains(said);
+            self.not_in_use_saying.iter().find(|(code, part, _)| coded(code) && said(part)).map(|(.., words)| *words)
+        })
     }
 }
 

@@ -32,11 +32,24 @@ impl CollectCx<'_> {
         aws: &Aws,
         members: Members,
         call: impl Fn(Option<String>) -> RawCall,
+        each: impl FnMut(&Value),
+    ) -> Result<Pages, Abort> {
+        self.ask_json_pages(question, aws, Bound::default(), members, call, each).await
+    }
+
+    /// The same within a bound.
+    pub(super) async fn ask_json_pages(
+        &self,
+        question: Question<'_>,
+        aws: &Aws,
+        bound: Bound,
+        members: Members,
+        call: impl Fn(Option<String>) -> RawCall,
         mut each: impl FnMut(&Value),
     ) -> Result<Pages, Abort> {
         self.ask_all(
             question.region(aws.region()),
-            Bound::default(),
+            bound,
             |token| {
                 let call = call(token);
                 async move { aws.raw(call).await.map(|bytes| value(&bytes)) }

@@ -3,8 +3,9 @@
 //! window, newest first, so that a bound cuts the oldest. What the events say about invocations is put together in `invocations.jsonl`.
 
 use super::cx::at_once;
+use super::facts::FunctionFact;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility, log_pages, log_query};
-use crate::aws::fault::FaultClass;
+use crate::aws::fault::{FaultClass, tame};
 use crate::clock;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::gap::GapKind;
@@ -20,6 +21,8 @@ use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::types::{LogGroupClass, OrderBy, PolicyType};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::json;
 use std::sync::{Mutex, PoisonError};
 
 pub struct RecentInvocations;
@@ -31,6 +34,10 @@ pub(super) const QUERY: Call = Call::read(Service::Logs, "StartQuery", "logs:Sta
 pub(super) const RESULTS: Call = Call::read(Service::Logs, "GetQueryResults", "logs:GetQueryResults", Scope::LogGroup);
 const FILTERS: Call = Call::read(Service::Logs, "DescribeMetricFilters", "logs:DescribeMetricFilters", Scope::LogGroup);
 const PROTECTION: Call = Call::read(Service::Logs, "GetDataProtectionPolicy", "logs:GetDataProtectionPolicy", Scope::LogGroup);
+/// IAM calls it a read; it ends a query of our own (`log_query.rs`).
+pub(super) const STOP: Call = Call::read(Service::Logs, "StopQuery", "logs:StopQuery", Scope::Any);
+const TRANSFORMER: Call = Call::read(Service::Logs, "GetTransformer", "logs:GetTransformer", Scope::LogGroup);
+const TIER: Call = Call::read(Service::Logs, "GetStorageTierPolicy", "logs:GetStorageTierPolicy", Scope::Any);
 const ACCOUNT: Call = Call::read(Service::Logs, "DescribeAccountPolicies", "logs:DescribeAccountPolicies", Scope::Any);
 
 static SPEC: CollectorSpec = CollectorSpec {
@@ -39,7 +46,7 @@ static SPEC: CollectorSpec = CollectorSpec {
     answers: "When did the function run lately, and what did it log?",
     group: Group::Invocation,
     volatility: Volatility::V4,
-    calls: &[GROUPS, STREAMS, EVENTS, QUERY, RESULTS, FILTERS, PROTECTION, ACCOUNT],
+    calls: &[GROUPS, STREAMS, EVENTS, QUERY, RESULTS, STOP, FILTERS, PROTECTION, TRANSFORMER, TIER, ACCOUNT],
     params: &[
         Param { name: "window", kind: ParamKind::Duration, default: "24h", doc: "How far back to read" },
         Param {
@@ -76,7 +83,10 @@ impl Collector for RecentInvocations {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let named = match cx.function_or_told().await? {
-            Ok(fact) => fact.log_group.clone(),
+            Ok(fact) => {
+                insights(cx, &fact)?;
+                fact.log_group.clone()
+            }
             // The function is gone, its log group need not be.
             Err(fault) if fault.class == FaultClass::NotFound => None,
             Err(fault) => {
@@ -87,18 +97,32 @@ impl Collector for RecentInvocations {
         let default = cx.target().default_log_group();
         let window = cx.window("window");
         let read = Mutex::new(vec![]);
-        let mut questions = vec![account_policies(cx).boxed()];
+        let mut questions = of_account(cx);
         if let Some(named) = named.filter(|n| *n != default) {
-            questions.push(group(cx, named, true, window, &read).boxed());
-            questions.push(group(cx, default, false, window, &read).boxed());
+            questions.push(of_group(cx, named, true, window, &read));
+            questions.push(of_group(cx, default, false, window, &read));
         } else {
-            questions.push(group(cx, default, true, window, &read).boxed());
+            questions.push(of_group(cx, default, true, window, &read));
         }
         at_once(questions).await?;
         let mut items: Vec<ItemId> = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         items.sort();
         log_pages::invocations(cx, items).await
     }
+}
+
+// Made in functions of their own: what a future is built from stays on the stack of whoever polls the builder, and these are large.
+fn of_account<'f>(cx: &'f CollectCx<'_>) -> Vec<BoxFuture<'f, Result<(), Abort>>> {
+    vec![account_policies(cx).boxed(), storage_tier(cx).boxed()]
+}
+fn of_group<'f>(
+    cx: &'f CollectCx<'_>,
+    name: String,
+    used: bool,
+    window: (DateTime<Utc>, DateTime<Utc>),
+    read: &'f Mutex<Vec<ItemId>>,
+) -> BoxFuture<'f, Result<(), Abort>> {
+    group(cx, name, used, window, read).boxed()
 }
 
 /// Everything about one group. `used`: the function writes to it now, so that it is asked for even when it is not listed.
@@ -131,10 +155,10 @@ async fn group(
     let settings = async {
         match &class {
             _ if listed == Some(false) => Ok(()),
-            None => tokio::try_join!(metric_filters(cx, &group), data_protection(cx, &group)).map(drop),
+            None => tokio::try_join!(metric_filters(cx, &group), data_protection(cx, &group), transformer(cx, &group)).map(drop),
             Some(class) => {
-                let why = format!("groups of class {} have neither", class.as_str());
-                cx.not_applicable(&format!("metric filters and data protection of log group {group}"), &why).map(drop)
+                let why = format!("groups of class {} have none of them", class.as_str());
+                cx.not_applicable(&format!("metric filters, data protection and transformer of log group {group}"), &why).map(drop)
             }
         }
     };
@@ -172,7 +196,11 @@ async fn about(cx: &CollectCx<'_>, group: &str) -> Result<About, Abort> {
 
 /// Policies of the account that decide how long events stay, and what in them is masked.
 async fn account_policies(cx: &CollectCx<'_>) -> Result<(), Abort> {
-    for (kind, words) in [(PolicyType::RetentionPolicy, "retention"), (PolicyType::DataProtectionPolicy, "data protection (masking)")] {
+    for (kind, words) in [
+        (PolicyType::RetentionPolicy, "retention"),
+        (PolicyType::DataProtectionPolicy, "data protection (masking)"),
+        (PolicyType::TransformerPolicy, "transformers"),
+    ] {
         let call = || cx.aws().logs().describe_account_policies().policy_type(kind.clone());
         cx.ask_pages(
             Question::new(&ACCOUNT, format!("the account's policies for log groups: {words}")),
@@ -204,6 +232,36 @@ async fn data_protection(cx: &CollectCx<'_>, group: &str) -> Result<(), Abort> {
     let question = Question::new(&PROTECTION, format!("data protection (masking) of log group {group}"));
     cx.ask(question, cx.aws().logs().get_data_protection_policy().log_group_identifier(group).send()).await?;
     Ok(())
+}
+
+/// What changed the lines on their way in. DOUBT(aws): queries and subscriptions see the changed form, and `FilterLogEvents` the lines as they
+/// were logged (AWS's user guide, from memory).
+async fn transformer(cx: &CollectCx<'_>, group: &str) -> Result<(), Abort> {
+    let question = Question::new(&TRANSFORMER, format!("transformer of log group {group}"));
+    cx.ask(question, cx.aws().logs().get_transformer().log_group_identifier(group).send()).await?;
+    Ok(())
+}
+
+/// Whether old lines lie in a slower tier: why a query may take long.
+async fn storage_tier(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    cx.ask(Question::new(&TIER, "storage tier of the account's log groups"), cx.aws().logs().get_storage_tier_policy().send()).await?;
+    Ok(())
+}
+
+/// Lambda Insights writes what it measures (memory, network, processes, by request id) to one group for the whole account.
+fn insights(cx: &CollectCx<'_>, fact: &FunctionFact) -> Result<(), Abort> {
+    const SUBJECT: &str = "telemetry of Lambda Insights";
+    let Some(layer) = fact.layers.iter().find(|l| l.arn.contains(":layer:LambdaInsightsExtension")) else {
+        return cx.not_applicable(SUBJECT, "$LATEST brings no layer of Lambda Insights").map(drop);
+    };
+    let document = json!({
+        "layer": tame(&layer.arn, 300),
+        "logGroup": "/aws/lambda-insights",
+        "look": format!("log events whose `function_name` is {} (by query: the group is the whole account's, and was not read)", cx.target().function),
+    });
+    let bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    let subject = format!("{SUBJECT}: where a person looks it up");
+    cx.derive(&subject, "lambda-insights", "json", &bytes, vec![fact.item], Sensitivity::S1).map(drop)
 }
 
 async fn streams(cx: &CollectCx<'_>, group: &str, from: DateTime<Utc>) -> Result<(), Abort> {

@@ -4,21 +4,28 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
     function: String,
     function_arn: String,
     role: Option<Role>,
-    /// Keys that earlier records show as issued under the role.
+    /// Keys whose every use is wanted.
     keys: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Role {
     arn: String,
     name: String,
     /// `…:assumed-role/<name>/`.
     session: String,
+}
+
+impl Role {
+    fn of(arn: &str) -> Option<Role> {
+        let name = arn.split_once(":role/")?.1.rsplit('/').next().filter(|n| !n.is_empty())?;
+        Some(Role { arn: arn.to_string(), name: name.to_string(), session: format!(":assumed-role/{name}/") })
+    }
 }
 
 /// Members whose values are secrets, in lower case.
@@ -27,11 +34,22 @@ const WITHHELD: &str = "[withheld]";
 
 impl Filter {
     pub fn new(function: &str, function_arn: &str, role_arn: Option<&str>) -> Self {
-        let role = role_arn.and_then(|arn| {
-            let name = arn.split_once(":role/")?.1.rsplit('/').next().filter(|n| !n.is_empty())?;
-            Some(Role { arn: arn.to_string(), name: name.to_string(), session: format!(":assumed-role/{name}/") })
-        });
+        let role = role_arn.and_then(Role::of);
         Filter { function: function.to_string(), function_arn: function_arn.to_string(), role, keys: BTreeSet::new() }
+    }
+
+    /// The same, when more is known.
+    pub fn knowing(&self, role_arn: Option<&str>, keys: BTreeSet<String>) -> Self {
+        let role = self.role.clone().or_else(|| role_arn.and_then(Role::of));
+        Filter { role, keys, ..self.clone() }
+    }
+
+    /// Whether a record that was taken is of a call that changed the function or its role: something else than what one of their sessions did.
+    pub fn is_change(&self, record: &Value) -> bool {
+        let Value::Object(members) = record else { return false };
+        let about = ["requestParameters", "responseElements", "resources"];
+        members.get("readOnly").and_then(Value::as_bool) == Some(false)
+            && members.iter().any(|(member, value)| about.contains(&member.as_str()) && self.speaks(member, value))
     }
 
     /// The record without its secrets, if it is about the function.
@@ -122,6 +140,31 @@ mod tests {
         assert_eq!(filter().take("{\"requestParameters\": "), None);
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(filter().take(&deep), None, "no depth overflows our stack");
+    }
+
+    #[test]
+    fn what_is_learned_later_widens_the_filter() {
+        let narrow = Filter::new("payments-export", "arn:aws:lambda:eu-west-1:123456789012:function:payments-export", None);
+        let by_role = json!({"requestParameters": {"roleName": "payments-role"}}).to_string();
+        let by_key = json!({"userIdentity": {"accessKeyId": "ASIA2"}}).to_string();
+        assert!(narrow.take(&by_role).is_none() && narrow.take(&by_key).is_none());
+        let wide = narrow.knowing(Some("arn:aws:iam::123456789012:role/payments-role"), BTreeSet::from(["ASIA2".to_string()]));
+        assert!(wide.take(&by_role).is_some() && wide.take(&by_key).is_some());
+        assert_eq!(wide.knowing(None, BTreeSet::from(["ASIA2".to_string()])), wide, "nothing new");
+    }
+
+    #[test]
+    fn a_change_is_a_write_about_the_function_or_its_role() {
+        let session = json!({"arn": "arn:aws:sts::123456789012:assumed-role/payments-role/payments-export"});
+        for (record, is) in [
+            (json!({"readOnly": false, "requestParameters": {"functionName": "payments-export"}}), true),
+            (json!({"readOnly": false, "requestParameters": {"roleName": "payments-role"}}), true),
+            (json!({"readOnly": true, "requestParameters": {"functionName": "payments-export"}}), false),
+            (json!({"requestParameters": {"functionName": "payments-export"}}), false),
+            (json!({"readOnly": false, "userIdentity": session, "requestParameters": {"bucketName": "b"}}), false),
+        ] {
+            assert_eq!(filter().is_change(&record), is, "{record}");
+        }
     }
 
     #[test]

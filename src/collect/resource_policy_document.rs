@@ -1,9 +1,10 @@
 //! The resource policies as documents, by `GetResourcePolicy` (2026): of the function, every alias and every published version. `GetPolicy`,
 //! which `resource-policy` asks, is older; `PutResourcePolicy` can write denials and conditions, and whether the older call shows all of
-//! them is not known to us. So both answers are kept.
+//! them is not known to us. So both answers are kept, and the statements of both are the one table that the search for triggers begins with
+//! (`policy_report.rs`).
 
 use super::qualifier::{Qualifier, each_alias, each_version};
-use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
+use super::{Abort, CollectCx, Collector, CollectorSpec, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 
 pub struct ResourcePolicyDocument;
 
-static SPEC: CollectorSpec = CollectorSpec {
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
     id: "resource-policy-document",
     title: "Resource policy documents",
     answers: "Does a resource policy hold statements, denials or conditions that the older call does not show?",
@@ -40,7 +41,6 @@ impl Collector for ResourcePolicyDocument {
 }
 
 async fn document(cx: &CollectCx<'_>, whose: String, arn: String) -> Result<(), Abort> {
-    let question = Question::new(&SPEC.calls[0], format!("policy document of {whose}"));
-    cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).await?;
+    cx.policy_document(&whose, &arn).await?.ok();
     Ok(())
 }

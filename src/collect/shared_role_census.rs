@@ -30,7 +30,7 @@ static SPEC: CollectorSpec = CollectorSpec {
         name: "regions",
         kind: ParamKind::Regions,
         default: "own",
-        doc: "Regions to count functions in: own, or their names with commas between",
+        doc: "Regions to count functions in: `own`, `home` (with the partition's global one), `all` that the account has enabled, or names",
     }],
 };
 
@@ -52,7 +52,7 @@ impl Collector for SharedRoleCensus {
                 None
             }
         };
-        let regions = cx.regions("regions");
+        let regions = cx.regions("regions").await?;
         let (mut census, mut from, mut whole) = (vec![], vec![], true);
         for region in &regions {
             let (item, complete) = count(cx, region, role.as_deref(), &mut census).await?;

@@ -1,7 +1,9 @@
 //! Traces: what the function called, with timing and errors, as X-Ray saw it. Where they go is asked first: with Transaction Search they are
-//! spans in CloudWatch Logs, and `BatchGetTraces` finds nothing and says nothing about it.
+//! spans in CloudWatch Logs (`aws/spans`), `BatchGetTraces` finds nothing and says nothing about it, and X-Ray has to fetch them from there
+//! (`trace_retrieval.rs`).
 
 use super::cx::at_once;
+use super::trace_retrieval;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
 use crate::aws::raw::RawCall;
 use crate::clock;
@@ -23,13 +25,16 @@ const DESTINATION: Call = Call::read(Service::Xray, "GetTraceSegmentDestination"
 const SUMMARIES: Call = Call::read(Service::Xray, "GetTraceSummaries", "xray:GetTraceSummaries", Scope::Any);
 const TRACES: Call = Call::read(Service::Xray, "BatchGetTraces", "xray:BatchGetTraces", Scope::Any);
 
+pub(super) const RETRIEVE: Call = Call::read(Service::Xray, "StartTraceRetrieval", "xray:StartTraceRetrieval", Scope::Any);
+pub(super) const RETRIEVED: Call = Call::read(Service::Xray, "ListRetrievedTraces", "xray:ListRetrievedTraces", Scope::Any);
+
 static SPEC: CollectorSpec = CollectorSpec {
     id: "traces",
     title: "Traces",
     answers: "What did the function call, how long did it take, and what failed, as far as it was traced?",
     group: Group::Invocation,
     volatility: Volatility::V3,
-    calls: &[DESTINATION, SUMMARIES, TRACES],
+    calls: &[DESTINATION, SUMMARIES, TRACES, RETRIEVE, RETRIEVED],
     params: &[
         Param { name: "window", kind: ParamKind::Duration, default: "24h", doc: "How far back to look for traces" },
         Param {
@@ -66,8 +71,9 @@ impl Collector for Traces {
         }
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if elsewhere {
-            let why = "trace segments go to CloudWatch Logs (Transaction Search, log group aws/spans); this collector reads X-Ray only, and X-Ray does not return them";
-            return cx.gap(GapKind::Unsupported, "traces in full", why).map(drop);
+            // X-Ray knows of those that it indexes; by default that is one in a hundred (Transaction Search, AWS's user guide).
+            let why = "spans go to CloudWatch Logs (Transaction Search): X-Ray lists the indexed part of the traces only; the others lie in the log group aws/spans, and must be queried there";
+            cx.gap(GapKind::NotAcquirable, "traces that X-Ray does not index", why)?;
         }
         if found.is_empty() && unread.into_inner() {
             // The gaps of the lists say what is open: nobody knows that there is no trace.
@@ -82,6 +88,9 @@ impl Collector for Traces {
         if found.len() > newest.len() {
             let why = format!("{} traces were listed, {} read in full, as bounded by max-traces", found.len(), newest.len());
             cx.gap(GapKind::TooLarge, "older traces in full", &why)?;
+        }
+        if elsewhere {
+            return trace_retrieval::all(cx, &newest, (from, to)).await;
         }
         at_once(newest.chunks(BATCH).enumerate().map(|(n, ids)| in_full(cx, n, ids.to_vec()).boxed())).await
     }
@@ -186,12 +195,12 @@ fn is_trace_id(id: &str) -> bool {
     id.len() <= 64 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
-fn body(bytes: &[u8]) -> Value {
+pub(super) fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
 #[expect(clippy::ptr_arg, reason = "paging hands over what the call answered, which is a Vec")]
-fn next_token(bytes: &Vec<u8>) -> Option<String> {
+pub(super) fn next_token(bytes: &Vec<u8>) -> Option<String> {
     body(bytes)["NextToken"].as_str().map(str::to_string)
 }
 

@@ -21,6 +21,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// A bucket that refuses so often in a row will refuse the rest.
 const REFUSALS: u32 = 10;
@@ -39,8 +40,9 @@ pub(super) struct Got {
     pub key: String,
     /// Its copy there.
     pub path: PathBuf,
-    /// `x-amz-meta-signature`.
+    /// `x-amz-meta-signature` and `x-amz-meta-signature-algorithm`: on digests.
     pub signature: Option<String>,
+    pub algorithm: Option<String>,
 }
 
 pub(super) struct Files<'c> {
@@ -50,18 +52,26 @@ pub(super) struct Files<'c> {
     elsewhere: Option<Aws>,
     /// `…/AWSLogs/[o-org/]<account>/`: one, or one for each organisation that delivers here.
     roots: Vec<String>,
+    /// The first reason why something was left. The gap that says it stands in the bundle; whoever builds on the files needs to know.
+    short: Mutex<Option<Short>>,
 }
 
+/// Why what was read is not all.
+pub(super) type Short = (GapKind, String);
+
 impl<'c> Files<'c> {
-    /// Find the account's part of the place. `None` when there is none to read: the item that says why is in the bundle.
-    pub async fn open(cx: &'c CollectCx<'c>, place: S3Place) -> Result<Option<Files<'c>>, Abort> {
+    /// Find the account's part of the place. Where there is none to read, why; the item that says it is in the bundle.
+    pub async fn open(cx: &'c CollectCx<'c>, place: S3Place) -> Result<Result<Files<'c>, Short>, Abort> {
         let base = match place.prefix.split('/').position(|s| s == "AWSLogs") {
             Some(_) => format!("{}/", place.prefix),
             None if place.prefix.is_empty() => "AWSLogs/".to_string(),
             None => format!("{}/AWSLogs/", place.prefix),
         };
-        let mut files = Files { cx, place, elsewhere: None, roots: vec![] };
-        let Some(parts) = files.parts(&base).await? else { return Ok(None) };
+        let mut files = Files { cx, place, elsewhere: None, roots: vec![], short: Mutex::default() };
+        let parts = match files.parts(&base).await? {
+            Ok(parts) => parts,
+            Err(short) => return Ok(Err(short)),
+        };
         let account = &cx.target().account;
         for part in parts {
             let name = part.strip_prefix(&base).unwrap_or_default().trim_end_matches('/');
@@ -73,10 +83,31 @@ impl<'c> Files<'c> {
         }
         if files.roots.is_empty() {
             let why = format!("{}/{base} lists neither account {account} nor an organisation", files.place.bucket);
-            cx.gap(GapKind::Unsupported, "log files of a trail in S3", &tame(&why, 300))?;
-            return Ok(None);
+            let why = tame(&why, 300);
+            cx.gap(GapKind::Unsupported, "log files of a trail in S3", &why)?;
+            return Ok(Err((GapKind::Unsupported, why)));
         }
-        Ok(Some(files))
+        Ok(Ok(files))
+    }
+
+    /// Something was left; its gap is in the bundle.
+    pub fn fell_short(&self, kind: GapKind, why: &str) {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (kind, why.to_string()));
+    }
+    pub fn short(&self) -> Option<Short> {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// A gap of this kind, and so not all.
+    pub fn gap(&self, kind: GapKind, subject: &str, why: &str) -> Result<(), Abort> {
+        self.fell_short(kind, why);
+        self.cx.gap(kind, subject, why).map(drop)
+    }
+    fn note_end(&self, end: &PagesEnd) {
+        match end {
+            PagesEnd::Complete => {}
+            PagesEnd::Stopped(kind, why) => self.fell_short(*kind, why),
+            PagesEnd::Failed(fault) => self.fell_short(gap_kind(fault), &fault.to_string()),
+        }
     }
 
     pub fn bucket(&self) -> &str {
@@ -87,7 +118,7 @@ impl<'c> Files<'c> {
     }
 
     /// Accounts and organisations that the trail delivers for. A bucket of another Region says where it is, once.
-    async fn parts(&mut self, base: &str) -> Result<Option<Vec<String>>, Abort> {
+    async fn parts(&mut self, base: &str) -> Result<Result<Vec<String>, Short>, Abort> {
         const ELSEWHERE: &[(&str, &str)] = &[
             ("PermanentRedirect", "the bucket lies in another Region, and was asked there"),
             ("AuthorizationHeaderMalformed", "the bucket lies in another Region, and was asked there"),
@@ -115,13 +146,16 @@ impl<'c> Files<'c> {
                     let moved = fault.code.as_deref().is_some_and(|c| ELSEWHERE.iter().any(|(e, _)| *e == c));
                     match self.bucket_region(pages.item).filter(|r| moved && *r != self.aws().region()) {
                         Some(region) => self.elsewhere = Some(self.cx.aws().in_region(&region)),
-                        None => return Ok(None),
+                        None => return Ok(Err((gap_kind(&fault), fault.to_string()))),
                     }
                 }
-                _ => return Ok(Some(parts)),
+                end => {
+                    self.note_end(&end);
+                    return Ok(Ok(parts));
+                }
             }
         }
-        Ok(None)
+        Ok(Err((GapKind::Unsupported, "the bucket is said to lie elsewhere, and elsewhere again".to_string())))
     }
 
     fn bucket_region(&self, item: ItemId) -> Option<String> {
@@ -145,7 +179,8 @@ impl<'c> Files<'c> {
             // The day after the window's last: what happens before midnight is delivered after.
             let end = format!("{prefix}{}", (to + chrono::TimeDelta::days(2)).format("%Y/%m/%d"));
             let subject = format!("{kind} files of {region} since {} in s3://{}/{prefix}", from.format("%Y-%m-%d"), self.place.bucket);
-            self.cx
+            let pages = self
+                .cx
                 .ask_all(
                     Question::new(&LIST, subject),
                     Bound { pages: 400, ..Bound::default() },
@@ -171,13 +206,11 @@ impl<'c> Files<'c> {
                     },
                 )
                 .await?;
+            self.note_end(&pages.end);
         }
         if left > 0 {
-            self.cx.gap(
-                GapKind::TooLarge,
-                &format!("further {kind} files of {region}"),
-                &format!("{left} more are listed than are sorted"),
-            )?;
+            let why = format!("{left} more are listed than are sorted");
+            self.gap(GapKind::TooLarge, &format!("further {kind} files of {region}"), &why)?;
         }
         Ok(found.into_iter().map(|(key, bytes)| Listed { key, bytes }).collect())
     }
@@ -201,7 +234,7 @@ impl<'c> Files<'c> {
         let left = files.len() - keep;
         if left > 0 {
             let why = format!("{left} of {} files were not read, as bounded (max-files, max-bytes)", files.len());
-            self.cx.gap(GapKind::TooLarge, subject, &why)?;
+            self.gap(GapKind::TooLarge, subject, &why)?;
         }
         Ok(files.split_off(left))
     }
@@ -211,7 +244,7 @@ impl<'c> Files<'c> {
         let total = files.len();
         let fetches: Vec<BoxFuture<'f, Fetched>> = files.into_iter().map(|f| self.fetch(f.key).boxed()).collect();
         let coming = stream::iter(fetches).buffered(8).boxed();
-        Reader { cx: self.cx, what: what.to_string(), coming, total, done: 0, refused: 0, day: None, items: vec![] }
+        Reader { cx: self.cx, files: self, what: what.to_string(), coming, total, done: 0, refused: 0, day: None, items: vec![] }
     }
 
     async fn fetch(&self, key: String) -> Fetched {
@@ -223,19 +256,22 @@ impl<'c> Files<'c> {
             .cx
             .hear(&question, async {
                 let mut out = call.send().await.map_err(Some)?;
-                let signature = out.metadata().and_then(|m| m.get("signature")).map(|s| tame(s, 2000));
+                let said = |name: &str| out.metadata().and_then(|m| m.get(name)).map(|s| tame(s, 2000));
+                let signed = (said("signature"), said("signature-algorithm"));
                 while out.body.try_next().await.map_err(|_| None)?.is_some() {}
-                Ok(signature)
+                Ok(signed)
             })
             .await;
         let last = exchanges.last();
         let result = match result {
             Err(Some(e)) => Err(Fault::of(&e, &exchanges)),
             Err(None) => Err(broken(last)),
-            Ok(signature) => match last.filter(|x| x.body_end == BodyEnd::Complete).and_then(|x| self.cx.draft().file_of(x.id)) {
-                Some(file) => Ok(Got { key: key.clone(), path: file.path.under(self.cx.draft().dir()), signature }),
-                None => Err(broken(last)),
-            },
+            Ok((signature, algorithm)) => {
+                match last.filter(|x| x.body_end == BodyEnd::Complete).and_then(|x| self.cx.draft().file_of(x.id)) {
+                    Some(file) => Ok(Got { key: key.clone(), path: file.path.under(self.cx.draft().dir()), signature, algorithm }),
+                    None => Err(broken(last)),
+                }
+            }
         };
         (key, result, exchanges)
     }
@@ -247,6 +283,7 @@ type Fetched = (String, Result<Got, Fault>, Vec<Exchange>);
 /// Files on their way into the bundle: one item for each day, one for each file that fails.
 pub(super) struct Reader<'f> {
     cx: &'f CollectCx<'f>,
+    files: &'f Files<'f>,
     what: String,
     coming: BoxStream<'f, Fetched>,
     total: usize,
@@ -280,9 +317,9 @@ impl Reader<'_> {
                     self.refused += 1;
                     let question = Question::new(&GET, format!("{}: {key}", self.what)).sensitivity(Sensitivity::S3);
                     self.cx.no_answer(&question, &fault, &exchanges)?;
+                    self.files.fell_short(gap_kind(&fault), &fault.to_string());
                     if self.refused == REFUSALS && self.done < self.total {
-                        // A file that is listed and not there is no proof about the others.
-                        let kind = if fault.class == FaultClass::NotFound { GapKind::Truncated } else { fault.gap_kind() };
+                        let kind = gap_kind(&fault);
                         let why = format!("{} files were not asked for after {REFUSALS} failures in a row", self.total - self.done);
                         self.cx.gap(kind, &format!("further {}", self.what), &why)?;
                     }
@@ -306,6 +343,11 @@ impl Reader<'_> {
     pub fn into_items(self) -> Vec<ItemId> {
         self.items
     }
+}
+
+/// A file that is listed and not there, or a bucket that is gone, is no proof about what it held.
+fn gap_kind(fault: &Fault) -> GapKind {
+    if fault.class == FaultClass::NotFound { GapKind::Truncated } else { fault.gap_kind() }
 }
 
 /// A body that did not come whole, by how it ended.

@@ -1,6 +1,6 @@
 //! The account's trails: which events are kept, where, and since when. They say what *could* have been seen, and so every negative statement
-//! about what was not seen rests on them. Event data stores are listed for who has them; nothing depends on one (CloudTrail Lake takes no new
-//! customers since 2026-05-31).
+//! about what was not seen rests on them. Event data stores are described for who has them; nothing depends on one (CloudTrail Lake takes no
+//! new customers since 2026-05-31).
 
 use super::cx::at_once;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
@@ -11,10 +11,11 @@ use crate::model::id::ItemId;
 use crate::model::item::{Group, Sensitivity};
 use async_trait::async_trait;
 use aws_sdk_cloudtrail::operation::describe_trails::DescribeTrailsOutput;
+use aws_sdk_cloudtrail::operation::get_event_configuration::GetEventConfigurationOutput;
 use aws_sdk_cloudtrail::operation::get_event_selectors::GetEventSelectorsOutput;
 use aws_sdk_cloudtrail::operation::get_trail_status::GetTrailStatusOutput;
 use aws_sdk_cloudtrail::operation::list_event_data_stores::ListEventDataStoresOutput;
-use aws_sdk_cloudtrail::types::Trail;
+use aws_sdk_cloudtrail::types::{AdvancedEventSelector, Trail};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +26,10 @@ const DESCRIBE: Call = Call::read(Service::Cloudtrail, "DescribeTrails", "cloudt
 const STATUS: Call = Call::read(Service::Cloudtrail, "GetTrailStatus", "cloudtrail:GetTrailStatus", Scope::Any);
 const SELECTORS: Call = Call::read(Service::Cloudtrail, "GetEventSelectors", "cloudtrail:GetEventSelectors", Scope::Any);
 const INSIGHTS: Call = Call::read(Service::Cloudtrail, "GetInsightSelectors", "cloudtrail:GetInsightSelectors", Scope::Any);
+/// What events are enriched with (tags, condition keys) and how large they may become; newer than the other three.
+const ENRICHED: Call = Call::read(Service::Cloudtrail, "GetEventConfiguration", "cloudtrail:GetEventConfiguration", Scope::Any);
 const STORES: Call = Call::read(Service::Cloudtrail, "ListEventDataStores", "cloudtrail:ListEventDataStores", Scope::Any);
+const STORE: Call = Call::read(Service::Cloudtrail, "GetEventDataStore", "cloudtrail:GetEventDataStore", Scope::Any);
 
 static SPEC: CollectorSpec = CollectorSpec {
     id: "trails",
@@ -33,7 +37,7 @@ static SPEC: CollectorSpec = CollectorSpec {
     answers: "Which calls could have been recorded at all, and since when?",
     group: Group::Control,
     volatility: Volatility::V2,
-    calls: &[DESCRIBE, STATUS, SELECTORS, INSIGHTS, STORES],
+    calls: &[DESCRIBE, STATUS, SELECTORS, INSIGHTS, ENRICHED, STORES, STORE],
     params: &[],
 };
 
@@ -100,7 +104,7 @@ async fn one(cx: &CollectCx<'_>, trail: &Trail, table: &Mutex<Vec<Value>>, from:
     let organisation = trail.is_organization_trail().unwrap_or(false);
     let what = if organisation { "organisation trail" } else { "trail" };
     let client = cx.aws().cloudtrail();
-    let (status, selectors, _) = tokio::try_join!(
+    let (status, selectors, _, enriched) = tokio::try_join!(
         cx.ask(Question::new(&STATUS, format!("status of {what} {name}")), client.get_trail_status().name(name).send()),
         cx.ask(
             Question::new(&SELECTORS, format!("event selectors of {what} {name}")),
@@ -110,6 +114,10 @@ async fn one(cx: &CollectCx<'_>, trail: &Trail, table: &Mutex<Vec<Value>>, from:
             Question::new(&INSIGHTS, format!("Insights selectors of {what} {name}"))
                 .not_in_use(&[("InsightNotEnabledException", "the trail has no Insights events")]),
             client.get_insight_selectors().trail_name(name).send()
+        ),
+        cx.ask(
+            Question::new(&ENRICHED, format!("event configuration of {what} {name}")),
+            client.get_event_configuration().trail_name(name).send()
         ),
     )?;
     let mut items = vec![];
@@ -121,8 +129,13 @@ async fn one(cx: &CollectCx<'_>, trail: &Trail, table: &Mutex<Vec<Value>>, from:
         items.push(a.item);
         a.output
     });
+    let enriched = enriched.answer().map(|a| {
+        items.push(a.item);
+        a.output
+    });
     from.lock().unwrap_or_else(PoisonError::into_inner).extend(items);
-    table.lock().unwrap_or_else(PoisonError::into_inner).push(row(trail, status.as_ref(), selectors.as_ref()));
+    let row = row(trail, status.as_ref(), selectors.as_ref(), enriched.as_ref());
+    table.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     Ok(())
 }
 
@@ -132,7 +145,12 @@ fn said(text: Option<&str>) -> Option<String> {
 }
 
 /// `null` where AWS did not say: unknown is never clean.
-fn row(trail: &Trail, status: Option<&GetTrailStatusOutput>, selectors: Option<&GetEventSelectorsOutput>) -> Value {
+fn row(
+    trail: &Trail,
+    status: Option<&GetTrailStatusOutput>,
+    selectors: Option<&GetEventSelectorsOutput>,
+    enriched: Option<&GetEventConfigurationOutput>,
+) -> Value {
     let at = |t: Option<&aws_smithy_types::DateTime>| t.map(ToString::to_string);
     json!({
         "arn": said(trail.trail_arn()),
@@ -153,6 +171,11 @@ fn row(trail: &Trail, status: Option<&GetTrailStatusOutput>, selectors: Option<&
         "latestDeliveryError": status.and_then(|s| said(s.latest_delivery_error())),
         "latestDigest": status.and_then(|s| at(s.latest_digest_delivery_time())),
         "selectors": selectors.map(kept),
+        "eventSize": enriched.and_then(|e| e.max_event_size()).map(|s| s.as_str()),
+        "enrichedWith": enriched.map(|e| {
+            let keys = e.context_key_selectors().iter().take(10);
+            keys.map(|k| json!({"type": k.r#type().as_str(), "keys": tamed(k.equals())})).collect::<Vec<_>>()
+        }),
     })
 }
 
@@ -170,22 +193,26 @@ fn kept(out: &GetEventSelectorsOutput) -> Value {
         }
     }
     for s in out.advanced_event_selectors() {
-        let fields: Vec<Value> = s
-            .field_selectors()
-            .iter()
-            .take(100)
-            .map(|f| {
-                json!({"field": tame(f.field(), 100), "equals": tamed(f.equals()), "startsWith": tamed(f.starts_with()),
-                    "endsWith": tamed(f.ends_with()), "notEquals": tamed(f.not_equals()), "notStartsWith": tamed(f.not_starts_with()),
-                    "notEndsWith": tamed(f.not_ends_with())})
-            })
-            .collect();
-        let is =
-            |category: &str| s.field_selectors().iter().any(|f| f.field() == "eventCategory" && f.equals().iter().any(|e| e == category));
-        let entry = json!({"name": said(s.name()), "fields": fields});
-        if is("Management") { management.push(entry) } else { data.push(entry) }
+        let (category, entry) = advanced(s);
+        if category { management.push(entry) } else { data.push(entry) }
     }
     json!({"managementEvents": management, "dataEvents": data})
+}
+
+/// Whether it is about management events, and what it keeps.
+fn advanced(s: &AdvancedEventSelector) -> (bool, Value) {
+    let fields: Vec<Value> = s
+        .field_selectors()
+        .iter()
+        .take(100)
+        .map(|f| {
+            json!({"field": tame(f.field(), 100), "equals": tamed(f.equals()), "startsWith": tamed(f.starts_with()),
+                    "endsWith": tamed(f.ends_with()), "notEquals": tamed(f.not_equals()), "notStartsWith": tamed(f.not_starts_with()),
+                    "notEndsWith": tamed(f.not_ends_with())})
+        })
+        .collect();
+    let is = |category: &str| s.field_selectors().iter().any(|f| f.field() == "eventCategory" && f.equals().iter().any(|e| e == category));
+    (is("Management"), json!({"name": said(s.name()), "fields": fields}))
 }
 
 fn tamed(values: &[String]) -> Vec<String> {
@@ -193,14 +220,55 @@ fn tamed(values: &[String]) -> Vec<String> {
 }
 
 async fn stores(cx: &CollectCx<'_>) -> Result<(), Abort> {
+    let mut found: Vec<String> = vec![];
     let call = || cx.aws().cloudtrail().list_event_data_stores();
     cx.ask_pages(
         Question::new(&STORES, "event data stores of CloudTrail Lake"),
         Bound::default(),
         |token| call().set_next_token(token).send(),
         |out: &ListEventDataStoresOutput| out.next_token().map(str::to_string),
-        |out| out.event_data_stores().len(),
+        |out| {
+            found.extend(out.event_data_stores().iter().filter_map(|s| s.event_data_store_arn().map(str::to_string)));
+            out.event_data_stores().len()
+        },
     )
     .await?;
+    if found.len() > MANY {
+        cx.gap(GapKind::TooLarge, "further event data stores", &format!("{} are listed; the first {MANY} were asked about", found.len()))?;
+        found.truncate(MANY);
+    }
+    let rows = Mutex::new(vec![]);
+    let from = Mutex::new(vec![]);
+    at_once(found.iter().map(|arn| store(cx, arn, &rows, &from).boxed())).await?;
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort_by_key(|r: &Value| r["arn"].to_string());
+    let bytes = serde_json::to_vec_pretty(&json!({"region": cx.target().region, "stores": rows})).unwrap_or_default();
+    let from = from.into_inner().unwrap_or_else(PoisonError::into_inner);
+    cx.derive("what the event data stores record, in one table", "event-data-stores", "json", &bytes, from, Sensitivity::S1)?;
+    Ok(())
+}
+
+async fn store(cx: &CollectCx<'_>, arn: &str, rows: &Mutex<Vec<Value>>, from: &Mutex<Vec<ItemId>>) -> Result<(), Abort> {
+    let call = cx.aws().cloudtrail().get_event_data_store().event_data_store(arn);
+    let Some(answer) = cx.ask(Question::new(&STORE, format!("event data store {arn}")), call.send()).await?.answer() else {
+        return Ok(());
+    };
+    let out = &answer.output;
+    let selectors = out.advanced_event_selectors().iter().take(100).map(|s| advanced(s).1).collect::<Vec<_>>();
+    rows.lock().unwrap_or_else(PoisonError::into_inner).push(json!({
+        "arn": said(out.event_data_store_arn()),
+        "name": said(out.name()),
+        "status": out.status().map(|s| s.as_str()),
+        "allRegions": out.multi_region_enabled(),
+        "ofOrganisation": out.organization_enabled(),
+        "retentionDays": out.retention_period(),
+        "created": out.created_timestamp().map(ToString::to_string),
+        "updated": out.updated_timestamp().map(ToString::to_string),
+        "selectors": selectors,
+    }));
+    from.lock().unwrap_or_else(PoisonError::into_inner).push(answer.item);
     Ok(())
 }

@@ -16,6 +16,12 @@ pub enum Way {
     TargetGroup,
     Rule,
     LogGroup,
+    UserPool,
+    IotRule,
+    /// Looked up by a collector of ours in a list of the account's, whatever source the statement names.
+    Secrets,
+    ConfigRules,
+    MailRules,
     /// Known, and not looked up: where a person finds it.
     Pointer(&'static str),
 }
@@ -28,28 +34,29 @@ pub const WAYS: &[(&str, Way)] = &[
     ("elasticloadbalancing", Way::TargetGroup),
     ("events", Way::Rule),
     ("logs", Way::LogGroup),
+    ("cognito-idp", Way::UserPool),
+    ("iot", Way::IotRule),
+    ("secretsmanager", Way::Secrets),
+    ("config", Way::ConfigRules),
+    ("ses", Way::MailRules),
     ("scheduler", Way::Pointer("EventBridge Scheduler calls with a role: see the schedules of this bundle")),
     ("pipes", Way::Pointer("EventBridge Pipes calls with a role: see the pipes of this bundle")),
+    ("eventsv2", Way::Pointer("EventBridge v2 calls with a role: see the subscribers of this bundle")),
     ("lambda", Way::Pointer("Lambda itself: event source mappings and destinations of other functions")),
-    ("edgelambda", Way::Pointer("CloudFront: the distributions' cache behaviours (cloudfront list-distributions)")),
-    ("replicator.lambda", Way::Pointer("CloudFront: the distributions' cache behaviours (cloudfront list-distributions)")),
+    ("edgelambda", Way::Pointer("CloudFront: see the Lambda@Edge associations of this bundle")),
+    ("replicator.lambda", Way::Pointer("CloudFront: see the Lambda@Edge associations of this bundle")),
     ("cloudfront", Way::Pointer("CloudFront: an origin access control for a function URL (cloudfront list-distributions)")),
     ("states", Way::Pointer("Step Functions: the state machine named as source (states describe-state-machine)")),
     ("appsync", Way::Pointer("AppSync: the API's data sources and authorizer (appsync list-data-sources)")),
-    ("cognito-idp", Way::Pointer("Cognito: the user pool's Lambda triggers (cognito-idp describe-user-pool)")),
     ("cognito-sync", Way::Pointer("Cognito Sync: the identity pool's events (cognito-sync get-cognito-events)")),
-    ("config", Way::Pointer("AWS Config: custom rules (configservice describe-config-rules)")),
     ("codepipeline", Way::Pointer("CodePipeline: invoke actions (codepipeline get-pipeline)")),
     ("codecommit", Way::Pointer("CodeCommit: repository triggers (codecommit get-repository-triggers)")),
     ("codedeploy", Way::Pointer("CodeDeploy: deployment hooks (deploy list-deployments)")),
     ("cloudformation", Way::Pointer("CloudFormation: custom resources and hooks (cloudformation describe-stack-resources)")),
-    ("lambda.alarms.cloudwatch", Way::Pointer("CloudWatch: alarm actions (cloudwatch describe-alarms)")),
+    ("lambda.alarms.cloudwatch", Way::Pointer("CloudWatch: see the alarms of this bundle that call the function")),
     ("connect", Way::Pointer("Connect: contact flows (connect list-lambda-functions)")),
     ("lex", Way::Pointer("Lex: code hooks (lexv2-models describe-bot-alias)")),
     ("lexv2", Way::Pointer("Lex: code hooks (lexv2-models describe-bot-alias)")),
-    ("ses", Way::Pointer("SES: receipt rules (ses describe-active-receipt-rule-set)")),
-    ("iot", Way::Pointer("IoT: topic rules (iot get-topic-rule)")),
-    ("secretsmanager", Way::Pointer("Secrets Manager: rotation of the secret named as source (secretsmanager describe-secret)")),
     ("bedrock", Way::Pointer("Bedrock: action groups of the agent named as source (bedrock-agent list-agent-action-groups)")),
     ("bedrock-agentcore", Way::Pointer("Bedrock AgentCore: gateway targets (bedrock-agentcore-control list-gateway-targets)")),
     ("vpc-lattice", Way::Pointer("VPC Lattice: target groups (vpc-lattice list-targets)")),
@@ -101,7 +108,9 @@ pub(super) fn source(cx: &CollectCx<'_>, way: Way, arn: &str) -> Option<Source> 
         Way::TargetGroup => "elasticloadbalancing",
         Way::Rule => "events",
         Way::LogGroup => "logs",
-        Way::Pointer(_) => return None,
+        Way::UserPool => "cognito-idp",
+        Way::IotRule => "iot",
+        Way::Secrets | Way::ConfigRules | Way::MailRules | Way::Pointer(_) => return None,
     };
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", partition, named, region, account, resource] = parts.as_slice() else { return None };
@@ -117,15 +126,31 @@ pub(super) fn source(cx: &CollectCx<'_>, way: Way, arn: &str) -> Option<Source> 
     ok.then(|| Source { arn: arn.to_string(), region: region.to_string(), account: account.to_string(), resource: resource.to_string() })
 }
 
+impl Way {
+    /// The source that a statement names, or does not, is not needed to find what fires the function.
+    pub(super) fn needs_no_source(self) -> bool {
+        matches!(self, Way::Secrets | Way::ConfigRules | Way::MailRules)
+    }
+}
+
+/// Whether a statement that was read admits `way`. What could not be read leaves its gap with the ways that are looked up by source.
+pub(super) async fn admitted(cx: &CollectCx<'_>, way: Way) -> Result<bool, Abort> {
+    let policies = cx.policies().await?;
+    Ok(policies.grants.iter().any(|g| admits(g, way)))
+}
+
+fn admits(grant: &Grant, way: Way) -> bool {
+    grant.allow && grant.principals.iter().any(|p| matches!(p, Principal::Service(s) if way_of(s) == Some(way)))
+}
+
 /// Sources that one run asks about for each way. A policy of 20 KiB cannot name many more.
 const MAX_SOURCES: usize = 100;
 
 /// What the statements that admit `way` name as sources. What could not be read or is too much leaves a gap; none at all is said in words.
 pub(super) async fn sources(cx: &CollectCx<'_>, way: Way, what: &str) -> Result<Vec<Source>, Abort> {
     let policies = cx.policies().await?;
-    let granted = |g: &&Grant| g.allow && g.principals.iter().any(|p| matches!(p, Principal::Service(s) if way_of(s) == Some(way)));
     let found: BTreeSet<Source> =
-        policies.grants.iter().filter(granted).flat_map(|g| &g.sources).filter_map(|arn| source(cx, way, arn)).collect();
+        policies.grants.iter().filter(|g| admits(g, way)).flat_map(|g| &g.sources).filter_map(|arn| source(cx, way, arn)).collect();
     if let Some((kind, why)) = &policies.unfinished {
         cx.gap(*kind, &format!("{what} that further resource policies name"), &format!("not every resource policy could be read: {why}"))?;
     }

@@ -24,6 +24,8 @@ enum Only {
     IfFound(Vec<String>),
     /// This answers with another text.
     Unless(Vec<String>, String),
+    /// This is answered by one of these words.
+    When(Vec<String>, Vec<String>),
 }
 
 impl AwsCli {
@@ -52,6 +54,21 @@ impl AwsCli {
         AwsCli { input: Some(input), ..self }
     }
 
+    /// For what is an error in the wrong state (starting what runs): first asks with `get` for the member `query`, and does nothing unless it
+    /// is one of `wanted`.
+    pub fn only_when<'w>(
+        self,
+        service: &str,
+        get: &str,
+        options: impl IntoIterator<Item = (&'w str, &'w str)>,
+        query: &str,
+        wanted: &[&str],
+    ) -> Self {
+        let mut ask = words(service, get, options);
+        ask.extend(["--query", query, "--output", "text"].map(str::to_string));
+        AwsCli { only: Some(Only::When(ask, wanted.iter().map(|w| w.to_string()).collect())), ..self }
+    }
+
     /// A flag without a value, like `--no-enabled`.
     pub fn flag(mut self, flag: &str) -> Self {
         self.words.push(flag.to_string());
@@ -61,7 +78,7 @@ impl AwsCli {
     /// The same in the given Region.
     pub fn in_region(mut self, region: &str) -> Self {
         let asked = self.only.as_mut().map(|only| match only {
-            Only::IfFound(words) | Only::Unless(words, _) => words,
+            Only::IfFound(words) | Only::Unless(words, _) | Only::When(words, _) => words,
         });
         for words in std::iter::once(&mut self.words).chain(asked).chain(&mut self.input) {
             words.extend(["--region".to_string(), region.to_string()]);
@@ -84,6 +101,10 @@ impl fmt::Display for AwsCli {
         match &self.only {
             None => {}
             Some(Only::IfFound(get)) => write!(f, "if why=$(aws {} 2>&1 >/dev/null); then ", line(get))?,
+            Some(Only::When(ask, wanted)) => {
+                let wanted: Vec<String> = wanted.iter().map(|w| quoted(w)).collect();
+                write!(f, "case \"$(aws {})\" in {}) ", line(ask), wanted.join("|"))?;
+            }
             Some(Only::Unless(get, text)) => write!(f, "if [ \"$(aws {})\" != {} ]; then ", line(get), quoted(text))?,
         }
         write!(f, "aws {}", line(&self.words))?;
@@ -98,6 +119,7 @@ impl fmt::Display for AwsCli {
                 f.write_str("; else case $why in *NoSuch*|*NotFound*) ;; *) printf '%s\\n' \"$why\" >&2; false ;; esac; fi")
             }
             Some(Only::Unless(..)) => f.write_str("; fi"),
+            Some(Only::When(..)) => f.write_str(";; esac"),
         }
     }
 }
@@ -125,6 +147,17 @@ mod tests {
             AwsCli::new("iam", "put-role-policy", [("--role-name", "r"), ("--policy-document", "{\"a\":\"it's $(rm -rf /) `x`\"}\n")]);
         assert_eq!(cli.to_string(), "aws iam put-role-policy --role-name r --policy-document '{\"a\":\"it'\\''s $(rm -rf /) `x`\"}\n'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn what_would_be_an_error_in_another_state_asks_for_the_state() {
+        let name = [("--name", "p")];
+        let cli = AwsCli::new("pipes", "start-pipe", name).only_when("pipes", "describe-pipe", name, "CurrentState", &["STOPPED", "X Y"]);
+        assert_eq!(
+            cli.in_region("eu-west-1").to_string(),
+            "case \"$(aws pipes describe-pipe --name p --query CurrentState --output text --region eu-west-1)\" in STOPPED|'X Y') \
+             aws pipes start-pipe --name p --region eu-west-1;; esac"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod cx;
 pub mod deny;
 pub mod permit;
 mod policy_text;
-mod role;
+pub(crate) mod role;
 mod role_users;
 
 mod block_role_assumption;
@@ -17,13 +17,35 @@ mod freeze_concurrency;
 mod quarantine_role;
 mod revoke_sessions;
 mod set_permissions_boundary;
+// On the function's sources, its asynchronous events, aliases and durable executions.
+mod capture_async_events;
+mod disable_rules;
+mod disable_schedules;
+mod pause_durable_executions;
+mod publish_evidence_version;
+mod repoint_alias;
+mod sources;
+mod stop_pipes;
+mod stop_subscribers;
+
+// The function's own surface.
+mod close_function_urls;
+mod deny_invocation;
+mod enforce_code_signing;
+mod grants;
+mod pause_event_source_mappings;
+mod policy_calls;
+mod qualifiers;
+mod release_provisioned_concurrency;
+mod resource_policy;
+mod scale_to_zero;
 
 pub use by_hand::AwsCli;
 pub use cx::ActCx;
 pub use permit::ContainPermit;
 
 use crate::aws::fault::Fault;
-use crate::model::call::{Access, Call};
+use crate::model::call::{Access, Call, Service};
 use crate::model::id::CellId;
 use crate::model::params::Param;
 use crate::model::restorable::Restorable;
@@ -45,11 +67,17 @@ pub struct ActionSpec {
     pub restore: &'static str,
     pub calls: &'static [Call],
     pub params: &'static [Param],
-    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted last.
+    /// Restore runs in ascending rank, and newest first within a rank: denies are lifted after all else (2), but for what needs the function
+    /// whole again: async capture, whose former destination Lambda checks against the role (3), and sources and executions that would call
+    /// a function which can do nothing yet (4).
     pub restore_rank: u8,
 }
 
 impl ActionSpec {
+    /// Whether anything that it writes is an identity's: a role, or what hangs on it.
+    pub fn writes_roles(&self) -> bool {
+        self.calls.iter().any(|c| c.access == Access::Write && c.service == Service::Iam)
+    }
     /// Its cells lie in no Region: all that it writes is global.
     pub fn is_global(&self) -> bool {
         self.calls.iter().filter(|c| c.access == Access::Write).all(|c| c.service.is_global())
@@ -73,6 +101,8 @@ pub enum Reading<S> {
     Settled(S),
     /// AWS is still changing it (a mapping that is `Disabling`): read again.
     Moving,
+    /// The thing itself has come to its end (an execution that finished): nothing is left to stop, and nothing to put back.
+    Over,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -109,6 +139,10 @@ pub trait Action: Send + Sync {
     fn restorable(&self, before: &Self::State) -> Restorable;
     /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Self::State, permit: &ContainPermit) -> Result<(), ActError>;
+    /// Pure: a state as reports show it. The journal holds the whole of it; what may be a secret has no place in a report.
+    fn shown(&self, state: &Self::State) -> Value {
+        serde_json::to_value(state).unwrap_or_default()
+    }
     /// Pure: what `set(before)` does, as aws-cli commands that do the same when run twice. Without Region: the caller adds the target's.
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Self::State) -> Result<Vec<AwsCli>, ActError>;
 }
@@ -121,6 +155,8 @@ pub trait DynAction: Send + Sync {
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Value>, ActError>;
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError>;
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError>;
+    /// As reports show it; a state that is not of this action's form is shown as it is.
+    fn shown(&self, cell: &CellId, state: &Value) -> Value;
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
     /// Whether two states are one, as the action's own `PartialEq` has it: AWS may give the same back in other words.
     fn same(&self, a: &Value, b: &Value) -> bool;
@@ -147,6 +183,7 @@ impl<A: Action> DynAction for A {
         Ok(match Action::read(self, cx, cell).await? {
             Reading::Settled(state) => Reading::Settled(erased(cell, &state)?),
             Reading::Moving => Reading::Moving,
+            Reading::Over => Reading::Over,
         })
     }
     fn contained(&self, cell: &Cell, before: &Value) -> Result<Value, ActError> {
@@ -154,6 +191,9 @@ impl<A: Action> DynAction for A {
     }
     fn restorable(&self, cell: &CellId, before: &Value) -> Result<Restorable, ActError> {
         Ok(Action::restorable(self, &typed(cell, before)?))
+    }
+    fn shown(&self, cell: &CellId, state: &Value) -> Value {
+        typed(cell, state).map_or_else(|_| state.clone(), |state| Action::shown(self, &state))
     }
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
         Action::set(self, cx, cell, &typed(cell, to)?, permit).await
@@ -170,13 +210,29 @@ impl<A: Action> DynAction for A {
 
 /// All actions, in the order in which a playbook should use them.
 pub static ACTIONS: &[&dyn DynAction] = &[
+    // Before the function is frozen: what keeps, and what stops nothing but the way there.
+    &publish_evidence_version::PublishEvidenceVersion,
+    &stop_subscribers::StopSubscribers,
+    &stop_pipes::StopPipes,
+    &disable_schedules::DisableSchedules,
+    &disable_rules::DisableRules,
+    &repoint_alias::RepointAlias,
+    &capture_async_events::CaptureAsyncEvents,
+    &pause_durable_executions::PauseDurableExecutions,
+    // The function itself, then its role.
     &freeze_concurrency::FreezeConcurrency,
-    // The role.
     &quarantine_role::QuarantineRole,
     &revoke_sessions::RevokeSessions,
     &block_role_assumption::BlockRoleAssumption,
     &set_permissions_boundary::SetPermissionsBoundary,
     &detach_permissions::DetachPermissions,
+    // The function's own surface.
+    &scale_to_zero::ScaleToZero,
+    &deny_invocation::DenyInvocation,
+    &pause_event_source_mappings::PauseEventSourceMappings,
+    &close_function_urls::CloseFunctionUrls,
+    &release_provisioned_concurrency::ReleaseProvisionedConcurrency,
+    &enforce_code_signing::EnforceCodeSigning,
 ];
 
 pub fn find(id: &str) -> Option<&'static dyn DynAction> {

@@ -166,7 +166,7 @@ pub(super) fn inline_policy_by_hand(role: &str, policy: &str, to: Option<&str>) 
 
 /// Percent-decoding as RFC 3986 has it: `+` is a plus. A text with a raw brace was never encoded (some emulators), because encoding
 /// leaves none. `None` for what is neither.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     if text.len() > DOCUMENT_LIMIT {
         return None;
     }

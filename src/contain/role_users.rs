@@ -9,7 +9,8 @@ use super::{ActCx, ActError};
 use crate::aws::Aws;
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
-use crate::model::params::{Param, ParamKind, parse_regions};
+use crate::model::params::{Param, ParamKind};
+use crate::model::regions::Choice;
 use serde_json::{Value, json};
 
 pub(super) const LIST_FUNCTIONS: Call = Call::read(Service::Lambda, "ListFunctions", "lambda:ListFunctions", Scope::Any);
@@ -18,7 +19,7 @@ pub(super) const REGIONS: Param = Param {
     name: "regions",
     kind: ParamKind::Regions,
     default: "own",
-    doc: "where other functions of the role are looked for: own, or names of Regions with commas between",
+    doc: "where other functions of the role are looked for: own, home, all (those that every account has), or names with commas between",
 };
 
 const ACCEPT_NAME: &str = "accept-shared-role";
@@ -89,7 +90,8 @@ pub(super) async fn others(cx: &ActCx<'_>, role: &Role) -> Users {
             .extend(all.into_iter().filter(|who| !LAMBDA.contains(&who.as_str()) && *who != role.arn && !is_dead_principal(who))),
     }
     let own = &cx.target().region;
-    let mut regions = cx.params().text(REGIONS.name).as_deref().and_then(parse_regions).unwrap_or_default();
+    let said = cx.params().text(REGIONS.name).as_deref().and_then(Choice::parse).unwrap_or(Choice::Own);
+    let mut regions = said.of(cx.target(), None);
     regions.retain(|r| r != own);
     for region in std::iter::once(own).chain(&regions) {
         let elsewhere = (region != own).then(|| cx.aws().in_region(region));

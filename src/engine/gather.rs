@@ -1,5 +1,9 @@
-//! Driving the collectors: started in the order of the slice, a bounded number at a time, each with its own deadline. A collector that
-//! panics becomes a gap of kind *internal*; an interrupt lets go of what is running, records what was lost, and keeps everything else.
+//! Driving the collectors: all at once, started in the order of the slice, each with its own deadline. A collector that panics becomes a gap of
+//! kind *internal*; an interrupt lets go of what is running, records what was lost, and keeps everything else.
+//!
+//! There is no bound on how many run. The token buckets (`aws/pace.rs`) hand out turns in the order of asking, so the most volatile is asked
+//! first, and no more is under way than the buckets let out in a round trip; what a collector streams, it bounds itself. A bound of eight was
+//! here once: searches of CloudTrail (two a second) held its places, and the execution role was read two seconds late for no reason.
 
 use super::progress::{Note, Progress};
 use crate::bundle::documents::{PlannedUnit, UnitEnd};
@@ -24,9 +28,6 @@ impl GatherStep {
         self.collector.spec()
     }
 }
-
-/// How many collectors run at a time. More would only queue at the token buckets.
-const AT_ONCE: usize = 8;
 
 pub struct Gathered {
     pub planned: Vec<PlannedUnit>,
@@ -68,17 +69,14 @@ pub async fn gather(
     progress: &dyn Progress,
 ) -> Result<Gathered, Abort> {
     let mut ends: BTreeMap<&'static str, UnitEnd> = BTreeMap::new();
-    let mut waiting = steps.iter();
     let mut running = FuturesUnordered::new();
-    let begin = |step| {
-        let spec = GatherStep::spec(step);
-        progress.note(Note::UnitStarted { unit: spec.id, title: spec.title });
-        one(step, shared, deadline).map(move |end| (spec.id, end))
-    };
     let mut finished = !*interrupt.borrow();
-    if finished {
-        for step in waiting.by_ref().take(AT_ONCE) {
-            running.push(begin(step));
+    let begun = finished;
+    if begun {
+        for step in steps {
+            let spec = step.spec();
+            progress.note(Note::UnitStarted { unit: spec.id, title: spec.title });
+            running.push(one(step, shared, deadline).map(move |end| (spec.id, end)));
         }
     }
     while finished && !running.is_empty() {
@@ -89,25 +87,21 @@ pub async fn gather(
                 let own = items.iter().filter(|i| i.collector == id);
                 let gaps = own.clone().filter(|i| i.status.gap().is_some()).count();
                 progress.note(Note::UnitEnded { unit: id, items: own.count(), gaps });
-                if let Some(step) = waiting.next() {
-                    running.push(begin(step));
-                }
             }
             () = interrupted(interrupt) => finished = false,
         }
     }
     // Letting go of what is running finishes its exchanges as dropped; the tape has kept what had arrived.
     drop(running);
-    let begun = steps.len() - waiting.len();
     let mut planned = vec![];
-    for (at, step) in steps.iter().enumerate() {
+    for step in steps {
         let spec = step.spec();
         let ended = match ends.get(spec.id) {
             Some(end) => *end,
             None => {
                 let cx = CollectCx::new(step.collector, shared, &step.params);
                 cx.gap(GapKind::OutOfTime, "the collector as a whole", "the run was interrupted")?;
-                if at < begun { UnitEnd::CutShort } else { UnitEnd::NotRun }
+                if begun { UnitEnd::CutShort } else { UnitEnd::NotRun }
             }
         };
         planned.push(PlannedUnit {

@@ -4,20 +4,21 @@
 //!
 //! What it never does: take an event's word beyond a role of this very account and a log group's name; what it says is marked with its source.
 
-use super::preflight::{PREFLIGHT_CALLS, PreflightError};
+use super::preflight::PreflightError;
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, tame};
 use crate::aws::tape::{self, Listening};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::target::Target;
 use crate::plan::Gone;
+use crate::plan::PREFLIGHT;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use serde_json::Value;
 
 const LOOKUP: Call = Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any);
 
 /// What preflight asks where the function may be gone.
-pub static CALLS: &[Call] = &[PREFLIGHT_CALLS[0], PREFLIGHT_CALLS[1], LOOKUP];
+pub static CALLS: &[Call] = &[PREFLIGHT[0], PREFLIGHT[1], LOOKUP];
 
 /// Five hundred events of each name: at two requests a second nobody waits for more before a run begins.
 const PAGES: u32 = 10;

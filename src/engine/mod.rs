@@ -1,13 +1,17 @@
 //! Floor 6: it happens. [`run::run`] walks a plan's phases and is the only loop; both faces (command line and responder) call it.
 //!
 //! Collectors are driven by [`gather`], containment by [`saga`], putting back by [`put_back`] and [`restore`]; what containment lives by is the
-//! [`log`]. What this floor never does: parse a playbook, print, know an event's form.
+//! [`log`]; what stands before it, in [`guard`] and [`control`]. What this floor never does: parse a playbook, print, know an event's form.
 
+pub mod approve;
 pub mod bag;
+pub mod control;
 pub mod gather;
 pub mod gone;
+pub mod guard;
 pub mod log;
 pub mod others;
+pub mod outlook;
 pub mod preflight;
 pub mod progress;
 pub mod put_back;
@@ -16,8 +20,9 @@ pub mod restore;
 pub mod run;
 pub mod saga;
 pub mod script;
+pub mod survey;
 mod words;
 
 pub use crate::model::restorable::Accept;
 pub use restore::{Back, RestoreAsk, RestoreReport, RestoredCell};
-pub use saga::{CellReport, ContainReport, OnFailure, Saga, SagaNote, Stand, Step};
+pub use saga::{CellReport, ContainReport, Gate, OnFailure, Saga, SagaNote, Stand, Step, Unguarded};

@@ -2,25 +2,23 @@
 //! clear. The exchanges go into the bundle's plan group later, so that every call we made is in evidence.
 
 use super::gone;
+use super::guard::known_of;
 use crate::aws::connect::{ConnectError, Connector, Identity};
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::aws::record::{HeadRecorder, UnitScope};
 use crate::aws::tape::{self, Listening};
-use crate::model::call::{Call, Scope, Service};
+use crate::model::call::Call;
 use crate::model::exchange::Exchange;
 use crate::model::item::Group;
 use crate::model::regions;
 use crate::model::target::{Target, TargetError, TargetSpec};
-use crate::plan::{Gone, Known};
+use crate::plan::pin::PinnedFunction;
+use crate::plan::{Gone, Known, PREFLIGHT};
+use aws_sdk_lambda::types::FunctionConfiguration;
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
-
-pub static PREFLIGHT_CALLS: &[Call] = &[
-    Call::free(Service::Sts, "GetCallerIdentity"),
-    // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
-    Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
-];
 
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
@@ -30,6 +28,11 @@ pub enum PreflightError {
     Target(#[from] TargetError),
     #[error("`{shown}` is not a role of account {account}: give its name or its ARN")]
     NotARole { shown: String, account: String },
+    #[error("could not look at the function")]
+    Look {
+        #[source]
+        source: Fault,
+    },
     #[error("there is no function `{function}` in {region} of account {account}")]
     NoSuchFunction { function: String, region: String, account: String, elsewhere: Vec<String> },
 }
@@ -48,7 +51,7 @@ impl PreflightError {
     pub fn hint(&self) -> Option<String> {
         match self {
             PreflightError::Connect(e) => Some(e.hint().to_string()),
-            PreflightError::Target(_) | PreflightError::NotARole { .. } => None,
+            PreflightError::Target(_) | PreflightError::NotARole { .. } | PreflightError::Look { .. } => None,
             PreflightError::NoSuchFunction { elsewhere, .. } if elsewhere.is_empty() => {
                 Some("check the name, the account (--profile) and the Region (--region); no default Region of this account has a function of that name. If it was deleted: `snapshot --gone` collects what it left behind".into())
             }
@@ -82,24 +85,20 @@ pub async fn preflight(connector: &Connector, spec: &TargetSpec) -> Result<Prefl
 /// [`preflight`], with what to do about a function that is not there.
 pub async fn preflight_or(connector: &Connector, spec: &TargetSpec, missing: &Missing) -> Result<Preflight, PreflightError> {
     let recorder = Arc::new(HeadRecorder::default());
-    let calls: &[Call] = if matches!(missing, Missing::Refuse) { PREFLIGHT_CALLS } else { gone::CALLS };
+    let calls: &[Call] = if matches!(missing, Missing::Refuse) { PREFLIGHT } else { gone::CALLS };
     let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, calls, recorder.clone());
-    let identity = connector.identity(&aws).await?;
+    // Beside each other: where every second counts, this is one of three steps to the first write. Should the target turn out to be somewhere
+    // else, what was read is a function of the same name in our own account, and it is forgotten.
+    let future = aws.lambda().get_function().function_name(&spec.function).send();
+    let (identity, (answer, exchanges)) = join(connector.identity(&aws), tape::listen(Listening::default(), future)).await;
+    let identity = identity?;
     let target = spec.resolve(&identity.partition, &identity.account, connector.region())?;
-    let future = aws.lambda().get_function().function_name(&target.function).send();
-    let (answer, exchanges) = tape::listen(Listening::default(), future).await;
     let known = match answer {
-        Ok(found) => {
-            let conf = found.configuration();
-            Known {
-                role_arn: conf.and_then(|c| c.role()).map(str::to_string),
-                log_group: conf.and_then(|c| c.logging_config()).and_then(|l| l.log_group()).map(str::to_string),
-            }
-        }
+        Ok(found) => known_of(&found),
         Err(e) if Fault::of(&e, &exchanges).class == FaultClass::NotFound => {
             if let Missing::Gone { role } = missing {
                 let found = gone::look_back(&aws, &target, role.as_deref()).await?;
-                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone() };
+                let known = Known { role_arn: found.exact_role.clone(), log_group: found.gone.log_group.clone(), ..Known::default() };
                 return Ok(Preflight { identity, target, known, gone: Some(found.gone), exchanges: recorder.taken() });
             }
             let elsewhere = elsewhere(&aws, &target).await;
@@ -116,10 +115,27 @@ pub async fn preflight_or(connector: &Connector, spec: &TargetSpec, missing: &Mi
     Ok(Preflight { identity, target, known, gone: None, exchanges: recorder.taken() })
 }
 
+/// The function's state by its own words, now. What cannot be read is an error: somebody wants to know whether it moved.
+pub async fn function_now(connector: &Connector, target: &Target) -> Result<PinnedFunction, PreflightError> {
+    let connector = if connector.region() == target.region { connector.clone() } else { connector.in_region(&target.region) };
+    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT, Arc::new(HeadRecorder::default()));
+    let future = aws.lambda().get_function().function_name(&target.function).send();
+    let (answer, exchanges) = tape::listen(Listening::default(), future).await;
+    let found = answer.map_err(|e| PreflightError::Look { source: Fault::of(&e, &exchanges) })?;
+    Ok(state_of(found.configuration()))
+}
+
+fn state_of(conf: Option<&FunctionConfiguration>) -> PinnedFunction {
+    PinnedFunction {
+        revision_id: conf.and_then(|c| c.revision_id()).map(|t| tame(t, 100)),
+        code_sha256: conf.and_then(|c| c.code_sha256()).map(|t| tame(t, 100)),
+    }
+}
+
 /// Who we are, for commands that need no function (restore).
 pub async fn identify(connector: &Connector) -> Result<Identity, PreflightError> {
     let recorder = Arc::new(HeadRecorder::default());
-    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT_CALLS, recorder);
+    let aws = connector.unit(UnitScope { unit: "preflight", group: Group::Plan }, PREFLIGHT, recorder);
     Ok(connector.identity(&aws).await?)
 }
 

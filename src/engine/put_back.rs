@@ -5,8 +5,8 @@ use super::log::{open_cells, parse_target};
 use super::progress::Note;
 use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
-use super::run::{Doors, RunError};
-use super::saga::Saga;
+use super::run::{Doors, RunError, trip};
+use super::saga::{Saga, Unguarded};
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
@@ -14,6 +14,7 @@ use crate::contain::ACTIONS;
 use crate::model::digest::Sha256;
 use crate::model::id::{CaseId, CellId, RunId};
 use crate::model::journal_event::JournalEvent;
+use crate::model::outcome::Outcome;
 use crate::model::target::Target;
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
             log: &journal,
             clock: &*doors.clock,
             stop: &|| *doors.interrupt.borrow(),
+            gate: &Unguarded,
             others: &*doors.others,
             progress: &|note| doors.progress.note(Note::Cell(note.to_string())),
         };
@@ -93,6 +95,10 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         report.tally = Tally::of(sealed.items());
         report.bundles.push(bundle);
         journal.append(JournalEvent::RunEnded { run: order.run.clone(), outcome: report.outcome.sentence().to_string() }).await?;
+    }
+    if !order.dry_run && restored.outcome() == Outcome::Stuck {
+        let why = format!("the restore of case {}: {}", order.case, restored.headline());
+        report.notes.extend(trip(&doors, &order.operator, &order.run, &why).await);
     }
     report.restoration = Some(restored);
     Ok(report)

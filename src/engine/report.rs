@@ -8,7 +8,11 @@ use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
+use crate::model::journal_event::ApprovalRecord;
 use crate::model::outcome::Outcome;
+use crate::model::refusal::Refusal;
+use crate::plan::forecast::Forecast;
+use crate::plan::guard::PolicySource;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -83,6 +87,18 @@ pub struct Report {
     pub gaps: Vec<Gap>,
     /// What AWS says a file hashes to and it does not.
     pub mismatches: Vec<String>,
+    /// The guard policy that stood when containment was asked for; none: the built-in rules alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<PolicySource>,
+    /// Why something was not contained although the plan says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// What containment was foretold to stop, to leave and to cost; of a plan that contains first, read right after its writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
+    /// Whose word allowed the change, beside the operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +127,10 @@ impl Report {
             techniques: None,
             gaps: vec![],
             mismatches: vec![],
+            guard: None,
+            refusals: vec![],
+            forecast: None,
+            approval: None,
             containment: None,
             restoration: None,
             notes: vec![],

@@ -6,7 +6,7 @@
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
 use super::log::{OpenCell, in_flight, open_cells, parse_target};
-use super::saga::{SETTLE_EVERY, Saga, SagaNote, Trouble, Unread};
+use super::saga::{SETTLE_EVERY, Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
 use crate::model::id::CellId;
 use crate::model::journal_event::JournalEvent;
@@ -39,6 +39,8 @@ pub enum Back {
     Restored { wrote: bool },
     /// What containment added stays, as the playbook accepted; the hold is over.
     Left { what: String },
+    /// The thing itself came to its end (an execution that finished): nothing is left to put back.
+    Over,
     /// The case had found it contained and never wrote; its hold is over.
     Released,
     /// A dry run would set it back.
@@ -98,6 +100,11 @@ impl RestoreReport {
     }
 }
 
+/// A state as its action shows it; of an action that this build does not know, nothing is known to be fit to be shown.
+fn shown(action: Option<&'static dyn DynAction>, cell: &CellId, state: &Value) -> Value {
+    action.map_or(Value::Null, |a| a.shown(cell, state))
+}
+
 /// The order in which cells are put back: by rank, so that denies are lifted last, and newest first within a rank.
 pub(super) fn in_order(open: Vec<OpenCell>, actions: &[&'static dyn DynAction]) -> Vec<(Option<&'static dyn DynAction>, OpenCell)> {
     let find = |o: &OpenCell| actions.iter().copied().find(|a| a.spec().id == o.cell.action());
@@ -130,8 +137,8 @@ impl Saga<'_> {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
                 back: Back::NotBegun,
-                before: open.before().cloned(),
-                left: open.left().cloned(),
+                before: open.before().map(|s| shown(action, &open.cell, s)),
+                left: open.left().map(|s| shown(action, &open.cell, s)),
                 found: None,
                 overruled: false,
                 error: None,
@@ -159,10 +166,6 @@ impl Saga<'_> {
             let why = Trouble::saying(format!("this build knows no action `{}`; use one that does", open.cell.action()));
             return self.stuck(ask, entry, why).await;
         };
-        if let Some(what) = open.leaves() {
-            entry.back = Back::Left { what: what.to_string() };
-            return self.end(ask, open, entry, false).await;
-        }
         let params = Params::default();
         let target = match parse_target(&entry.target) {
             Some(target) => target,
@@ -182,9 +185,15 @@ impl Saga<'_> {
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),
+            Err(Unread::Over) => {
+                entry.back = Back::Over;
+                return self.end(ask, open, entry, false).await;
+            }
+            // What stays by design stays whether or not it can be looked at.
+            Err(Unread::Failed(_)) if open.leaves().is_some() => return self.left(ask, open, entry).await,
             Err(Unread::Failed(why)) => return self.stuck(ask, entry, why).await,
         };
-        entry.found = Some(found.clone());
+        entry.found = Some(action.shown(&open.cell, &found));
         let Some(before) = open.before() else {
             // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
             entry.back = Back::Released;
@@ -198,6 +207,9 @@ impl Saga<'_> {
             self.end(ask, open, entry, false).await?;
             entry.back = Back::Restored { wrote: false };
             return Ok(());
+        }
+        if open.leaves().is_some() {
+            return self.left(ask, open, entry).await;
         }
         if let Some(case) = self.others.holder(&open.cell, &target) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
@@ -270,9 +282,13 @@ impl Saga<'_> {
         let wrote = self.write(action, cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
         match (self.confirmed(action, cx, &cell, before).await, wrote) {
             // Also after a write that was reported as failed: it landed.
-            (Ok(state), _) if action.same(&state, before) => {
+            (Ok(Seen::State(state)), _) if action.same(&state, before) => {
                 entry.back = Back::Restored { wrote: true };
                 self.end_as(open, entry, true).await
+            }
+            (Ok(Seen::Over), wrote) => {
+                entry.back = Back::Over;
+                self.end_as(open, entry, wrote.is_ok()).await
             }
             (_, Err(e)) => self.failed(entry, Trouble::of(&e)).await,
             (Ok(_), Ok(())) => {
@@ -281,6 +297,12 @@ impl Saga<'_> {
             }
             (Err(why), Ok(())) => self.failed(entry, why).await,
         }
+    }
+
+    /// What containment added stays; only the hold ends.
+    async fn left(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &mut RestoredCell) -> Result<(), Trouble> {
+        entry.back = Back::Left { what: open.leaves().unwrap_or_default().to_string() };
+        self.end(ask, open, entry, false).await
     }
 
     async fn stuck(&self, ask: &RestoreAsk<'_>, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {

@@ -4,13 +4,19 @@
 //! `restore` puts everything back. So nothing here has an order that matters only when all goes well.
 
 use super::bag::{self, Bag};
+use super::control::{Brake, Control};
 use super::gather::{GatherStep, gather};
+use super::guard::{self, Guarding, Sentry};
 use super::log::{IntentLog, LogError};
 use super::others::OtherCases;
+use super::preflight::PreflightError;
 use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
-use super::saga::{Saga, Step};
+use super::saga::{ContainReport, Saga, Stand};
+use super::{approve, survey};
 use crate::aws::Connector;
+use crate::aws::fault::tame;
+use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::bundle::draft::{Draft, DraftError, NewItem};
@@ -20,7 +26,7 @@ use crate::bundle::tool;
 use crate::bundle::verify::NotVerified;
 use crate::clock::Clock;
 use crate::collect::{self, Abort, CollectorSpec, Facts, Shared, Telling, Told};
-use crate::contain::{self, ContainPermit};
+use crate::contain::ContainPermit;
 use crate::examine::techniques::{TechniqueCounts, is_gone};
 use crate::examine::{self};
 use crate::model::canon::{self, CanonError};
@@ -30,14 +36,19 @@ use crate::model::item::{Group, ItemStatus};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
+use crate::model::refusal::Refusal;
+use crate::plan::approval::Approval;
+use crate::plan::guard::{Approval as Consent, Judgement};
+use crate::plan::pin::Pinned;
 use crate::plan::{Plan, PlannedPhase};
-use crate::playbook::PhaseKind;
+use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 /// What is to be done.
 pub struct Order {
@@ -50,6 +61,12 @@ pub struct Order {
     pub operator: String,
     /// Calls made before there was a bundle.
     pub preflight: Vec<Exchange>,
+    /// The world that the plan was made for, where it was pinned.
+    pub pinned: Option<Pinned>,
+    /// A second person's word on it.
+    pub approval: Option<Approval>,
+    /// The rules that stand before containment, and the facts that were known when the run began.
+    pub guard: Guarding,
     /// Evidence that the case already holds; a plan that verifies its own needs none.
     pub permit: Option<ContainPermit>,
 }
@@ -59,6 +76,8 @@ pub struct Doors {
     pub connector: Connector,
     /// The case's store: its journal lies here, durable ahead of every change.
     pub store: Arc<dyn Store>,
+    /// Where what spans cases is kept: halt, breaker, rate, approvals that were used. The directory or prefix that the cases lie in.
+    pub control: Arc<dyn Store>,
     /// Where bundles are drafted and handed over.
     pub case_dir: PathBuf,
     pub clock: Arc<dyn Clock>,
@@ -100,6 +119,8 @@ pub enum RunError {
     NoPermit,
     #[error("the plan names `{0}`, which this build does not know")]
     UnknownUnit(String),
+    #[error("could not look at what the plan would change")]
+    Survey(#[source] PreflightError),
 }
 
 /// No collector may hold up an investigation for longer.
@@ -128,7 +149,14 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
-    let result = running.walk().await;
+    // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
+    let result = running.walk().boxed().await;
+    if let Err(e @ RunError::NotVerified(_)) = &result
+        && running.order.plan.contains()
+    {
+        let why = format!("case {}, {}: {e}", running.order.case, running.order.plan.target);
+        let _ = trip(&running.doors, &running.order.operator, &running.order.run, &why).await;
+    }
     let outcome = match &result {
         Ok(report) => report.outcome.sentence().to_string(),
         Err(e) => format!("error: {e}"),
@@ -176,6 +204,16 @@ impl Running {
         if report.function_gone {
             report.headline = format!("the function does not exist any more; {}", report.headline);
         }
+        if !report.refusals.is_empty() {
+            let mut rules: Vec<&str> = report.refusals.iter().map(|r| r.rule.as_str()).collect();
+            rules.dedup();
+            let what = if report.containment.as_ref().is_some_and(|c| c.outcome() != Outcome::Refused && !c.dry_run) {
+                "containment refused in part"
+            } else {
+                "containment refused"
+            };
+            report.headline = format!("{what} ({}); {}", rules.join(", "), report.headline);
+        }
         if let Some(gone) = &self.order.plan.gone {
             report.notes.push(gone.words());
         }
@@ -209,6 +247,14 @@ impl Running {
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
         let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
+        if let Some(text) = self.order.guard.policy.as_ref().ok().and_then(|p| p.text.as_ref()).filter(|_| self.order.plan.contains()) {
+            let subject = "the guard policy that stood before containment, as it was read";
+            items.push(bag::put(&draft, Group::Plan, PLAN_UNIT, "guard-policy", subject, "yaml", text.as_bytes())?);
+        }
+        if let Some(pinned) = &self.order.pinned {
+            let bytes = canon::to_vec("the pinned plan", pinned)?;
+            items.push(keep("pinned-plan", "the plan as it was pinned to the world, which was to be carried out", &bytes)?);
+        }
         if let Some(raw) = &self.order.trigger {
             items.push(keep("trigger-event", "the event that asked for this run, as received", raw)?);
         }
@@ -250,7 +296,9 @@ impl Running {
             facts: Facts::told(
                 self.order.plan.gone.as_ref().map(|g| Told { role_arn: g.role_arn.clone(), log_group: g.log_group.clone() }),
             ),
+            params: phase.steps.iter().map(|s| (s.unit.clone(), s.params.clone())).collect(),
             telling: self.telling(),
+            backlog: Default::default(),
         };
         let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
         if !gathered.finished {
@@ -318,6 +366,96 @@ impl Running {
         Ok(judged.counts)
     }
 
+    /// What has to hold before the first write, beside the permit: the world as planned, the guardrails, another person's word where one is
+    /// wanted. `Err` within: why not.
+    async fn gate(&mut self, phase: &PlannedPhase) -> Result<Result<Judgement, Vec<Refusal>>, RunError> {
+        let who = self.order.operator.clone();
+        if let Some(pinned) = &self.order.pinned {
+            let moved = survey::moved(&self.doors.connector, &*self.doors.clock, &self.order.run, &who, pinned).await?;
+            if !moved.is_empty() {
+                let told: Vec<String> = moved.iter().map(|m| format!("{}: planned {}, found {}", m.what, m.planned, m.found)).collect();
+                let why = format!("the world has moved since the plan was made: {}", told.join("; "));
+                return Ok(Err(vec![refusal("moved", why, "the pinned plan", MAKE_ANEW)]));
+            }
+        }
+        if !self.bleeds_first(phase) {
+            let (known, exchanges) = guard::look(&self.doors.connector, &self.order.plan.target, self.order.guard.protects_by_tag()).await;
+            self.order.guard.known = known;
+            self.order.preflight.extend(exchanges);
+        }
+        self.report.guard = self.order.guard.policy.as_ref().ok().and_then(|p| p.source.clone());
+        let mut judged = self.judge(phase, None);
+        let claimed = self.order.approval.as_ref().map(|a| Consent { by: a.approver.clone() });
+        let by_guard = !judged.refusals.is_empty();
+        if by_guard && (claimed.is_none() || !self.judge(phase, claimed.as_ref()).refusals.is_empty()) {
+            return Ok(Err(judged.refusals));
+        }
+        if phase.approval == ApprovalRule::TwoPerson || by_guard {
+            let stands = if by_guard { "the guard policy" } else { "the playbook: `approval: two-person`" };
+            let (Some(pinned), Some(approval)) = (&self.order.pinned, &self.order.approval) else {
+                let why = "this playbook wants another person's word, and none was given".to_string();
+                return Ok(Err(vec![refusal("two-person", why, stands, GET_APPROVAL)]));
+            };
+            match approve::spend(&self.doors.connector, &*self.doors.control, approval, pinned, &who).await {
+                Ok(record) => {
+                    self.journal.append(JournalEvent::Approval { run: self.order.run.clone(), approval: record.clone() }).await?;
+                    judged = self.judge(phase, Some(&Consent { by: record.approver.clone() }));
+                    self.report.approval = Some(record);
+                }
+                Err(e) => return Ok(Err(vec![refusal("two-person", chain(&e), stands, e.hint())])),
+            }
+        }
+        Ok(if judged.refusals.is_empty() { Ok(judged) } else { Err(judged.refusals) })
+    }
+
+    /// Containment comes before everything else, and nobody waits: facts of a moment ago do, and what they leave open is asked on the way.
+    fn bleeds_first(&self, phase: &PlannedPhase) -> bool {
+        let first = self.order.plan.phases.first() == Some(phase);
+        first && self.order.pinned.is_none() && !self.order.guard.only_foretells()
+    }
+
+    fn judge(&self, phase: &PlannedPhase, consent: Option<&Consent>) -> Judgement {
+        let judged = self.order.guard.judge(&self.order.plan.target, &self.order.operator, consent);
+        if self.bleeds_first(phase) { judged.before_tags() } else { judged }
+    }
+
+    fn sentry(&self, of_role: Vec<Refusal>, recorder: Arc<dyn Recorder>, asked: bool) -> Sentry {
+        Sentry {
+            control: Control::new(self.doors.control.clone(), self.doors.clock.clone()),
+            guarding: self.order.guard.clone(),
+            connector: self.doors.connector.clone(),
+            recorder,
+            target: self.order.plan.target.clone(),
+            run: self.order.run.clone(),
+            who: self.order.operator.clone(),
+            approval: self.report.approval.as_ref().map(|a| Consent { by: a.approver.clone() }),
+            of_role,
+            ready: if asked { OnceCell::new_with(Some(None)) } else { OnceCell::new() },
+            said: Mutex::default(),
+        }
+    }
+
+    async fn foretell(&mut self, draft: &Arc<Draft>) {
+        let forecast = survey::forecast(&self.doors.connector, draft.clone(), &*self.doors.clock, &self.order.plan).await;
+        self.report.forecast = Some(forecast);
+    }
+
+    /// Containment is refused; evidence that was taken stays.
+    async fn refuse(&mut self, refusals: Vec<Refusal>) -> Result<(), RunError> {
+        let event = |refusal: &Refusal| JournalEvent::Refused { run: self.order.run.clone(), cell: None, refusal: refusal.clone() };
+        self.journal.append_all(refusals.iter().map(event).collect()).await?;
+        self.refused(refusals);
+        Ok(())
+    }
+
+    /// What stands in the journal already.
+    fn refused(&mut self, refusals: Vec<Refusal>) {
+        if !refusals.is_empty() {
+            self.report.outcome = self.report.outcome.worse(Outcome::Refused);
+        }
+        self.report.refusals.extend(refusals);
+    }
+
     async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
         // Evidence first: whatever is open is sealed and read back before the first write.
         self.seal().await?;
@@ -326,12 +464,25 @@ impl Running {
             (None, Some(why)) => ContainPermit::by_override(&self.order.operator, why),
             (None, None) => return Err(RunError::NoPermit),
         };
-        let mut steps = vec![];
-        for step in &phase.steps {
-            let action = contain::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
-            steps.push(Step { action, params: &step.params, accept: step.accept });
+        let steps = survey::steps(phase)?;
+        let Judgement { of_role, dry_run, .. } = match self.gate(phase).await? {
+            Ok(judged) => judged,
+            Err(refusals) => return self.refuse(refusals).await,
+        };
+        let asked = !self.bleeds_first(phase) && dry_run.is_none();
+        if asked {
+            // All facts are there, so this asks the store alone, and nothing of AWS.
+            if let Err(refusal) = self.sentry(of_role.clone(), Arc::new(HeadRecorder::default()), false).open().await {
+                return self.refuse(vec![refusal]).await;
+            }
         }
         let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        // Where every second counts it is read afterwards: bleeding is stopped first.
+        let bleed_first = self.bleeds_first(phase);
+        if !bleed_first {
+            self.foretell(&draft).await;
+        }
+        let sentry = self.sentry(of_role, draft.clone(), asked);
         let contained = {
             let target = &self.order.plan.target;
             let saga = Saga {
@@ -343,21 +494,86 @@ impl Running {
                 log: &self.journal,
                 clock: &*self.doors.clock,
                 stop: &|| *self.doors.interrupt.borrow(),
+                gate: &sentry,
                 others: &*self.doors.others,
                 progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
             };
-            saga.contain(&steps, target, &permit, phase.on_failure, false).await
+            saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some()).await
         };
+        self.refuse(dry_run.into_iter().collect()).await?;
+        self.refused(sentry.said());
+        if bleed_first {
+            self.foretell(&draft).await;
+        }
+        let mut items = plan_unit.items.clone();
+        if let Some(forecast) = &self.report.forecast {
+            let bytes = canon::to_vec("the forecast", forecast)?;
+            items.push(bag::put(
+                &draft,
+                Group::Contain,
+                PLAN_UNIT,
+                "forecast",
+                "what containment would stop, leave and cost here",
+                "json",
+                &bytes,
+            )?);
+        }
+        let plan_unit = PlannedUnit { items, ..plan_unit };
         let question = "What was changed in AWS, from what to what, and does it hold?";
         let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
         let sealed = draft.seal(vec![plan_unit, changes], true)?;
         let (bundle, _) = self.bag().hand_over(&sealed, true, &*self.doors.progress).await?;
-        let report = &mut self.report;
-        report.bundles.push(bundle);
-        report.outcome = report.outcome.worse(contained.outcome());
-        report.containment = Some(contained);
+        self.report.bundles.push(bundle);
+        self.report.outcome = self.report.outcome.worse(contained.outcome());
+        if let Some(why) = went_wrong(&contained) {
+            let why = format!("case {}, {}: {why}", self.order.case, self.order.plan.target);
+            self.report.notes.extend(trip(&self.doors, &self.order.operator, &self.order.run, &why).await);
+        }
+        self.report.containment = Some(contained);
         Ok(())
     }
+}
+
+fn refusal(rule: &str, why: String, stands: &str, lift: &str) -> Refusal {
+    Refusal { rule: rule.into(), why, stands: stands.into(), lift: lift.into() }
+}
+
+/// What opens the breaker: a write that does not hold, or whose effect nobody could read; an unwinding that got stuck.
+fn went_wrong(contained: &ContainReport) -> Option<String> {
+    if let Some(unwound) = contained.unwound.as_ref().filter(|u| u.outcome() == Outcome::Stuck) {
+        return Some(format!("what was contained could not be unwound: {}", unwound.headline()));
+    }
+    let bad = contained.cells.iter().find(|c| matches!(c.stand, Stand::NotHolding | Stand::Unknown))?;
+    Some(format!("{}: {}", bad.cell, bad.stand.words()))
+}
+
+/// Open the breaker, unless it is open. What is said about it goes into the report.
+pub(super) async fn trip(doors: &Doors, who: &str, run: &RunId, why: &str) -> Option<String> {
+    let control = Control::new(doors.control.clone(), doors.clock.clone());
+    if control.standing().await.is_ok_and(|s| !s.breakers.is_empty()) {
+        return None;
+    }
+    Some(match control.stop(Brake::Breaker, &format!("run {run} of {who}"), why).await {
+        Ok(key) => format!(
+            "the breaker is open now ({key}): nothing is contained automatically from here until somebody has looked \
+             (freezeframe resume --breaker --why …)"
+        ),
+        Err(e) => format!("THE BREAKER COULD NOT BE OPENED, so the automatic face goes on: {}", chain(&e)),
+    })
+}
+
+const MAKE_ANEW: &str = "look at what moved, then make the plan anew: freezeframe plan … --out plan.json";
+const GET_APPROVAL: &str = "freezeframe plan … --out plan.json; another person: freezeframe approve plan.json; then: freezeframe run --plan plan.json --approval plan.approval.json --case …";
+
+/// An error with its causes, in one line.
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut next = e.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {}", tame(&cause.to_string(), 300));
+        next = cause.source();
+    }
+    text
 }
 
 /// The unit under which plan, trigger and preflight stand in coverage.

@@ -22,9 +22,12 @@ use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
+use crate::model::refusal::Refusal;
 use crate::model::restorable::{Accept, Restorable};
 use crate::model::target::Target;
 pub use crate::playbook::OnFailure;
+use async_trait::async_trait;
+use futures_util::future::join;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -73,13 +76,15 @@ pub enum Stand {
     Contained,
     /// It was so before; nothing was written.
     AlreadyContained,
+    /// The thing itself came to its end (an execution that finished): nothing is left to stop.
+    Over,
     /// A dry run would write here.
     WouldContain,
     /// Written, yet it reads otherwise. The intent stays open.
     NotHolding,
     /// Written, and it could not be read back: it may hold. The intent stays open.
     Unknown,
-    /// Cannot be restored exactly, and that was not accepted. Untouched.
+    /// The action declined this cell, a guardrail said no, or it cannot be restored exactly and that was not accepted. Untouched.
     Refused,
     /// Could not be read, or the journal refused. Untouched.
     Untouched,
@@ -141,11 +146,20 @@ pub struct ActionTrouble {
     pub refused: bool,
 }
 
+/// What an action says about what it found, where nothing is wrong: that there is nothing to pause, say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ActionRemark {
+    pub action: &'static str,
+    pub words: String,
+}
+
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ContainReport {
     pub dry_run: bool,
     pub cells: Vec<CellReport>,
     pub actions: Vec<ActionTrouble>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<ActionRemark>,
     pub interrupted: bool,
     /// The journal refused: nothing was written from then on.
     pub journal: Option<Trouble>,
@@ -181,6 +195,25 @@ impl ContainReport {
     }
 }
 
+/// Asked about each cell while its before-state is read, and heard before anything is written. A restore asks nobody.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    async fn may(&self, action: &dyn DynAction, cell: &Cell) -> Result<(), Refusal>;
+}
+
+/// Lets everything through: for restores, and for dry runs, which write nothing.
+pub struct Unguarded;
+
+#[async_trait]
+impl Gate for Unguarded {
+    async fn may(&self, _: &dyn DynAction, _: &Cell) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// A word of the gate is good for so long.
+const LEAVE_NS: u64 = 1_000_000_000;
+
 /// Everything that containment and restore reach the world through.
 pub struct Saga<'d> {
     pub connector: &'d Connector,
@@ -195,6 +228,8 @@ pub struct Saga<'d> {
     /// True once the run should end: nothing new is begun, what is open stays journalled.
     pub stop: &'d (dyn Fn() -> bool + Sync),
     pub others: &'d dyn Others,
+    /// What stands before the writes of containment.
+    pub gate: &'d dyn Gate,
     pub progress: &'d (dyn Fn(SagaNote<'_>) + Sync),
 }
 
@@ -202,6 +237,14 @@ pub struct Saga<'d> {
 pub(super) enum Unread {
     Failed(Trouble),
     Stopped,
+    Over,
+}
+
+/// What a look after a write met.
+pub(super) enum Seen {
+    State(Value),
+    /// The thing came to its end meanwhile, which no write can have been about.
+    Over,
 }
 
 impl Saga<'_> {
@@ -215,7 +258,7 @@ impl Saga<'_> {
             true => self.connector.clone(),
             false => self.connector.in_region(&target.region),
         };
-        Ok(ActCx::new(action.spec(), target, params, &connector, self.recorder.clone()))
+        Ok(ActCx::new(action.spec(), target, params, &connector, self.recorder.clone()).of_run(self.run))
     }
 
     /// Read until AWS has stopped changing the cell itself.
@@ -230,6 +273,7 @@ impl Saga<'_> {
             match action.read(cx, cell).await {
                 Ok(Reading::Settled(state)) => return Ok(state),
                 Ok(Reading::Moving) => {}
+                Ok(Reading::Over) => return Err(Unread::Over),
                 Err(e) => return Err(Unread::Failed(Trouble::of(&e))),
             }
         }
@@ -258,14 +302,15 @@ impl Saga<'_> {
     }
 
     /// What a cell reads as after a write that should have made it `wanted`. Not interruptible: a write is not left without a look.
-    pub(super) async fn confirmed(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId, wanted: &Value) -> Result<Value, Trouble> {
+    pub(super) async fn confirmed(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId, wanted: &Value) -> Result<Seen, Trouble> {
         let mut last = Err(Trouble::saying(format!("{cell} was still changing by itself")));
         let mut moving = 0;
         let mut pauses = CONFIRM_AFTER.iter();
         loop {
             match action.read(cx, cell).await {
-                Ok(Reading::Settled(state)) if action.same(&state, wanted) => return Ok(state),
-                Ok(Reading::Settled(state)) => last = Ok(state),
+                Ok(Reading::Settled(state)) if action.same(&state, wanted) => return Ok(Seen::State(state)),
+                Ok(Reading::Settled(state)) => last = Ok(Seen::State(state)),
+                Ok(Reading::Over) => return Ok(Seen::Over),
                 Ok(Reading::Moving) if moving < SETTLE_READS => {
                     moving += 1;
                     self.clock.sleep(SETTLE_EVERY).await;
@@ -290,7 +335,8 @@ impl Saga<'_> {
         on_failure: OnFailure,
         dry_run: bool,
     ) -> ContainReport {
-        let mut report = ContainReport { dry_run, cells: vec![], actions: vec![], interrupted: false, journal: None, unwound: None };
+        let mut report =
+            ContainReport { dry_run, cells: vec![], actions: vec![], remarks: vec![], interrupted: false, journal: None, unwound: None };
         self.log.catch_up().await;
         self.others.look_again().await;
         for step in steps {
@@ -310,7 +356,9 @@ impl Saga<'_> {
                     continue;
                 }
             };
-            let cells = match step.action.cells(&cx).await {
+            let found = step.action.cells(&cx).await;
+            report.remarks.extend(cx.remarks().into_iter().map(|words| ActionRemark { action: id, words: tame(&words, 300) }));
+            let cells = match found {
                 Ok(cells) => cells,
                 Err(e) => {
                     report.actions.push(ActionTrouble { action: id, error: Trouble::of(&e), refused: matches!(e, ActError::Refused(_)) });
@@ -373,8 +421,18 @@ impl Saga<'_> {
                 self.others.look_again().await;
             }
             let begun = self.restores(id).begun;
-            let before = match self.settled(action, cx, id).await {
+            let asked = self.clock.monotonic_ns();
+            let leave = async { if dry_run { Ok(()) } else { self.gate.may(action, cell).await } };
+            let (read, leave) = join(self.settled(action, cx, id), leave).await;
+            if let Err(refusal) = leave {
+                return self.refused(id, refusal, entry).await;
+            }
+            let before = match read {
                 Ok(state) => state,
+                Err(Unread::Over) => {
+                    entry.stand = Stand::Over;
+                    return Ok(());
+                }
                 Err(Unread::Stopped) => {
                     entry.stand = Stand::NotBegun;
                     return Ok(());
@@ -387,11 +445,16 @@ impl Saga<'_> {
             let (after, restorable) = match action.contained(cell, &before).and_then(|after| Ok((after, action.restorable(id, &before)?))) {
                 Ok(both) => both,
                 Err(e) => {
+                    if matches!(e, ActError::Refused(_)) {
+                        entry.stand = Stand::Refused;
+                        entry.before = Some(action.shown(id, &before));
+                    }
                     entry.error = Some(Trouble::of(&e));
                     return Ok(());
                 }
             };
-            (entry.before, entry.after, entry.restorable) = (Some(before.clone()), Some(after.clone()), Some(restorable.clone()));
+            (entry.before, entry.after) = (Some(action.shown(id, &before)), Some(action.shown(id, &after)));
+            entry.restorable = Some(restorable.clone());
 
             if action.same(&after, &before) {
                 if dry_run {
@@ -424,6 +487,12 @@ impl Saga<'_> {
             if (self.stop)() {
                 entry.stand = Stand::NotBegun;
                 return Ok(());
+            }
+            // The setting was long in settling: somebody may have halted meanwhile.
+            if self.clock.monotonic_ns().saturating_sub(asked) > LEAVE_NS
+                && let Err(refusal) = self.gate.may(action, cell).await
+            {
+                return self.refused(id, refusal, entry).await;
             }
 
             let (run, permit_record) = (self.run.clone(), permit.record().clone());
@@ -472,7 +541,14 @@ impl Saga<'_> {
             }
         };
         let seen = match self.confirmed(action, cx, id, after).await {
-            Ok(state) => {
+            Ok(Seen::Over) => {
+                entry.stand = Stand::Over;
+                // That the write failed is no news of something that was over.
+                entry.error = None;
+                let state = Value::from("over");
+                self.journal(JournalEvent::ReadBack { run: self.run.clone(), cell: id.clone(), state, holds: true }).await
+            }
+            Ok(Seen::State(state)) => {
                 let holds = action.same(&state, after);
                 entry.stand = if holds { Stand::Contained } else { Stand::NotHolding };
                 if !holds && entry.error.is_none() {
@@ -487,6 +563,13 @@ impl Saga<'_> {
             }
         };
         noted.and(seen)
+    }
+
+    /// A guardrail's no, in the journal too. Untouched.
+    async fn refused(&self, cell: &CellId, refusal: Refusal, entry: &mut CellReport) -> Result<(), Trouble> {
+        entry.stand = Stand::Refused;
+        entry.error = Some(Trouble::saying(refusal.to_string()));
+        self.journal(JournalEvent::Refused { run: self.run.clone(), cell: Some(cell.clone()), refusal }).await
     }
 
     /// Take back an intent of this run before anything was written.

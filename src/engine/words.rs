@@ -10,10 +10,11 @@ impl Stand {
         match self {
             Stand::Contained => "contained, read back",
             Stand::AlreadyContained => "was contained already; nothing written",
+            Stand::Over => "over by itself; nothing left to stop",
             Stand::WouldContain => "would be contained",
             Stand::NotHolding => "TRIED, BUT DOES NOT HOLD",
             Stand::Unknown => "WRITTEN, COULD NOT BE READ BACK: it may hold",
-            Stand::Refused => "refused: cannot be restored exactly",
+            Stand::Refused => "refused; untouched",
             Stand::Untouched => "NOT CONTAINED: untouched",
             Stand::NotBegun => "not begun",
         }
@@ -38,11 +39,12 @@ impl ContainReport {
             .actions
             .iter()
             .map(|a| (a.action.to_string(), with(if a.refused { "refused" } else { "FAILED" }.to_string(), Some(&a.error))));
+        let remarks = self.remarks.iter().map(|r| (r.action.to_string(), r.words.clone()));
         let journal = self
             .journal
             .iter()
             .map(|t| ("the case journal".to_string(), format!("REFUSED: nothing was written from then on ({})", t.what)));
-        cells.chain(actions).chain(journal).collect()
+        cells.chain(actions).chain(remarks).chain(journal).collect()
     }
 }
 
@@ -52,6 +54,7 @@ impl Back {
             Back::Restored { wrote: true } => "restored, read back".into(),
             Back::Restored { wrote: false } => "was as before already".into(),
             Back::Left { what } => format!("left in place, as accepted: {what}"),
+            Back::Over => "over by itself; nothing left to put back".into(),
             Back::Released => "was contained before this case; hold released".into(),
             Back::WouldRestore => "would be restored".into(),
             Back::Drift => "DRIFT: somebody else changed it; left alone (--overrule with its name sets it back)".into(),
@@ -72,7 +75,7 @@ impl RestoreReport {
     /// Counts, and by name what a person has to look at.
     pub fn headline(&self) -> String {
         let count = |f: fn(&Back) -> bool| self.cells.iter().filter(|c| f(&c.back)).count();
-        let back = count(|b| matches!(b, Back::Restored { .. } | Back::Left { .. } | Back::Released));
+        let back = count(|b| matches!(b, Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released));
         let would = count(|b| matches!(b, Back::WouldRestore));
         let mut parts = vec![if self.dry_run {
             format!("dry run: {would} of {} cells would be restored", self.cells.len())

@@ -55,7 +55,7 @@ const LOGS: Need = at("recent-invocations", "START, END, REPORT and INIT lines, 
 const CODE: Need = at("function-code", "the package of $LATEST");
 const ROLE: Need = at("execution-role", "trust, boundary, inline and attached policies with all versions");
 const KEYS: Need = at("credential-activity", "what each issued key did, from where, with which agent");
-const GUARDDUTY: Need = later("a finding about the function", "no collector reads GuardDuty yet");
+const GUARDDUTY: Need = at("guardduty-findings", "a finding about the function, where GuardDuty watched it");
 
 const FROM_THE_BUCKET: &str = "data events are read only from a trail's bucket that the operator names (`trail-archive`), and this table does not look whether that bucket has them";
 
@@ -97,21 +97,31 @@ pub static TECHNIQUES: &[Technique] = &[
         6,
         "Grant on one version or alias only",
         ["T1546"],
-        [at("resource-policy", "the policy of each alias and version")],
+        [
+            at("resource-policy", "the policy of each alias and version"),
+            at("resource-policy-document", "the same, as the newer call shows it")
+        ],
         Absence::Conclusive("neither the function nor any alias or version has a resource policy")
     ),
     technique!(
         7,
         "Grant to another account or to everybody",
         ["T1546", "T1098"],
-        [at("resource-policy", "the statements of every resource policy")],
+        [
+            at("resource-policy", "the statements of every resource policy"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("neither the function nor any alias or version has a resource policy")
     ),
     technique!(
         8,
         "Function URL without authorisation",
         ["T1133", "T1546"],
-        [at("function-urls", "every URL with its authorisation"), at("resource-policy", "the statements that a URL needs")],
+        [
+            at("function-urls", "every URL with its authorisation"),
+            at("resource-policy", "the statements that a URL needs"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("no qualifier has a function URL, and none has a resource policy")
     ),
     technique!(
@@ -170,7 +180,11 @@ pub static TECHNIQUES: &[Technique] = &[
         19,
         "Runtime pinned or frozen",
         ["T1578.005", "T1562"],
-        [at("runtime-management", "the update mode and the runtime's ARN"), LOGS],
+        [
+            at("runtime-management", "the update mode and the runtime's ARN"),
+            at("customer-runtime", "a runtime of the customer's, its alias and its image"),
+            LOGS,
+        ],
         READ
     ),
     technique!(20, "Logs redirected or their level changed", ["T1562.008", "T1567"], [CONFIG, LOGS], READ),
@@ -178,15 +192,21 @@ pub static TECHNIQUES: &[Technique] = &[
         21,
         "VPC left for free egress",
         ["T1562.007"],
-        [CONFIG, CHANGE, later("interfaces, subnets and flow logs", "no collector reads the VPC yet")],
+        [
+            CONFIG,
+            CHANGE,
+            at("network-interfaces", "interfaces of Lambda's: they outlive the attachment by some minutes"),
+            at("network-rules", "what the network that it is in lets out"),
+            at("flow-logs", "whether its connections are recorded, and where")
+        ],
         PAST
     ),
     technique!(
         22,
         "File system mounted",
         ["T1530"],
-        [CONFIG, later("the access point and what lies on the file system", "no collector reads EFS yet")],
-        READ
+        [at("file-systems", "every mounted access point, its file system and who may mount that")],
+        Absence::Conclusive("no configuration, of $LATEST or of a version, mounts a file system")
     ),
     technique!(
         23,
@@ -220,7 +240,11 @@ pub static TECHNIQUES: &[Technique] = &[
         27,
         "EventBridge rule as clock or tripwire",
         ["T1546", "T1098.001", "T1136.003"],
-        [at("eventbridge-rules", "rules that have the function as target"), at("resource-policy", "statements for events.amazonaws.com")],
+        [
+            at("eventbridge-rules", "rules that have the function as target"),
+            at("resource-policy", "statements for events.amazonaws.com"),
+            at("resource-policy-document", "the same, as the newer call shows them")
+        ],
         Absence::Conclusive("no rule has the function as target, and no resource policy would let one invoke it")
     ),
     technique!(
@@ -234,7 +258,11 @@ pub static TECHNIQUES: &[Technique] = &[
             at("sns-subscriptions", "topics that it is subscribed to"),
             at("log-subscriptions", "log groups that stream to it"),
             at("api-gateways", "gateways that call it"),
+            at("event-subscribers", "subscribers of EventBridge v2 that call it"),
+            at("alarm-actions", "alarms that call it"),
+            at("named-sources", "user pools, rules and secrets that call it"),
             at("resource-policy", "every service that may invoke it"),
+            at("resource-policy-document", "the same, where only the newer call shows it"),
         ],
         Absence::Open("a service with a role of its own needs no statement, and a trigger may lie in another account")
     ),
@@ -297,7 +325,12 @@ pub static TECHNIQUES: &[Technique] = &[
         42,
         "Concurrency set to deny or to hide",
         ["T1489", "T1499"],
-        [at("concurrency", "reserved concurrency"), at("capacity", "provisioned concurrency"), CHANGE],
+        [
+            at("concurrency", "reserved concurrency"),
+            at("capacity", "provisioned concurrency"),
+            at("auto-scaling", "what sets provisioned concurrency by itself"),
+            CHANGE
+        ],
         PAST
     ),
     technique!(
@@ -307,7 +340,19 @@ pub static TECHNIQUES: &[Technique] = &[
         [at("metrics", "invocations, duration and concurrency by the minute")],
         Absence::Open("metrics thin out with age, and a window has an end")
     ),
-    technique!(44, "Crypto-mining", ["T1496"], [LOGS, at("metrics", "duration and invocations by the minute"), GUARDDUTY], READ),
+    technique!(
+        44,
+        "Crypto-mining",
+        ["T1496"],
+        [
+            LOGS,
+            at("metrics", "duration and invocations by the minute"),
+            GUARDDUTY,
+            at("flow-logs", "whether connections to a pool are recorded, and where"),
+            at("name-resolution", "whether the names that were asked for are recorded, and where")
+        ],
+        READ
+    ),
     technique!(
         45,
         "Environment's key swapped to lock responders out",
@@ -319,8 +364,8 @@ pub static TECHNIQUES: &[Technique] = &[
         46,
         "Lambda@Edge association",
         ["T1546"],
-        [later("distributions by function version, and logs in the edge Regions", "no collector reads CloudFront yet")],
-        READ
+        [at("edge-associations", "distributions that run a version of the function, and where its copies log")],
+        Absence::Open("a distribution of another account is not seen from here")
     ),
     technique!(
         47,

@@ -241,15 +241,19 @@ mod tests {
     }
 
     const HERE: (&str, UnitEnd, &[ItemStatus]) = ("configuration", UnitEnd::Done, &[ItemStatus::Collected]);
+    /// The newer call for a policy, which answered that there is none.
+    const NO_DOCUMENT: (&str, UnitEnd, &[ItemStatus]) = ("resource-policy-document", UnitEnd::Done, &[ItemStatus::NotFound]);
 
     #[test]
     fn absence_is_conclusive_only_where_the_table_says_so_and_all_of_it_is_absent() {
         use ItemStatus::{Collected, Empty, NotFound};
-        let policy = |statuses| judged(7, &[HERE, ("resource-policy", UnitEnd::Done, statuses)]);
+        let policy = |statuses| judged(7, &[HERE, NO_DOCUMENT, ("resource-policy", UnitEnd::Done, statuses)]);
         assert_eq!(policy(&[NotFound, NotFound]).verdict, Verdict::RuledOut);
         assert!(policy(&[NotFound]).why.starts_with("at collection "));
         assert_eq!(policy(&[NotFound, Collected]).verdict, Verdict::CanShow);
         assert_eq!(policy(&[]).verdict, Verdict::Undecided, "a unit that left nothing has said nothing");
+        let document = judged(7, &[HERE, ("resource-policy", UnitEnd::Done, &[NotFound]), (NO_DOCUMENT.0, UnitEnd::Done, &[Collected])]);
+        assert_eq!(document.verdict, Verdict::CanShow, "a grant may stand where only the newer call shows it");
         let history = judged(37, &[HERE, ("control-plane-history", UnitEnd::Done, &[Empty])]);
         assert_eq!((history.verdict, history.why.contains("ninety days")), (Verdict::Undecided, true));
     }
@@ -257,19 +261,20 @@ mod tests {
     #[test]
     fn one_gap_leaves_it_undecided_and_is_named() {
         use ItemStatus::{Gap, NotFound};
-        let t = judged(7, &[HERE, ("resource-policy", UnitEnd::Done, &[NotFound, Gap(GapKind::Denied)])]);
+        let t = judged(7, &[HERE, NO_DOCUMENT, ("resource-policy", UnitEnd::Done, &[NotFound, Gap(GapKind::Denied)])]);
         assert_eq!((t.verdict, t.why.as_str()), (Verdict::Undecided, "`resource-policy` has 1 gap (denied)"));
         assert_eq!(t.marks[0].items.len(), 1, "the gap's own item");
     }
 
     #[test]
     fn what_was_not_asked_is_undecided_with_the_reason() {
-        let one = |end| judged(7, &[HERE, ("resource-policy", end, &[])]);
+        let one = |end| judged(7, &[HERE, NO_DOCUMENT, ("resource-policy", end, &[])]);
         assert_eq!(one(UnitEnd::SkippedByOperator).why, "`resource-policy` was skipped by the operator");
         assert_eq!(one(UnitEnd::CutShort).why, "`resource-policy`: cut short");
-        assert_eq!(judged(7, &[HERE]).why, "`resource-policy` is no part of the playbook");
-        let never = judged(46, &[HERE]);
-        assert_eq!((never.verdict, never.marks[0].state), (Verdict::Undecided, MarkState::NotYet));
+        assert_eq!(judged(7, &[HERE, NO_DOCUMENT]).why, "`resource-policy` is no part of the playbook");
+        let never = judged(14, &[HERE]);
+        assert_eq!(never.verdict, Verdict::Undecided);
+        assert!(never.marks.iter().any(|m| m.state == MarkState::NotYet), "no call of AWS reads an environment's memory");
         assert!(TECHNIQUES.iter().all(|t| judged(t.number, &[]).verdict == Verdict::Undecided), "nothing asked, nothing decided");
     }
 

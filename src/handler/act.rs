@@ -1,8 +1,10 @@
 //! The one place where the handler meets the engine: a small trait, so that everything around it can be tried without AWS, and the engine
 //! behind it.
 
+use super::config::Mode;
 use crate::aws::Connector;
 use crate::clock::Clock;
+use crate::engine::guard::{Guarding, STORED, StoredPolicy, stored_policy};
 use crate::engine::others::{CasePlaces, OtherCases, Place};
 use crate::engine::preflight::{self, PreflightError};
 use crate::engine::progress::{Note, Progress};
@@ -12,7 +14,9 @@ use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::refusal::Refusal;
 use crate::model::target::{Target, TargetSpec};
+use crate::plan::guard::{Face, Ourselves, Policy, Rule};
 use crate::plan::{Known, Plan};
 use crate::playbook::{self, Playbook};
 use crate::store::within::Within;
@@ -75,6 +79,8 @@ pub struct Acted {
     pub headline: String,
     pub bundles: Vec<ActedBundle>,
     pub gaps: u64,
+    /// Why something was not contained although the playbook says so.
+    pub refusals: Vec<Refusal>,
     pub notes: Vec<String>,
 }
 
@@ -113,11 +119,46 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     /// Where all cases lie: what another case holds is not restored under it.
     store: Arc<dyn Store>,
+    guard: Guard,
+}
+
+/// What stands before containment, of what the process knows when it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// The policy of a file; without one, the store is asked before each containment.
+    pub policy: Option<Arc<Policy>>,
+    pub ourselves: Ourselves,
+    pub mode: Mode,
 }
 
 impl Engine {
-    pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
-        Engine { connector, clock, store }
+    pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>, guard: Guard) -> Self {
+        Engine { connector, clock, store, guard }
+    }
+
+    /// A policy that is there and cannot be read lets nothing through.
+    async fn guarding(&self, known: &Known) -> Guarding {
+        let unreadable = |why: String| {
+            let lift = "a policy that `freezeframe guard check` calls valid, as the object guard.yaml";
+            Rule::PolicyUnreadable.refuses(why, format!("{}/{STORED}", self.store.describe()), lift)
+        };
+        let policy = match (&self.guard.policy, stored_policy(&*self.store)) {
+            (Some(policy), _) => Ok(policy.clone()),
+            (None, stored) => match stored.await {
+                StoredPolicy::None => Ok(Arc::default()),
+                StoredPolicy::Read(policy) => Ok(Arc::new(*policy)),
+                StoredPolicy::Invalid(e) => Err(unreadable(format!("the guard policy is invalid: {e}"))),
+                StoredPolicy::Unreadable(e) => Err(unreadable(format!("the guard policy cannot be read: {}", super::serve::chain(&*e)))),
+            },
+        };
+        Guarding {
+            policy,
+            known: known.clone(),
+            ourselves: self.guard.ourselves.clone(),
+            face: Face::Automatic,
+            wants_approval: self.guard.mode < Mode::Contain,
+            in_earnest: false,
+        }
     }
 
     /// The other cases with what they hold, and a remark for each whose journal cannot be read.
@@ -169,18 +210,23 @@ impl Act for Engine {
             true => self.other_cases(&job.case).await?,
             false => (OtherCases::none(self.clock.clone()), vec![]),
         };
+        let guard = if playbook.contains() { self.guarding(&job.found.known).await } else { Guarding::default() };
         let order = Order {
             case: job.case,
             run: job.run,
             plan,
+            pinned: None,
+            approval: None,
             trigger: Some(job.event),
             operator: job.found.operator,
             preflight: job.found.preflight,
+            guard,
             permit: None,
         };
         let doors = Doors {
             connector: self.connector.clone(),
             store: job.case_store,
+            control: self.store.clone(),
             case_dir: job.case_dir,
             clock: self.clock.clone(),
             progress: Arc::new(Log),
@@ -202,6 +248,7 @@ impl From<Report> for Acted {
             headline: report.headline,
             bundles: bundles.collect(),
             gaps: report.gaps.len() as u64,
+            refusals: report.refusals,
             notes: report.notes.into_iter().chain(mismatches).collect(),
         }
     }

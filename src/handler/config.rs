@@ -6,21 +6,36 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
-/// How far the handler may go by itself. Later rungs (observe, approval) will join.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+/// How far the handler may go by itself: a ladder, from the lowest rung.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
+    /// Events are kept, and what would be done is said; nothing is done.
+    Observe,
+    /// Evidence is taken; a playbook that contains is refused.
     #[default]
     Snapshot,
+    /// Evidence is taken; containment is refused for want of an approval, whatever the guard policy says, and a person carries it out.
+    ContainWithApproval,
+    /// What the guard policy lets through is contained.
     Contain,
+}
+
+impl Mode {
+    pub const ALL: [Mode; 4] = [Mode::Observe, Mode::Snapshot, Mode::ContainWithApproval, Mode::Contain];
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Observe => "observe",
+            Mode::Snapshot => "snapshot",
+            Mode::ContainWithApproval => "contain-with-approval",
+            Mode::Contain => "contain",
+        }
+    }
 }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Mode::Snapshot => "snapshot",
-            Mode::Contain => "contain",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -49,6 +64,8 @@ pub struct Config {
     pub store: Place,
     pub store_region: Option<String>,
     pub settings: Settings,
+    /// The guard policy's file; without one, `guard.yaml` in the store.
+    pub guard: Option<PathBuf>,
     pub scratch: PathBuf,
     pub log: String,
 }
@@ -77,6 +94,7 @@ impl Config {
             store: Place::Dir(PathBuf::new()),
             store_region: None,
             settings: Settings::default(),
+            guard: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
@@ -94,12 +112,12 @@ impl Config {
                 "PLAYBOOK" if word(&value) => config.settings.playbook = value,
                 "PLAYBOOK" => return Err(bad("FREEZEFRAME_PLAYBOOK", "the name of a shipped playbook")),
                 "MODE" => {
-                    config.settings.mode = match value.as_str() {
-                        "snapshot" => Mode::Snapshot,
-                        "contain" => Mode::Contain,
-                        _ => return Err(bad("FREEZEFRAME_MODE", "snapshot or contain")),
-                    }
+                    let known = Mode::ALL.into_iter().find(|m| m.as_str() == value);
+                    let wanted = "observe, snapshot, contain-with-approval or contain";
+                    config.settings.mode = known.ok_or_else(|| bad("FREEZEFRAME_MODE", wanted))?;
                 }
+                "GUARD" if !value.is_empty() => config.guard = Some(value.into()),
+                "GUARD" => return Err(bad("FREEZEFRAME_GUARD", "the path of a guard policy")),
                 "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
                 "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
                 "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
@@ -145,6 +163,12 @@ mod tests {
         let c = of(&[("FREEZEFRAME_STORE", "s3://vault/evidence/"), ("HOME", "/root")]).unwrap();
         assert_eq!(c.store, Place::S3 { bucket: "vault".into(), prefix: "evidence".into() });
         assert_eq!(c.settings, Settings { playbook: "snapshot-only".into(), mode: Mode::Snapshot });
+        assert_eq!(c.guard, None);
+        assert!(Mode::Observe < Mode::Snapshot && Mode::Snapshot < Mode::ContainWithApproval && Mode::ContainWithApproval < Mode::Contain);
+        for mode in Mode::ALL {
+            let c = of(&[("FREEZEFRAME_STORE", "/cases"), ("FREEZEFRAME_MODE", mode.as_str())]).unwrap();
+            assert_eq!(c.settings.mode, mode);
+        }
         assert_eq!(c.scratch, PathBuf::from("/tmp"));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "/cases")]).unwrap().store, Place::Dir("/cases".into()));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "s3://vault")]).unwrap().store, Place::S3 { bucket: "vault".into(), prefix: String::new() });
@@ -156,7 +180,9 @@ mod tests {
         for (name, value) in [
             ("FREEZEFRAME_MODE", "Contain"),
             ("FREEZEFRAME_MODE", ""),
+            ("FREEZEFRAME_MODE", "contain-with-approvals"),
             ("FREEZEFRAME_MOED", "contain"),
+            ("FREEZEFRAME_GUARD", ""),
             ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
             ("FREEZEFRAME_STORE", "s3://"),
             ("FREEZEFRAME_STORE", "S3://vault"),

@@ -12,7 +12,7 @@ use crate::model::trigger::Trigger;
 #[derive(Debug)]
 pub enum Decision {
     Act(Box<Plan>),
-    /// One of [`Did::Ignored`], [`Did::Unknown`], [`Did::Refused`].
+    /// One of [`Did::Ignored`], [`Did::Unknown`], [`Did::Observed`], [`Did::Refused`].
     Nothing {
         did: Did,
         why: String,
@@ -59,10 +59,14 @@ pub fn decide(event: &[u8], delivery: &str, settings: &Settings, look_up: &dyn F
         let why = format!("there is no shipped playbook `{wanted}`");
         return nothing(Did::Refused, why, understood);
     };
-    if playbook.contains && settings.mode != Mode::Contain {
+    if settings.mode == Mode::Observe {
+        let why = format!("would run the playbook `{}` in case {case}; this handler runs in mode `observe` and does nothing", playbook.id);
+        return nothing(Did::Observed, why, understood);
+    }
+    if playbook.contains && settings.mode < Mode::ContainWithApproval {
         let why = format!(
-            "the playbook `{}` contains, and this handler runs in mode `{}`; guardrails for automatic containment come in a later version, until \
-             then it takes FREEZEFRAME_MODE=contain",
+            "the playbook `{}` contains, and this handler runs in mode `{}`; it takes FREEZEFRAME_MODE=contain (or contain-with-approval), and \
+             what the guard policy says holds even then",
             playbook.id, settings.mode
         );
         return nothing(Did::Refused, why, understood);

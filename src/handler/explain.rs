@@ -28,7 +28,7 @@ pub struct Explanation {
     pub v: u32,
     /// Whether a run would be made.
     pub acts: bool,
-    /// When not, which kind of nothing: `ignored`, `unknown` or `refused`.
+    /// When not, which kind of nothing: `ignored`, `unknown`, `observed` or `refused`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Did>,
     /// One sentence: what would happen, or why nothing.
@@ -73,7 +73,7 @@ pub fn explain_with(event: &[u8], settings: &Settings, look_up: &dyn Fn(&str) ->
     match decide(event, SOME_DELIVERY, settings, look_up) {
         Decision::Act(plan) => {
             let does = if plan.playbook.contains {
-                "evidence is taken and the function is contained"
+                "evidence is taken, and the function is contained unless a guardrail refuses"
             } else {
                 "evidence is taken; nothing in AWS is changed"
             };

@@ -7,7 +7,8 @@
 //! | `FREEZEFRAME_STORE` | where cases are kept, required: `s3://bucket/prefix`, or a directory's path |
 //! | `FREEZEFRAME_STORE_REGION` | Region of the bucket, when it is not the function's own |
 //! | `FREEZEFRAME_PLAYBOOK` | shipped playbook to run when the event names none; `snapshot-only` |
-//! | `FREEZEFRAME_MODE` | `snapshot` (default): a playbook that contains is refused; `contain`: it is run |
+//! | `FREEZEFRAME_MODE` | how far the handler may go: `observe` (events are kept, nothing is done), `snapshot` (default: a playbook that contains is refused), `contain-with-approval` (evidence is taken, containment waits for a person), `contain` (what the guard policy lets through is contained) |
+//! | `FREEZEFRAME_GUARD` | the guard policy's file; without it, the object `guard.yaml` in the store, if there is one |
 //! | `FREEZEFRAME_SCRATCH` | where bundles are drafted before they are kept; `/tmp` |
 //! | `FREEZEFRAME_LOG` | level of our own log lines: `error`, `warn`, `info` (default), `debug` |
 //!
@@ -23,12 +24,16 @@
 //! cases/<case>/leases/<key>-1.json  who works on a finding; …-1.ended.json how that went
 //! unknown/<sha256>.json             events of a form that is not known, as they came
 //! refused/<sha256>.json             events that were understood and could not be acted on
+//! observed/<sha256>.json            events that were understood in mode `observe`
+//! guard.yaml                        the guard policy, when no file is named
+//! control/…                         halt, breaker, rate (`engine::control`)
 //! ```
 //!
 //! # What it never does
 //!
-//! Contain unless its configuration says so, whatever an event asks for. There are no guardrails yet beyond that one switch (allow lists,
-//! severity, blast radius, approval come later), and every reply in `contain` mode says so. Start at [`Handler::handle`].
+//! Contain unless its configuration says so, whatever an event asks for; and even then only what the guardrails let through (`plan::guard`):
+//! a function about which nobody has said that it may be contained is not. Severity and re-verification of the finding at its source come in
+//! a later version. Start at [`Handler::handle`].
 
 pub mod act;
 pub mod config;
@@ -73,7 +78,7 @@ pub struct Delivery {
 pub enum HandlerError {
     #[error("there is no shipped playbook `{0}`")]
     NoSuchPlaybook(String),
-    #[error("the playbook `{0}` contains, and FREEZEFRAME_MODE is not `contain`")]
+    #[error("the playbook `{0}` contains, and FREEZEFRAME_MODE is neither `contain` nor `contain-with-approval`")]
     ModeForbidsPlaybook(String),
     #[error("could not keep the event")]
     KeepEvent(#[source] StoreError),
@@ -133,7 +138,7 @@ impl Handler {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, HandlerError> {
         let facts = act.playbook(&settings.playbook).ok_or_else(|| HandlerError::NoSuchPlaybook(settings.playbook.clone()))?;
-        if facts.contains && settings.mode == Mode::Snapshot {
+        if facts.contains && settings.mode < Mode::ContainWithApproval && settings.mode != Mode::Observe {
             return Err(HandlerError::ModeForbidsPlaybook(facts.id));
         }
         Ok(Handler { settings, scratch, store, act, clock })
@@ -251,6 +256,7 @@ impl Handler {
         let folder = match reply.did {
             Did::Unknown => "unknown",
             Did::Refused => "refused",
+            Did::Observed => "observed",
             _ => return Ok(reply),
         };
         let key = format!("{folder}/{}.json", crate::model::digest::Sha256::of(event));

@@ -7,6 +7,7 @@ use super::keep::Kept;
 use super::lease::Claim;
 use crate::model::id::RunId;
 use crate::model::outcome::Outcome;
+use crate::model::refusal::Refusal;
 use crate::model::trigger::Trigger;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub enum Did {
     Ignored,
     /// A form that is not known; the event was kept.
     Unknown,
+    /// Understood, and by its mode this handler only watches; the event was kept.
+    Observed,
     /// Understood, and not to be done; the event was kept.
     Refused,
 }
@@ -40,6 +43,7 @@ impl fmt::Display for Did {
             Did::GaveUp => "gave-up",
             Did::Ignored => "ignored",
             Did::Unknown => "unknown",
+            Did::Observed => "observed",
             Did::Refused => "refused",
         })
     }
@@ -95,11 +99,11 @@ pub struct Reply {
     /// Key in the store under which the event was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_kept: Option<String>,
+    /// Why something was not contained although the playbook says so: which rule, where it stands, what would lift it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     pub notes: Vec<String>,
 }
-
-const NO_GUARDRAILS: &str = "this handler runs in mode `contain` without guardrails (allow lists, severity, approval come in a later version): \
-                             any understood finding leads to containment";
 
 impl Reply {
     pub(super) fn nothing(did: Did, why: String, settings: &Settings) -> Reply {
@@ -117,7 +121,8 @@ impl Reply {
             bundles: vec![],
             gaps: 0,
             event_kept: None,
-            notes: if settings.mode == Mode::Contain { vec![NO_GUARDRAILS.into()] } else { vec![] },
+            refusals: vec![],
+            notes: vec![],
         }
     }
 
@@ -131,6 +136,7 @@ impl Reply {
 
     pub(super) fn acted(mut self, run: RunId, acted: Acted, bundles: Vec<Kept>) -> Reply {
         self.notes.extend(acted.notes);
+        self.refusals = acted.refusals;
         Reply { did: Did::Acted, why: acted.headline, run: Some(run), outcome: Some(acted.outcome), gaps: acted.gaps, bundles, ..self }
     }
 

@@ -1,10 +1,12 @@
 //! The Lambda function around the handler: configuration, connection, store, and the loop that Lambda's runtime drives.
 
-use super::act::{Cause, Engine};
+use super::act::{Cause, Engine, Guard};
 use super::config::{Config, Place};
 use super::{Delivery, Handler, HandlerError};
 use crate::aws::{ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
+use crate::plan::guard::{self, Ourselves, Policy};
+use crate::playbook::MAX_BYTES;
 use crate::store::Store;
 use crate::store::dir::DirStore;
 use crate::store::s3::S3Store;
@@ -14,6 +16,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The responder: configure, connect, and serve invocations until Lambda ends the process.
@@ -45,8 +49,23 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
         }
     };
     tracing::info!(store = %store.describe(), mode = %config.settings.mode, playbook = %config.settings.playbook, "ready");
-    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone()));
+    let buckets = match &config.store {
+        Place::S3 { bucket, .. } => vec![bucket.clone()],
+        Place::Dir(_) => vec![],
+    };
+    let ourselves = Ourselves { buckets, ..Ourselves::from_vars(|name| std::env::var(name).ok()) };
+    let policy = config.guard.as_deref().map(policy).transpose()?;
+    let guard = Guard { policy, ourselves, mode: config.settings.mode };
+    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
+}
+
+/// A policy that cannot be read is said at the start, where somebody sees it.
+fn policy(file: &Path) -> Result<Arc<Policy>, Cause> {
+    let cannot = |e: std::io::Error| format!("cannot read the guard policy {}: {e}", file.display());
+    let mut text = String::new();
+    std::fs::File::open(file).map_err(cannot)?.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
+    Ok(Arc::new(guard::read(&file.display().to_string(), &text)?))
 }
 
 /// Serve invocations until Lambda ends the process.

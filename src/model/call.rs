@@ -15,6 +15,8 @@ pub enum Service {
     Sts,
     S3,
     Events,
+    /// EventBridge's buses with subscribers (2025-05-15): another API under the same IAM prefix.
+    EventsV2,
     Sqs,
     Sns,
     Scheduler,
@@ -37,6 +39,17 @@ pub enum Service {
     Ec2,
     Organizations,
     Resolver,
+    // Network and deployment.
+    Efs,
+    S3files,
+    // Detections and the triggers that came with them.
+    Cloudfront,
+    Eventsv2,
+    Cognito,
+    Iot,
+    Secretsmanager,
+    Ses,
+    LambdaCore,
     /// A presigned download: plain HTTPS, no operation of any service.
     Https,
 }
@@ -66,6 +79,7 @@ impl Service {
             Service::Sts => names("STS", "sts", "sts", "sts"),
             Service::S3 => names("S3", "s3", "s3", "s3"),
             Service::Events => names("EventBridge", "events", "events", "events"),
+            Service::EventsV2 => names("EventBridgeV2", "events", "eventsv2", "events"),
             Service::Sqs => names("SQS", "sqs", "sqs", "sqs"),
             Service::Sns => names("SNS", "sns", "sns", "sns"),
             Service::Scheduler => names("Scheduler", "scheduler", "scheduler", "scheduler"),
@@ -90,6 +104,17 @@ impl Service {
             Service::Ec2 => names("EC2", "ec2", "ec2", "ec2"),
             Service::Organizations => names("Organizations", "organizations", "organizations", "organizations"),
             Service::Resolver => names("Route53Resolver", "route53resolver", "route53resolver", "route53resolver"),
+            // Network and deployment.
+            Service::Efs => names("EFS", "elasticfilesystem", "elasticfilesystem", "elasticfilesystem"),
+            Service::S3files => names("S3Files", "s3files", "s3files", "s3files"),
+            // Detections and the triggers that came with them: serviceId, endpointPrefix and signingName of botocore 1.44.5.
+            Service::Cloudfront => names("CloudFront", "cloudfront", "cloudfront", "cloudfront"),
+            Service::Eventsv2 => names("EventBridgeV2", "events", "eventsv2", "events"),
+            Service::Cognito => names("Cognito Identity Provider", "cognito-idp", "cognito-idp", "cognito-idp"),
+            Service::Iot => names("IoT", "iot", "iot", "iot"),
+            Service::Secretsmanager => names("Secrets Manager", "secretsmanager", "secretsmanager", "secretsmanager"),
+            Service::Ses => names("SES", "ses", "email", "ses"),
+            Service::LambdaCore => names("Lambda Core", "lambda", "lambda", "lambda"),
             Service::Https => names("https", "https", "https", "https"),
         }
     }
@@ -105,9 +130,9 @@ impl Service {
     pub const fn signing_name(self) -> &'static str {
         self.names().signing
     }
-    /// IAM answers from one place; an event about a role is in that place's CloudTrail.
+    /// IAM answers from one place, as CloudFront does; an event about a role is in that place's CloudTrail.
     pub const fn is_global(self) -> bool {
-        matches!(self, Service::Iam | Service::Organizations)
+        matches!(self, Service::Iam | Service::Organizations | Service::Cloudfront)
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Exchange {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uri_sha256: Option<Sha256>,
     pub request_headers: Vec<Header>,
+    /// As sent; in JSON where it was CBOR, as the headers say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_body: Option<String>,
     /// UTC, RFC 3339 with milliseconds, when the attempt was handed to the connection.

@@ -37,6 +37,10 @@ impl FromStr for CaseId {
         if !s.as_bytes()[0].is_ascii_alphanumeric() || s.ends_with('.') {
             return Err(err("begin with a letter or a digit, and do not end with a dot"));
         }
+        // Beside the cases lies what spans them.
+        if s.eq_ignore_ascii_case("control") {
+            return Err(err("choose another: `control` is the folder of what spans cases"));
+        }
         Ok(CaseId(s.to_string()))
     }
 }

@@ -19,11 +19,12 @@ pub enum Group {
     Identity,
     Invocation,
     Control,
+    Detections,
     Contain,
 }
 
 impl Group {
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group::Plan,
         Group::Code,
         Group::Config,
@@ -32,6 +33,7 @@ impl Group {
         Group::Identity,
         Group::Invocation,
         Group::Control,
+        Group::Detections,
         Group::Contain,
     ];
 
@@ -45,6 +47,7 @@ impl Group {
             Group::Identity => "data/50-identity",
             Group::Invocation => "data/60-invocation",
             Group::Control => "data/70-control",
+            Group::Detections => "data/85-detections",
             Group::Contain => "data/90-contain",
         }
     }
@@ -58,6 +61,7 @@ impl Group {
             Group::Identity => "identity",
             Group::Invocation => "invocation",
             Group::Control => "control",
+            Group::Detections => "detections",
             Group::Contain => "contain",
         }
     }

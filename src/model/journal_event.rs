@@ -5,6 +5,7 @@ use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
 use super::item::ItemStatus;
+use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,21 @@ pub enum PermitRecord {
     Evidence { bundle: String, root: Sha256 },
     /// Somebody's word, written down before the first write.
     Override { who: String, why: String },
+}
+
+/// Whose word allowed the change, as AWS STS said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRecord {
+    /// Caller identity's ARN.
+    pub approver: String,
+    /// Of the pinned plan that was approved.
+    pub plan_sha256: Sha256,
+    /// The pinned plan's: it is spent, so that the approval counts once.
+    pub nonce: String,
+    /// RFC 3339, by the approver's clock.
+    pub approved_at: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,6 +132,19 @@ pub enum JournalEvent {
         run: RunId,
         outcome: String,
     },
+    /// A second person's word on the plan, checked with STS and spent.
+    Approval {
+        run: RunId,
+        approval: ApprovalRecord,
+    },
+    /// Containment was asked for, and refused: all of it before the first write, or the cell that is named.
+    Refused {
+        run: RunId,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cell: Option<CellId>,
+        #[serde(flatten)]
+        refusal: Refusal,
+    },
     /// Durable before the write: how to put the cell back.
     Intent {
         run: RunId,
@@ -156,7 +185,7 @@ pub enum JournalEvent {
         from: Value,
         to: Value,
     },
-    /// The cell reads as it did before; `wrote` tells whether that took a write.
+    /// The cell reads as it did before, or nothing is left that could (it stays by design, or is over by itself); `wrote` tells whether that took a write.
     Restored {
         run: RunId,
         cell: CellId,
@@ -202,6 +231,8 @@ impl JournalEvent {
             | E::Sealed { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
+            | E::Approval { run, .. }
+            | E::Refused { run, .. }
             | E::Intent { run, .. }
             | E::AlreadyContained { run, .. }
             | E::Applied { run, .. }

@@ -17,6 +17,8 @@
 //! | **intent** | the journalled before-state and after-state of a cell, durable ahead of the write |
 //! | **contain** / **restore** | set a cell to its contained state / set it to the recorded state again |
 //! | **seal** | close a bundle: manifests, root digest, statement |
+//! | **guard** / **refusal** | the rules that stand before containment (a *guard policy* adds to them) / one rule's no: where it stands, what lifts it |
+//! | **halt** / **breaker** | somebody's word that nothing more is contained / the same, said by the program when a containment went wrong |
 //! | **archive** | keep a sealed bundle where it cannot be overwritten |
 //! | **examine** / **finding** | read a bundle offline / what a check or an examiner says about it |
 
@@ -33,6 +35,7 @@ pub mod log_line;
 pub mod outcome;
 pub mod params;
 pub mod path;
+pub mod refusal;
 pub mod regions;
 pub mod restorable;
 pub mod s3_place;

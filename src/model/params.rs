@@ -18,8 +18,8 @@ pub const WINDOW: &str = "window";
 /// The kind of value that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
-    /// `home`, `all`, or names of Regions ([`Choice`]).
-    RegionSet,
+    /// `own`, `home`, `all`, or names of Regions ([`Choice`]).
+    Regions,
     /// `none`, or `s3://bucket/prefix` ([`S3Place`]).
     S3Place,
     /// `90s`, `15m`, `24h`, `7d`.
@@ -35,8 +35,6 @@ pub enum ParamKind {
     CodeSha256,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// `own`, or names of Regions with commas between: `eu-west-1,us-east-1`.
-    Regions,
 }
 
 /// A parameter that a playbook step may set under `with:`.
@@ -53,24 +51,22 @@ impl ParamKind {
     pub fn objection(self, value: &Value) -> Option<String> {
         let text = plain(value);
         let ok = match self {
-            ParamKind::RegionSet => text.as_deref().is_some_and(|t| Choice::parse(t).is_some()),
+            ParamKind::Regions => text.as_deref().is_some_and(|t| Choice::parse(t).is_some()),
             ParamKind::S3Place => text.as_deref().is_some_and(|t| S3Place::parse_or_none(t).is_some()),
             ParamKind::Duration => text.as_deref().and_then(parse_duration).is_some(),
             ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
             ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
             ParamKind::ArnOf(service) => text.as_deref().is_some_and(|t| t == NONE || is_arn_of(t, service)),
-            ParamKind::Name => text.as_deref().is_some_and(|t| is_name(t)),
+            ParamKind::Name => text.as_deref().is_some_and(is_name),
             ParamKind::CodeSha256 => text.as_deref().is_some_and(|t| t == NONE || is_code_sha256(t)),
             ParamKind::Word(words) => text.as_deref().is_some_and(|t| words.contains(&t)),
-            ParamKind::Regions => text.as_deref().is_some_and(|t| parse_regions(t).is_some()),
         };
         (!ok).then(|| match self {
-            ParamKind::RegionSet => "Regions are wanted: home, all, or names like eu-west-1,us-east-1".to_string(),
+            ParamKind::Regions => "Regions are wanted: own, home, all, or names like eu-west-1,us-east-1".to_string(),
             ParamKind::S3Place => "a place in S3 is wanted, like s3://bucket/prefix, or none".to_string(),
             ParamKind::Duration => "a duration is wanted, like 90s, 15m, 24h or 7d".to_string(),
             ParamKind::Bytes => "a size is wanted, like 500000, 64KiB, 16MiB or 2GiB".to_string(),
             ParamKind::Count => "a whole number is wanted".to_string(),
-            ParamKind::Regions => "Regions are wanted: own, or names with commas between, like eu-west-1,us-east-1".to_string(),
             ParamKind::ArnOf(service) => format!("an ARN of {service} is wanted, like arn:aws:{service}:eu-west-1:123456789012:…, or none"),
             ParamKind::Name => "a name is wanted: up to 128 letters, digits, `-`, `_`, or none".to_string(),
             ParamKind::CodeSha256 => "a CodeSha256 as Lambda states it is wanted (44 characters of base64), or none".to_string(),
@@ -172,16 +168,6 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     n.checked_mul(1 << shift)
 }
 
-/// `own` (an empty list: the caller knows which that is), or names of Regions with commas between. A name goes into a host name.
-pub fn parse_regions(text: &str) -> Option<Vec<String>> {
-    if text == "own" {
-        return Some(vec![]);
-    }
-    let ok = |r: &str| r.contains('-') && r.len() <= 32 && r.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let all: Vec<String> = text.split(',').map(|r| r.trim().to_string()).collect();
-    (all.len() <= 64 && all.iter().all(|r| ok(r))).then_some(all)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,10 +181,8 @@ mod tests {
         }
         assert_eq!(parse_bytes("1KB"), None);
         assert!(ParamKind::Word(&["on", "off"]).objection(&Value::from("maybe")).unwrap().contains("on, off"));
-        assert_eq!(parse_regions("own"), Some(vec![]));
-        assert_eq!(parse_regions("eu-west-1, us-east-1"), Some(vec!["eu-west-1".into(), "us-east-1".into()]));
-        for bad in ["", "eu-west-1,", "Own", "evil.example/", "all the world"] {
-            assert_eq!(parse_regions(bad), None, "{bad}");
+        for (said, fine) in [("own", true), ("all", true), ("eu-west-1, us-east-1", true), ("", false), ("evil.example/", false)] {
+            assert_eq!(ParamKind::Regions.objection(&Value::from(said)).is_none(), fine, "{said}");
         }
         assert!(ParamKind::Count.objection(&Value::from(3)).is_none());
         for (kind, good, bad) in [

@@ -45,20 +45,23 @@ pub fn well_formed(name: &str) -> bool {
     bytes && name.contains('-') && (5..=32).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// Which Regions a step asks.
+/// Which Regions a step asks: the one grammar for every parameter and option that names some.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
+    /// The target's own.
+    Own,
     /// The target's own and its partition's global one.
     Home,
-    /// Those two and all that are enabled by default.
+    /// Those two and every Region that the account has enabled.
     All,
     These(Vec<String>),
 }
 
 impl Choice {
-    /// `home`, `all`, or names with commas or blanks between.
+    /// `own`, `home`, `all`, or names with commas or blanks between.
     pub fn parse(text: &str) -> Option<Choice> {
         match text.trim() {
+            "own" => Some(Choice::Own),
             "home" => Some(Choice::Home),
             "all" => Some(Choice::All),
             text => {
@@ -68,14 +71,17 @@ impl Choice {
         }
     }
 
-    /// The Regions for a target, none twice; the global one first, because most that is stolen is tried there first.
-    pub fn of(&self, target: &Target) -> Vec<String> {
+    /// The Regions for a target, none twice; the global one first, because most that is stolen is tried there first. `enabled` are those of
+    /// the account, for `all`; where they are not known, those that every account has.
+    pub fn of(&self, target: &Target, enabled: Option<&[String]>) -> Vec<String> {
         let home = [global(&target.partition, &target.region), &target.region].map(str::to_string);
-        let named: Vec<String> = match self {
-            Choice::Home => home.to_vec(),
-            Choice::All if target.partition == "aws" => home.into_iter().chain(BY_DEFAULT.map(str::to_string)).collect(),
-            Choice::All => home.to_vec(),
-            Choice::These(names) => names.clone(),
+        let named: Vec<String> = match (self, enabled) {
+            (Choice::Own, _) => vec![target.region.clone()],
+            (Choice::Home, _) => home.to_vec(),
+            (Choice::All, Some(enabled)) => home.into_iter().chain(enabled.iter().cloned()).collect(),
+            (Choice::All, None) if target.partition == "aws" => home.into_iter().chain(BY_DEFAULT.map(str::to_string)).collect(),
+            (Choice::All, None) => home.to_vec(),
+            (Choice::These(names), _) => names.clone(),
         };
         let mut regions: Vec<String> = vec![];
         for name in named {
@@ -84,6 +90,17 @@ impl Choice {
             }
         }
         regions
+    }
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Choice::Own => f.write_str("own"),
+            Choice::Home => f.write_str("home"),
+            Choice::All => f.write_str("all"),
+            Choice::These(names) => f.write_str(&names.join(",")),
+        }
     }
 }
 
@@ -104,12 +121,21 @@ mod tests {
 
     #[test]
     fn choices() {
-        assert_eq!(Choice::parse("home").unwrap().of(&target("aws", "eu-west-1")), ["us-east-1", "eu-west-1"]);
-        assert_eq!(Choice::Home.of(&target("aws", "us-east-1")), ["us-east-1"]);
-        assert_eq!(Choice::parse("all").unwrap().of(&target("aws", "eu-west-1")).len(), 17);
-        assert_eq!(Choice::All.of(&target("aws-cn", "cn-northwest-1")), ["cn-north-1", "cn-northwest-1"]);
-        assert_eq!(Choice::parse("eu-west-1, eu-west-1 sa-east-1").unwrap().of(&target("aws", "eu-west-1")), ["eu-west-1", "sa-east-1"]);
-        for bad in ["", ",", "everywhere", "eu-west-1.evil.example", "eu-west-1/", "-a-", "EU-WEST-1"] {
+        let of = |text: &str, partition: &str, region: &str| Choice::parse(text).unwrap().of(&target(partition, region), None);
+        assert_eq!(of("own", "aws", "eu-west-1"), ["eu-west-1"]);
+        assert_eq!(of("home", "aws", "eu-west-1"), ["us-east-1", "eu-west-1"]);
+        assert_eq!(of("home", "aws", "us-east-1"), ["us-east-1"]);
+        assert_eq!(of("all", "aws", "eu-west-1").len(), 17);
+        assert_eq!(of("all", "aws-cn", "cn-northwest-1"), ["cn-north-1", "cn-northwest-1"]);
+        assert_eq!(of("eu-west-1, eu-west-1 sa-east-1", "aws", "eu-west-1"), ["eu-west-1", "sa-east-1"]);
+        let enabled = ["af-south-1", "us-east-1", "eu-west-1"].map(str::to_string);
+        let told = |text: &str| Choice::parse(text).unwrap().of(&target("aws", "eu-west-1"), Some(&enabled));
+        assert_eq!(told("all"), ["us-east-1", "eu-west-1", "af-south-1"], "what the account has enabled, and nothing it has not");
+        assert_eq!(told("sa-east-1"), ["sa-east-1"], "who names a Region means it");
+        for text in ["own", "home", "all", "eu-west-1,sa-east-1"] {
+            assert_eq!(Choice::parse(text).unwrap().to_string(), text);
+        }
+        for bad in ["", ",", "everywhere", "Own", "own,eu-west-1", "eu-west-1.evil.example", "eu-west-1/", "-a-", "EU-WEST-1"] {
             assert_eq!(Choice::parse(bad), None, "{bad}");
         }
     }

@@ -1,15 +1,22 @@
-//! What an operator says beside the playbook (`--since`, `--skip`, `--set` and the like), applied to it before the plan is made. Everything ends
+//! What an operator says beside the playbook (`--since`, `--trail`, `--set` and the like), applied to it before the plan is made. Everything ends
 //! as a parameter, or as a unit that is skipped, of the plan: nothing symbolic is left, and the plan's digest covers it.
 //!
 //! What it never does: touch an action beyond what the operator accepts of it in so many words (`--accept-shared-role`), or skip what every
 //! collect phase needs. A word that fits nothing is an error with a suggestion.
 
 use crate::clock;
+use crate::collect::looks_up;
 use crate::model::params::{Param, ParamKind, SINCE, UNTIL, WINDOW, parse_duration};
-use crate::playbook::{ALWAYS, Phase, PhaseKind, Playbook, Registry, Step, Unit, choice};
+use crate::model::regions::Choice;
+use crate::model::s3_place::S3Place;
+use crate::playbook::{ALWAYS, Phase, PhaseKind, Playbook, Registry, Step, Unit, choice, needed};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::time::Duration;
+
+/// The parameter by which every collector calls the Regions that it looks in.
+const REGIONS: &str = "regions";
+const TRAIL_ARCHIVE: &str = "trail-archive";
 
 /// As typed. Empty, it changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +28,10 @@ pub struct Adjustments {
     pub only: Vec<String>,
     pub max_log_bytes: Option<u64>,
     pub max_events: Option<u64>,
+    /// Read this trail's files instead of searching CloudTrail's event history.
+    pub trail: Option<S3Place>,
+    /// Where to look, for every collector that can look in more than one Region.
+    pub regions: Option<Choice>,
     /// `<collector>.<param>=<value>`
     pub set: Vec<String>,
     /// Actions may stop everybody on the role.
@@ -126,17 +137,30 @@ impl Adjustments {
         if let Some(bounds) = self.bounds(now)? {
             adjusting.bound(phase, &bounds)?;
         }
+        if let Some(trail) = &self.trail {
+            adjusting.read_trail(phase, trail, &self.skip)?;
+        }
+        if let Some(regions) = &self.regions {
+            adjusting.limit(phase, "--regions", |step| {
+                let own = param(step.unit, REGIONS).is_some_and(|p| p.kind == ParamKind::Regions);
+                own.then(|| (REGIONS, regions.to_string()))
+            })?;
+        }
         if let Some(bytes) = self.max_log_bytes {
             adjusting.limit(phase, "--max-log-bytes", |step| own(step, "recent-invocations", "max-bytes", bytes))?;
         }
         if let Some(events) = self.max_events {
             adjusting.limit(phase, "--max-events", |step| {
                 own(step, step.unit.id(), "max-events", events)
-                    // LookupEvents gives fifty on a page; that is the one bound that this collector has.
-                    .or_else(|| own(step, "control-plane-history", "max-pages", events.div_ceil(50).max(1)))
+                    // LookupEvents gives fifty on a page; that is the one bound that these collectors have.
+                    .or_else(|| {
+                        let searches = ["control-plane-history", "credential-activity"];
+                        searches.iter().find_map(|unit| own(step, unit, "max-pages", events.div_ceil(50).max(1)))
+                    })
             })?;
         }
-        self.set.iter().try_for_each(|text| adjusting.set(phase, text))
+        self.set.iter().try_for_each(|text| adjusting.set(phase, text))?;
+        adjusting.keep_needed(phase, &self.skip)
     }
 
     fn bounds(&self, now: DateTime<Utc>) -> Result<Option<Bounds>, AdjustError> {
@@ -189,8 +213,8 @@ fn add_always(registry: &Registry, phase: &mut Phase) {
 }
 
 /// `unit`'s parameter of this name, if the step is that unit's and it has one; with the value.
-fn own(step: &Step, unit: &str, name: &'static str, value: u64) -> Option<(&'static str, u64)> {
-    (step.unit.id() == unit && param(step.unit, name).is_some()).then_some((name, value))
+fn own(step: &Step, unit: &str, name: &'static str, value: u64) -> Option<(&'static str, String)> {
+    (step.unit.id() == unit && param(step.unit, name).is_some()).then(|| (name, value.to_string()))
 }
 
 fn param(unit: Unit, name: &str) -> Option<&'static Param> {
@@ -221,10 +245,16 @@ impl Adjusting<'_> {
             }
             phase.steps[at].skipped |= phase.steps[at].enabled;
         }
+        let needed: Vec<&str> = only.iter().flat_map(|id| looks_up(id)).copied().collect();
         for step in phase.steps.iter_mut().filter(|s| s.enabled) {
             let id = step.unit.id();
-            step.skipped |= !only.is_empty() && !ALWAYS.contains(&id) && !only.iter().any(|o| o == id);
+            step.skipped |= !only.is_empty() && !ALWAYS.contains(&id) && !needed.contains(&id) && !only.iter().any(|o| o == id);
             step.enabled = !step.skipped;
+        }
+        // A skipped unit whose look-ups another one makes would be asked all the same, and stand in no plan.
+        let made: Vec<&str> = phase.steps.iter().filter(|s| s.enabled).flat_map(|s| looks_up(s.unit.id())).copied().collect();
+        if let Some(id) = skip.iter().find(|id| made.contains(&id.as_str())) {
+            return Err(AdjustError::CannotSkip { id: id.clone() });
         }
         Ok(())
     }
@@ -250,12 +280,48 @@ impl Adjusting<'_> {
         if bounded { Ok(()) } else { Err(self.nothing("--since or --until")) }
     }
 
-    fn limit(&self, phase: &mut Phase, option: &'static str, of: impl Fn(&Step) -> Option<(&'static str, u64)>) -> Result<(), AdjustError> {
+    /// The trail's files, and who has events from them. Searches of the event history are then not made.
+    fn read_trail(&self, phase: &mut Phase, trail: &S3Place, skip: &[String]) -> Result<(), AdjustError> {
+        let at = self.known(phase, TRAIL_ARCHIVE)?;
+        if skip.iter().any(|id| id == TRAIL_ARCHIVE) {
+            return Err(AdjustError::SetOnSkipped { id: TRAIL_ARCHIVE.to_string() });
+        }
+        let step = &mut phase.steps[at];
+        // `--only` means these and what they need.
+        (step.enabled, step.skipped) = (true, false);
+        step.params.0.insert("trail".to_string(), Value::String(trail.to_string()));
+        for step in phase.steps.iter_mut() {
+            if param(step.unit, "from").is_some_and(|p| p.kind.objection(&Value::from("trail")).is_none()) {
+                step.params.0.insert("from".to_string(), Value::from("trail"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What `--only` left out and the rest needs is done all the same; what was skipped by name and is needed is an error.
+    fn keep_needed(&self, phase: &mut Phase, skip: &[String]) -> Result<(), AdjustError> {
+        for id in needed(&phase.steps) {
+            if skip.iter().any(|s| s == id) {
+                return Err(AdjustError::CannotSkip { id: id.to_string() });
+            }
+            if let Some(step) = phase.steps.iter_mut().find(|s| s.unit.id() == id && s.skipped) {
+                (step.enabled, step.skipped) = (true, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(
+        &self,
+        phase: &mut Phase,
+        option: &'static str,
+        of: impl Fn(&Step) -> Option<(&'static str, String)>,
+    ) -> Result<(), AdjustError> {
         let mut bounded = false;
         for step in &mut phase.steps {
             if let Some((name, value)) = of(step) {
                 bounded = true;
-                step.params.0.insert(name.to_string(), Value::String(value.to_string()));
+                step.params.0.insert(name.to_string(), Value::String(value));
             }
         }
         if bounded { Ok(()) } else { Err(self.nothing(option)) }

@@ -7,7 +7,11 @@
 //! What it never does: call AWS. So what depends on the answer of a call is said in words ("once per attached policy"), never as a number.
 
 pub mod adjust;
+pub mod approval;
+pub mod forecast;
+pub mod guard;
 mod permits;
+pub mod pin;
 mod render;
 pub mod tables;
 mod words;
@@ -20,9 +24,10 @@ use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
 use crate::model::params::{Params, SINCE, WINDOW};
+use crate::model::refusal::Refusal;
 use crate::model::restorable::Accept;
 use crate::model::target::Target;
-use crate::playbook::{ALWAYS, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit};
+use crate::playbook::{ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Registry, Step, Unit, needed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +44,9 @@ pub struct Plan {
     /// The function is known to be gone: what it left behind is collected all the same.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gone: Option<Gone>,
+    /// What the guardrails objected to when the plan was made. They are asked again before anything is written.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub objections: Vec<Refusal>,
     /// In the order in which they run.
     pub phases: Vec<PlannedPhase>,
     pub permissions: Permissions,
@@ -52,6 +60,9 @@ pub struct PlannedPhase {
     /// Why containment may begin before the evidence is verified.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none", default)]
     pub override_reason: Option<String>,
+    /// Whose word is needed before anything is changed.
+    #[serde(skip_serializing_if = "ApprovalRule::is_default", default)]
+    pub approval: ApprovalRule,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub steps: Vec<PlannedStep>,
     /// Units that the playbook names and leaves off.
@@ -118,11 +129,21 @@ pub struct PlannedCall {
     pub how_often: Option<String>,
 }
 
-/// What is known of the target beyond its name, if anything: it narrows the IAM policies, nothing else.
+/// What is asked before a plan is made, and again before a pinned one is carried out: who are we, and is there such a function?
+pub static PREFLIGHT: &[Call] = &[
+    Call::free(Service::Sts, "GetCallerIdentity"),
+    // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
+    Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
+];
+
+/// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub role_arn: Option<String>,
     pub log_group: Option<String>,
+    /// The customer's key for the environment.
+    pub kms_key: Option<String>,
+    pub tags: guard::Tags,
 }
 
 impl Plan {
@@ -141,6 +162,7 @@ impl Plan {
             title: playbook.title.clone(),
             target: target.clone(),
             gone: None,
+            objections: vec![],
             phases,
             permissions,
         }
@@ -149,6 +171,11 @@ impl Plan {
     /// The same plan for a function that is gone.
     pub fn of_gone(self, gone: Gone) -> Plan {
         Plan { gone: Some(gone), ..self }
+    }
+
+    /// The same plan with what the guardrails objected to.
+    pub fn objected(self, objections: Vec<Refusal>) -> Plan {
+        Plan { objections, ..self }
     }
 
     /// The bytes that are hashed and that go into the bundle.
@@ -176,31 +203,35 @@ pub fn schema() -> (&'static str, String) {
 }
 
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
-    let off = phase.steps.iter().filter(|s| !s.enabled && !s.skipped).map(|s| s.unit.id().to_string()).collect();
-    let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| s.skipped).collect();
-    left_out.sort_by_key(|s| registry.rank(s.unit));
-    let skipped = left_out.iter().map(|s| s.unit.id().to_string()).collect();
     let mut steps: Vec<Step> = phase.steps.iter().filter(|s| s.enabled).cloned().collect();
     if phase.phase == PhaseKind::Collect {
-        for unit in ALWAYS.iter().filter_map(|id| registry.find(id)) {
-            if !steps.iter().any(|s| s.unit == unit) {
-                steps.push(Step {
-                    unit,
-                    params: Params::default(),
-                    accept: Accept::default(),
-                    enabled: true,
-                    skipped: false,
-                    at: phase.at,
-                });
+        for unit in needed(&steps).into_iter().filter_map(|id| registry.find(id)) {
+            if steps.iter().any(|s| s.unit == unit) {
+                continue;
             }
+            // Off, or not written down at all: what others need is done, with the parameters that it was given.
+            let written = phase.steps.iter().find(|s| s.unit == unit).map(|s| s.params.clone());
+            steps.push(Step {
+                unit,
+                params: written.unwrap_or_default(),
+                accept: Accept::default(),
+                enabled: true,
+                skipped: false,
+                at: phase.at,
+            });
         }
         // Whatever order the author wrote them in, the most volatile evidence goes first. Actions keep the author's order: there it means something.
         steps.sort_by_key(|s| registry.rank(s.unit));
     }
+    let mut left_out: Vec<&Step> = phase.steps.iter().filter(|s| !steps.iter().any(|t| t.unit == s.unit)).collect();
+    let off = left_out.iter().filter(|s| !s.skipped).map(|s| s.unit.id().to_string()).collect();
+    left_out.sort_by_key(|s| registry.rank(s.unit));
+    let skipped = left_out.iter().filter(|s| s.skipped).map(|s| s.unit.id().to_string()).collect();
     PlannedPhase {
         phase: phase.phase,
         on_failure: phase.on_failure.unwrap_or_default(),
         override_reason: phase.overrides.clone(),
+        approval: phase.approval,
         steps: steps.iter().map(step).collect(),
         off,
         skipped,
@@ -208,7 +239,10 @@ fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {
 }
 
 fn step(step: &Step) -> PlannedStep {
-    let unit = step.unit;
+    planned(step.unit, &step.params, step.accept)
+}
+
+fn planned(unit: Unit, given: &Params, accept: Accept) -> PlannedStep {
     let what = match unit {
         Unit::Collector(spec) => What::Collector { answers: spec.answers.to_string(), group: spec.group },
         Unit::Action(spec) => What::Action {
@@ -218,20 +252,14 @@ fn step(step: &Step) -> PlannedStep {
             restore: spec.restore.to_string(),
         },
     };
-    let mut params = step.params.clone();
+    let mut params = given.clone();
     // An instant says where the window begins; how long it is by default is then no part of the plan.
     let fixed = params.0.contains_key(SINCE);
     for param in unit.params().iter().filter(|p| !(fixed && p.name == WINDOW)) {
         params.0.entry(param.name.to_string()).or_insert_with(|| Value::String(param.default.to_string()));
     }
-    PlannedStep {
-        unit: unit.id().to_string(),
-        title: unit.title().to_string(),
-        what,
-        params,
-        accept: step.accept,
-        calls: unit.calls().iter().map(|c| call(unit, c)).collect(),
-    }
+    let calls = unit.calls().iter().filter(|c| words::is_made(unit.id(), c, &params)).map(|c| call(unit, c)).collect();
+    PlannedStep { unit: unit.id().to_string(), title: unit.title().to_string(), what, params, accept, calls }
 }
 
 fn call(unit: Unit, call: &Call) -> PlannedCall {

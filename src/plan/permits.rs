@@ -8,9 +8,10 @@
 //! know: `ListEventSourceMappings`, `ListFunctions`, `LookupEvents` and `DescribeLogGroups` take no resource, so they stand on `*` (they read
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
-use super::{Known, PlannedPhase, PlannedStep};
+use super::forecast::FORECAST;
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Scope};
+use crate::model::call::{Access, Call, Scope};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -71,15 +72,19 @@ const fn finer(action: &'static str, noun: &'static str, words: &'static str, ar
 /// Layers and signing jobs may be another account's: which, is known after the first call. Which bucket holds the code of a `REFERENCE`
 /// function is known then too, and reading every object of the account is too much to give for it: the policy holds a name that no bucket can
 /// have (they have no capitals), to be replaced.
-const FINER: [Finer; 17] = [
+const FINER: &[Finer] = &[
     // A trail may be another account's (the organisation's) and at home in another Region.
     finer("cloudtrail:GetTrailStatus", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetEventSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     finer("cloudtrail:GetInsightSelectors", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    finer("cloudtrail:GetEventConfiguration", "Trails", "trails", "cloudtrail:*:*:trail/*"),
+    // A store may be the organisation's.
+    finer("cloudtrail:GetEventDataStore", "EventDataStores", "event data stores", "cloudtrail:*:*:eventdatastore/*"),
     // `trail-archive`: the place is the step's own (`Wants::policy`).
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
+    finer("lambda:UpdateEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
     finer("lambda:GetLayerVersion", "Layers", "layers", "lambda:{region}:*:layer:*"),
     finer("lambda:GetLayerVersionPolicy", "OwnLayers", "the account's layers", "lambda:{region}:{account}:layer:*"),
     finer("lambda:GetCodeSigningConfig", "CodeSigning", "code signing configurations", "lambda:{region}:{account}:code-signing-config:*"),
@@ -93,10 +98,43 @@ const FINER: [Finer; 17] = [
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    // `flow-records`: only where the step reads any (`words::is_made`); which group is known after the first call.
+    finer("logs:FilterLogEvents", "LogGroups", "log groups, if the step reads flow records", "logs:{region}:{account}:log-group:*"),
+    // Network and deployment. File systems may be another account's.
+    finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:ListStackResources", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:GetTemplate", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("cloudformation:DescribeStackEvents", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
+    finer("elasticfilesystem:DescribeAccessPoints", "AccessPoints", "access points", "elasticfilesystem:*:*:access-point/*"),
+    finer("elasticfilesystem:DescribeFileSystems", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeFileSystemPolicy", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("elasticfilesystem:DescribeMountTargets", "FileSystems", "file systems", "elasticfilesystem:*:*:file-system/*"),
+    finer("s3files:GetAccessPoint", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystem", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetFileSystemPolicy", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:GetSynchronizationConfiguration", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
+    finer("s3files:ListMountTargets", "S3FileSystems", "S3 file systems", "s3files:*:*:file-system/*"),
     finer("s3:GetObjectVersion", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:GetObjectVersionAttributes", "CodeObjects", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE/*"),
     finer("s3:ListBucketVersions", "CodeBucket", "the code's bucket, to be named", "s3:::BUCKET-OF-THE-CODE"),
+    // Detections.
+    finer("guardduty:GetDetector", "Detectors", "GuardDuty detectors", "guardduty:{region}:{account}:detector/*"),
+    finer("access-analyzer:ListFindings", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    // Sources that are stopped: which ones is known after the search.
+    finer("events:DisableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:EnableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:PutRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:UpdateSubscriber", "Subscribers", "the Region's subscribers", "events:{region}:{account}:subscriber/*"),
+    finer("pipes:StopPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("pipes:StartPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("scheduler:UpdateSchedule", "Schedules", "the Region's schedules", "scheduler:{region}:{account}:schedule/*"),
 ];
+
+/// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
+const ALSO: [(&str, &str, &str); 1] =
+    [("lambda:PutFunctionCodeSigningConfig", "FunctionSigning", "lambda:{region}:{account}:code-signing-config:*")];
 
 fn finer_of(action: &str) -> Option<&'static Finer> {
     FINER.iter().find(|f| f.action == action)
@@ -137,6 +175,18 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
         notes.push("BUCKET-OF-THE-CODE stands for the bucket of a function whose code Lambda only refers to (REFERENCE mode). Put its name there; for every other function the s3 statements can go.".into());
     }
+    if phases.iter().flat_map(|p| &p.steps).any(|s| trail_of(s).is_some()) {
+        // AWS CloudTrail User Guide, "Encrypting CloudTrail log files with AWS KMS keys": to read them, the key must let one decrypt.
+        notes.push(
+            "Where the trail's files are encrypted with a KMS key, the reader also needs kms:Decrypt on that key; where the bucket is another account's, its policy must admit the reader."
+                .into(),
+        );
+    }
+    if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("scheduler:UpdateSchedule")) {
+        // EventBridge Scheduler User Guide, "Identity-based policies": who creates or updates a schedule passes its role. Granted on every role
+        // it would be a way to any permission of the account, so it is not granted here.
+        notes.push("An update of a schedule passes the schedule's role to EventBridge Scheduler, so disable-schedules also needs iam:PassRole on those roles, under the condition iam:PassedToService = scheduler.amazonaws.com. Add it for the roles that the dry run of the step names.".into());
+    }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
         notes.push(
@@ -147,9 +197,10 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     Permissions { reader, container, notes }
 }
 
-/// The trail that a step of `trail-archive` names; `None` for every other step.
-fn trail_of(step: &PlannedStep) -> Option<Option<S3Place>> {
-    (step.unit == "trail-archive").then(|| step.params.text("trail").and_then(|t| S3Place::parse_or_none(&t)).flatten())
+/// The trail that a step of `trail-archive` names.
+fn trail_of(step: &PlannedStep) -> Option<S3Place> {
+    let said = step.params.text("trail").filter(|_| step.unit == "trail-archive")?;
+    S3Place::parse_or_none(&said).flatten()
 }
 
 /// Bucket and prefix, without a slash at the end.
@@ -174,18 +225,21 @@ impl Wants<'_> {
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
             let Some(action) = &call.action else { continue };
-            let (noun, resources) = match trail_of(step) {
-                None => self.resources(action, call.scope),
-                // Without a trail the step makes no call.
-                Some(None) => continue,
-                Some(Some(place)) => match action.as_str() {
-                    "s3:ListBucket" => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
-                    "s3:GetObject" => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
-                    _ => self.resources(action, call.scope),
-                },
+            let (noun, resources) = match (trail_of(step), action.as_str()) {
+                (Some(place), "s3:ListBucket") => ("TrailBucket", vec![format!("arn:{}:s3:::{}", self.target.partition, place.bucket)]),
+                (Some(place), "s3:GetObject") => ("TrailFiles", vec![format!("arn:{}:s3:::{}/*", self.target.partition, under(&place))]),
+                _ => self.resources(action, call.scope),
             };
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
+        }
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        let contains = phase.phase == PhaseKind::Contain;
+        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
+        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
+            let Some(action) = call.action else { continue };
+            let (noun, resources) = self.resources(action, call.scope);
+            grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
         }
         let statement = grants
             .into_iter()
@@ -197,7 +251,14 @@ impl Wants<'_> {
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
         let Target { partition, account, region, .. } = self.target;
         match scope {
-            Scope::Function => ("Function", vec![self.target.arn(), format!("{}:*", self.target.arn())]),
+            Scope::Function => {
+                let own = vec![self.target.arn(), format!("{}:*", self.target.arn())];
+                let also = |arn: &str| format!("arn:{partition}:{}", arn.replace("{region}", region).replace("{account}", account));
+                match ALSO.iter().find(|(a, ..)| *a == action) {
+                    None => ("Function", own),
+                    Some((_, noun, arn)) => (noun, own.into_iter().chain([also(arn)]).collect()),
+                }
+            }
             Scope::Role => ("Role", vec![self.role.map_or_else(|| format!("arn:{partition}:iam::{account}:role/*"), str::to_string)]),
             Scope::Policy => {
                 ("Policies", vec![format!("arn:{partition}:iam::aws:policy/*"), format!("arn:{partition}:iam::{account}:policy/*")])

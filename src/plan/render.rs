@@ -1,8 +1,10 @@
 //! The plan as text: the dry run. Pure lines, without colour, for whoever must decide at three in the morning.
 
+use super::pin::Pinned;
 use super::{Gone, Plan, PlannedPhase, PlannedStep, Policy, What};
+use crate::aws::fault::tame;
 use crate::model::call::Access;
-use crate::playbook::{OnFailure, PhaseKind};
+use crate::playbook::{ApprovalRule, OnFailure, PhaseKind};
 use std::fmt;
 
 const WIDTH: usize = 110;
@@ -33,6 +35,9 @@ impl Plan {
         ];
         if let Some(gone) = &self.gone {
             say_after(&mut out, "gone      ", &gone.words());
+        }
+        for objection in &self.objections {
+            say_after(&mut out, "REFUSED   ", &objection.to_string());
         }
         out.extend([String::new(), "Nothing has been done. A run makes these calls, in this order.".to_string()]);
         for (i, phase) in self.phases.iter().enumerate() {
@@ -69,10 +74,54 @@ impl Plan {
     }
 }
 
+impl Pinned {
+    /// For whoever approves: what would be done, and every setting with its before and after.
+    pub fn lines(&self) -> Vec<String> {
+        let not_known = || "not known".to_string();
+        let mut out = vec![
+            format!("{}: {}", self.plan.playbook, self.plan.title),
+            format!("target    {}", self.plan.target),
+            format!("made      {} by {}", self.made_at, self.made_by),
+            format!("revision  {}", self.function.revision_id.clone().unwrap_or_else(not_known)),
+            format!("code      {}", self.function.code_sha256.clone().unwrap_or_else(not_known)),
+            String::new(),
+            format!("{} settings would be changed:", self.cells.iter().filter(|c| c.trouble.is_none()).count()),
+        ];
+        for cell in &self.cells {
+            out.push(String::new());
+            say_after(&mut out, "   ", &format!("{}: {}", cell.action, tame(&cell.label, 300)));
+            let state = |v: &Option<serde_json::Value>| v.as_ref().map_or_else(not_known, |v| tame(&v.to_string(), 2000));
+            say_after(&mut out, "       before  ", &state(&cell.before));
+            say_after(&mut out, "       after   ", &state(&cell.after));
+            if let Some(trouble) = &cell.trouble {
+                say_after(&mut out, "       NOT SET ", &tame(trouble, 500));
+            }
+        }
+        for trouble in &self.troubles {
+            out.push(String::new());
+            say_after(&mut out, &format!("   {} would do nothing: ", trouble.action), &tame(&trouble.what, 500));
+        }
+        out.extend(self.forecast.lines());
+        out.push(String::new());
+        out.extend(self.plan.containment_lines());
+        out
+    }
+}
+
 fn phase_lines(out: &mut Vec<String>, number: usize, phase: &PlannedPhase) {
     say_after(out, &format!("{number}. "), &format!("{}: {}", phase.phase, about(phase)));
     if let Some(why) = &phase.override_reason {
         say_after(out, "   ", &format!("before the evidence is verified, because: {why}"));
+    }
+    if phase.phase == PhaseKind::Contain {
+        say_after(out, "   ", "before the first write the guardrails read lambda:GetFunction and, where it says no tags, lambda:ListTags");
+    }
+    if phase.approval == ApprovalRule::TwoPerson {
+        say_after(
+            out,
+            "   ",
+            "nothing is changed without another person's word on the pinned plan (`plan --out`, `approve`, `run --plan`)",
+        );
     }
     for step in &phase.steps {
         out.push(String::new());
@@ -139,7 +188,7 @@ fn policy_lines(policy: &Policy) -> Vec<String> {
 }
 
 /// `text` behind `head`, wrapped, further lines indented below its beginning.
-fn say_after(out: &mut Vec<String>, head: &str, text: &str) {
+pub(super) fn say_after(out: &mut Vec<String>, head: &str, text: &str) {
     let indent = head.chars().count();
     let mut line = head.to_string();
     let mut used = indent;

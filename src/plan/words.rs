@@ -2,6 +2,7 @@
 //! version would not be honest.
 
 use crate::model::call::Call;
+use crate::model::params::Params;
 
 /// What is particular to a call of one unit; what is left blank follows from the operation's name. A test holds every line to a declared call.
 pub const PARTICULAR: &[(&str, &str, &str)] = &[
@@ -18,6 +19,20 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("durable-executions", "GetDurableExecution", "once per execution"),
     ("durable-executions", "GetDurableExecutionHistory", "once per execution and page"),
     ("control-plane-history", "LookupEvents", "several searches, once per page of 50 events; CloudTrail gives 2 requests a second"),
+    (
+        "credential-activity",
+        "LookupEvents",
+        "by name and role in each Region, then by key; once per page; 2 requests a second in each Region",
+    ),
+    ("credential-activity", "GetMetricData", "one series: when the function ran"),
+    ("trails", "GetTrailStatus", "once per trail"),
+    ("trails", "GetEventSelectors", "once per trail"),
+    ("trails", "GetInsightSelectors", "once per trail"),
+    ("trails", "GetEventConfiguration", "once per trail"),
+    ("trails", "GetEventDataStore", "once per event data store"),
+    ("trail-archive", "ListObjectsV2", "for each Region, from the first day of the window on; once per page"),
+    ("trail-archive", "GetObject", "once per log file and digest; streamed"),
+    ("trail-archive", "ListPublicKeys", "for each Region that signs digests; once per page"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.
     ("resource-policy-document", "GetResourcePolicy", "once for the function, each alias and each published version"),
@@ -78,10 +93,98 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("organization-policies", "DescribePolicy", "once per policy"),
     ("service-last-accessed", "GenerateServiceLastAccessedDetails", "makes IAM write a report, which expires; changes no setting"),
     ("service-last-accessed", "GetServiceLastAccessedDetails", "every two seconds until the report is there"),
+    // Network and deployment.
+    ("network-interfaces", "DescribeNetworkInterfaces", "for its subnets and security groups, and for its name; once per page"),
+    ("network-paths", "DescribeVpcPeeringConnections", "only where a route leads into one"),
+    ("flow-records", "FilterLogEvents", "only where the step gives `flow-bytes`; for each interface, once per page"),
+    ("name-resolution", "GetResolverQueryLogConfig", "once per query log of the VPC"),
+    ("name-resolution", "GetResolverRule", "once per resolver rule of the VPC"),
+    ("file-systems", "DescribeAccessPoints", "once per EFS access point that a configuration mounts"),
+    ("file-systems", "DescribeFileSystems", "the same: its file system"),
+    ("file-systems", "DescribeFileSystemPolicy", "the same"),
+    ("file-systems", "DescribeMountTargets", "the same"),
+    ("file-systems", "GetAccessPoint", "once per S3 Files access point that a configuration mounts"),
+    ("file-systems", "GetFileSystem", "the same: its file system"),
+    ("file-systems", "GetFileSystemPolicy", "the same"),
+    ("file-systems", "GetSynchronizationConfiguration", "the same"),
+    ("file-systems", "ListMountTargets", "the same; once per page"),
+    ("deployment", "DescribeStacks", "only where the function's tags name a stack"),
+    ("deployment", "GetTemplate", "the same: as handed in and as carried out"),
+    ("deployment", "ListStackResources", "the same; once per page"),
+    ("deployment", "DescribeStackEvents", "the same; once per page"),
+    ("auto-scaling", "DescribeScalableTargets", "once per fifty aliases and versions, and page"),
+    ("auto-scaling", "DescribeScalingPolicies", "once per scalable target, and page"),
+    ("auto-scaling", "DescribeScheduledActions", "the same"),
+    ("auto-scaling", "DescribeScalingActivities", "the same"),
+    ("config-history", "DescribeConfigurationRecorders", "once"),
+    ("config-history", "DescribeConfigurationRecorderStatus", "once"),
+    ("config-history", "GetResourceConfigHistory", "for the function and its role; once per page"),
+    ("config-history", "GetComplianceDetailsByResource", "for the function and its role; once per page"),
+    // Detections.
+    ("guardduty-findings", "GetDetector", "only where GuardDuty is on"),
+    ("guardduty-findings", "ListFindings", "only where GuardDuty is on: about the function, and about its role; once per page"),
+    ("guardduty-findings", "GetFindings", "once per fifty findings"),
+    ("security-hub-findings", "GetFindings", "about the function, and about its role; once per page"),
+    ("security-hub-findings", "GetFindingHistory", "once per finding and page"),
+    (
+        "security-hub-findings",
+        "GetFindingsV2",
+        "only where the newer Security Hub is on: about the function, and about its role; once per page",
+    ),
+    ("inspector-findings", "ListFindings", "only where Inspector is on; once per page"),
+    ("inspector-findings", "ListCoverage", "only where Inspector is on; once per page"),
+    ("inspector-findings", "BatchGetFindingDetails", "once per ten findings"),
+    ("access-analyzer-findings", "ListFindingsV2", "for each analyzer: about the function, its role and its own layers; once per page"),
+    ("access-analyzer-findings", "GetFindingV2", "once per finding and page"),
+    ("access-analyzer-findings", "GetAnalyzedResource", "for each analyzer of external access and each of these resources"),
+    ("event-subscribers", "DescribeSubscriber", "once per subscriber that targets the function or any Lambda API call"),
+    ("event-archives", "DescribeArchive", "once per archive"),
+    ("alarm-actions", "DescribeAlarms", "for each of three kinds of alarm; once per page"),
+    ("edge-associations", "ListDistributions", "only for a function in us-east-1; once per page"),
+    ("named-sources", "DescribeUserPool", "once per user pool that a resource policy names"),
+    ("named-sources", "GetTopicRule", "once per IoT rule that a resource policy names"),
+    ("named-sources", "ListSecrets", "where a resource policy admits Secrets Manager; no value is read; once per page"),
+    ("named-sources", "DescribeConfigRules", "where a resource policy admits AWS Config; once per page"),
+    ("named-sources", "DescribeActiveReceiptRuleSet", "where a resource policy admits SES"),
+    ("customer-runtime", "GetRuntime", "only where a configuration names a runtime of the customer's"),
+    ("customer-runtime", "GetRuntimeAlias", "the same: where its alias points now"),
+    ("customer-runtime", "GetRuntimeVersion", "the same: the image of that version"),
+    ("customer-runtime", "DownloadCode", "once for each configuration and layer of that image; streamed"),
+    ("customer-runtime", "BatchGetImage", "once for each manifest of that image"),
+    ("customer-runtime", "GetDownloadUrlForLayer", "once for each configuration and layer of that image"),
+    ("recent-invocations", "StopQuery", "only for a query of ours that took too long"),
+    ("recent-invocations", "GetTransformer", "once for each log group of the standard class"),
+    ("traces", "StartTraceRetrieval", "only where spans go to CloudWatch Logs; once per hundred traces"),
+    ("traces", "ListRetrievedTraces", "every few seconds until these are there, then once per page"),
+    // End of detections.
     ("execution-role", "GetRolePolicy", "once per inline policy"),
     ("execution-role", "GetPolicy", "once per attached policy, and for the permissions boundary"),
     ("execution-role", "ListPolicyVersions", "once per attached policy, and for the permissions boundary"),
     ("execution-role", "GetPolicyVersion", "once per version of each of these policies"),
+    // Sources, asynchronous events, aliases, versions, durable executions.
+    ("publish-evidence-version", "PublishVersion", "once, unless a version holds code and configuration of $LATEST already"),
+    ("stop-subscribers", "DescribeSubscriber", "once per subscriber that calls the function, before and after; per universal target once"),
+    ("stop-subscribers", "UpdateSubscriber", "once per subscriber, to STOPPED; on restore to RUNNING, from the last event processed"),
+    ("stop-pipes", "DescribePipe", "once per pipe that calls the function, until it has stopped"),
+    ("stop-pipes", "StopPipe", "once per pipe"),
+    ("stop-pipes", "StartPipe", "on restore only, once per pipe that ran"),
+    ("disable-schedules", "GetSchedule", "once per schedule that calls the function, before and after; per Lambda call as target once"),
+    ("disable-schedules", "UpdateSchedule", "once per schedule, whole, with nothing changed but its state; on restore as it was read"),
+    ("disable-rules", "ListRuleNamesByTarget", "for each event bus, with the function, each alias and each published version"),
+    ("disable-rules", "DescribeRule", "once per rule, before and after"),
+    ("disable-rules", "ListTargetsByRule", "once per rule, to learn whom else it serves"),
+    ("disable-rules", "DisableRule", "once per rule"),
+    ("disable-rules", "EnableRule", "on restore only, once per rule that was enabled"),
+    ("disable-rules", "PutRule", "on restore only, for a rule that was enabled in a way that EnableRule cannot set"),
+    ("repoint-alias", "GetFunctionConfiguration", "of the version that is said to be good: its hash is compared"),
+    ("repoint-alias", "UpdateAlias", "under the revision that was read; on restore to the former version and weights"),
+    ("capture-async-events", "PutFunctionEventInvokeConfig", "for the function and each qualifier that has a configuration, whole"),
+    ("capture-async-events", "DeleteFunctionEventInvokeConfig", "on restore only, where there was no configuration before"),
+    ("pause-durable-executions", "ListDurableExecutionsByFunction", "of every version, running and paused ones; once per page"),
+    ("pause-durable-executions", "GetDurableExecution", "once per execution, before and after; without input and result"),
+    ("pause-durable-executions", "PauseDurableExecution", "once per running execution"),
+    ("pause-durable-executions", "ResumeDurableExecution", "on restore only, once per execution that was paused here"),
+    // End of sources and the rest.
     ("freeze-concurrency", "PutFunctionConcurrency", "to 0; on restore to the former value"),
     ("freeze-concurrency", "DeleteFunctionConcurrency", "on restore only, where no reservation was set before"),
     ("quarantine-role", "ListFunctions", "to learn who else uses the role; once per page; not with scope function"),
@@ -107,6 +210,21 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("detach-permissions", "PutRolePolicy", "on restore only, once per inline policy that was there"),
     ("detach-permissions", "DeleteRolePolicy", "once per inline policy"),
 ];
+
+/// Calls that a parameter's value makes needless: unit, operation (empty: all), parameter, value.
+const NEEDLESS: &[(&str, &str, &str, &str)] = &[
+    ("control-plane-history", "LookupEvents", "from", "trail"),
+    ("credential-activity", "LookupEvents", "from", "trail"),
+    ("trail-archive", "", "trail", "none"),
+    ("flow-records", "", "flow-bytes", "0"),
+];
+
+/// Whether a step with these parameters makes the call at all. What it does not make stands in no plan and is granted by no policy.
+pub(super) fn is_made(unit: &str, call: &Call, params: &Params) -> bool {
+    !NEEDLESS.iter().any(|(u, operation, param, value)| {
+        *u == unit && (operation.is_empty() || *operation == call.operation) && params.text(param).as_deref() == Some(*value)
+    })
+}
 
 pub(super) fn how_often(unit: &str, call: &Call) -> Option<&'static str> {
     if let Some((_, _, words)) = PARTICULAR.iter().find(|(u, operation, _)| *u == unit && *operation == call.operation) {

@@ -24,7 +24,10 @@
 //! * A playbook is data: it names units by id and nothing else. It cannot name an AWS call, a file or a command.
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
-//! * A collect phase always holds `configuration`, `aliases`, `versions` and `resource-policy`, written down or not ([`ALWAYS`] says why).
+//! * `approval: two-person` in a contain phase: nothing is changed without another person's word on the pinned plan.
+//! * `accept: approximate` (or `irreversible`) on a step of a contain phase: what cannot be restored exactly wants that word.
+//! * A collect phase always holds `configuration`, `aliases`, `versions` and the resource policies, written down or not ([`ALWAYS`] says why);
+//!   with `regions: all` also `enabled-regions`, with `from: trail` also `trail-archive` ([`needed`]).
 //! * Everything that can be known to be wrong is told here, with line, column and what to do ([`Problem`]); nothing is left to a run.
 //!
 //! What it never does: look at a target, decide what may be done to it (`plan`), print. Start at `read.rs`; `lint.rs` holds the rules that
@@ -36,12 +39,18 @@ mod problem;
 mod read;
 mod registry;
 mod shipped;
+mod strict;
 
 pub use node::MAX_BYTES;
 pub use problem::{Invalid, Pos, Problem, choice};
 pub use registry::{Registry, Unit};
 pub use shipped::{LoadError, Shipped, load, shipped};
+// The guard policy is read the same way.
+pub(crate) use node::{Key, Kind, Node};
+pub(crate) use problem::Problems;
+pub(crate) use strict::{Fields, kebab};
 
+use crate::collect::looks_up;
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
 use crate::model::restorable::Accept;
@@ -51,7 +60,23 @@ use std::fmt;
 
 /// The collectors that every collect phase holds, written down or not: what others look up (the role's name, the aliases, the versions, whom the policies admit) is
 /// asked once and recorded as theirs, whoever asks first. Were one missing, its calls would be made and stand in no plan and no IAM policy.
-pub const ALWAYS: [&str; 4] = ["configuration", "aliases", "versions", "resource-policy"];
+pub const ALWAYS: [&str; 5] = ["configuration", "aliases", "versions", "resource-policy", "resource-policy-document"];
+
+/// The collectors that these enabled steps need beside them: those of [`ALWAYS`], and what a parameter's value makes a shared look-up of. `regions:
+/// all` asks which Regions the account has enabled; `from: trail` reads the trail's files; and those whose look-ups they make ([`looks_up`]).
+pub fn needed(steps: &[Step]) -> Vec<&'static str> {
+    let says = |name: &str, value: &str| {
+        steps.iter().filter(|s| s.enabled).any(|s| {
+            let param = s.unit.params().iter().find(|p| p.name == name);
+            param.is_some_and(|p| s.params.text(name).as_deref().unwrap_or(p.default).trim() == value)
+        })
+    };
+    let mut all = ALWAYS.to_vec();
+    all.extend(says("regions", "all").then_some("enabled-regions"));
+    all.extend(says("from", "trail").then_some("trail-archive"));
+    all.extend(steps.iter().filter(|s| s.enabled).flat_map(|s| looks_up(s.unit.id())));
+    all
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Playbook {
@@ -74,6 +99,9 @@ pub struct Phase {
     /// Why containment may begin before the evidence is verified.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub overrides: Option<String>,
+    /// Whose word is needed before anything is changed; contain phases only.
+    #[serde(skip_serializing_if = "ApprovalRule::is_default")]
+    pub approval: ApprovalRule,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     #[serde(skip)]
@@ -124,6 +152,32 @@ impl PhaseKind {
 impl fmt::Display for PhaseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Whose word containment needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalRule {
+    /// The operator's own.
+    #[default]
+    Operator,
+    /// Another person's, given on a pinned plan.
+    TwoPerson,
+}
+
+impl ApprovalRule {
+    pub const ALL: [ApprovalRule; 2] = [ApprovalRule::Operator, ApprovalRule::TwoPerson];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ApprovalRule::Operator => "operator",
+            ApprovalRule::TwoPerson => "two-person",
+        }
+    }
+
+    pub fn is_default(&self) -> bool {
+        *self == ApprovalRule::Operator
     }
 }
 

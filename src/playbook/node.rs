@@ -1,4 +1,5 @@
-//! YAML as a tree of values that know where they stand. Everything after this speaks of lines and columns.
+//! YAML as a tree of values that know where they stand. Everything after this speaks of lines and columns. Playbooks are read through it, and
+//! the guard policy (`plan::guard`); `noun` is what the file is called in complaints.
 //!
 //! A playbook is a stranger's file until it has been read: its size, depth and number of nodes are bounded, and what could make a small
 //! file large (anchors, aliases, merge keys) is refused, because no playbook needs it.
@@ -15,13 +16,13 @@ pub const MAX_BYTES: u64 = 256 << 10;
 const MAX_DEPTH: usize = 16;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub at: Pos,
     pub kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Number(Number),
@@ -31,7 +32,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub at: Pos,
     pub name: String,
 }
@@ -51,7 +52,7 @@ impl Kind {
 }
 
 /// The text as a tree, or where it stops being YAML and why.
-pub(super) fn tree(text: &str) -> Result<Node, (Pos, String)> {
+pub(crate) fn tree(noun: &str, text: &str) -> Result<Node, (Pos, String)> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
@@ -68,7 +69,7 @@ pub(super) fn tree(text: &str) -> Result<Node, (Pos, String)> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|e| (e.location().map_or(Pos::START, pos), words(&e)))
+    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|e| (e.location().map_or(Pos::START, pos), words(noun, &e)))
 }
 
 fn pos(at: Location) -> Pos {
@@ -76,17 +77,17 @@ fn pos(at: Location) -> Pos {
     Pos { line: n(at.line()), column: n(at.column()) }
 }
 
-fn words(error: &Error) -> String {
+fn words(noun: &str, error: &Error) -> String {
     match error.without_snippet() {
         Error::Budget { breach, .. } => match breach {
             BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => {
-                "a playbook has no anchors (`&`) and no aliases (`*`)".to_string()
+                format!("a {noun} has no anchors (`&`) and no aliases (`*`)")
             }
-            BudgetBreach::Documents { .. } => "a playbook is one document; remove what follows `---`".to_string(),
-            _ => "no playbook is this deep or this large".to_string(),
+            BudgetBreach::Documents { .. } => format!("a {noun} is one document; remove what follows `---`"),
+            _ => format!("no {noun} is this deep or this large"),
         },
-        Error::MergeKeyNotAllowed { .. } => "a playbook has no merge keys (`<<`)".to_string(),
-        Error::MultipleDocuments { .. } => "a playbook is one document; remove what follows `---`".to_string(),
+        Error::MergeKeyNotAllowed { .. } => format!("a {noun} has no merge keys (`<<`)"),
+        Error::MultipleDocuments { .. } => format!("a {noun} is one document; remove what follows `---`"),
         Error::DuplicateMappingKey { key, .. } => match key {
             Some(key) => format!("`{key}` is given twice"),
             None => "a field is given twice".to_string(),
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn values_know_where_they_stand() {
-        let node = tree("a: 1\nb:\n  - x: on\n  - 24h\nc:\n").unwrap();
+        let node = tree("playbook", "a: 1\nb:\n  - x: on\n  - 24h\nc:\n").unwrap();
         let Kind::Map(top) = node.kind else { panic!("{node:?}") };
         let places: Vec<_> = top.iter().map(|(k, v)| (k.name.as_str(), k.at.line, k.at.column, v.at.line)).collect();
         assert_eq!(places[..2], [("a", 1, 1, 1), ("b", 2, 1, 3)]);
@@ -184,10 +185,10 @@ mod tests {
         let deep = "[".repeat(40) + &"]".repeat(40);
         for text in [bomb, deep.as_str(), "a: 1\n---\nb: 2\n", "x: &y {a: 1}\nz:\n  <<: *y\n", "a: [1, 2\n", "a: 1\na: 2\n", "a: !evil x\n"]
         {
-            let (at, why) = tree(text).unwrap_err();
+            let (at, why) = tree("playbook", text).unwrap_err();
             assert!(at.line >= 1 && !why.is_empty(), "{text}: {at:?} {why}");
         }
         let wide = "- x\n".repeat(40_000);
-        assert!(tree(&wide).is_err());
+        assert!(tree("playbook", &wide).is_err());
     }
 }

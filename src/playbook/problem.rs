@@ -68,7 +68,7 @@ impl fmt::Display for Problem {
 }
 
 /// Characters that could steer a terminal, or reorder what a reader sees.
-pub(super) fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -107,16 +107,18 @@ impl Invalid {
     }
 }
 
-/// Collects problems while a playbook is read.
-pub(super) struct Problems<'t> {
+/// Collects problems while a file is read.
+pub(crate) struct Problems<'t> {
+    /// What the file is: `playbook`.
+    pub(super) noun: &'static str,
     file: &'t str,
-    text: &'t str,
+    pub(super) text: &'t str,
     list: Vec<Problem>,
 }
 
 impl<'t> Problems<'t> {
-    pub fn new(file: &'t str, text: &'t str) -> Self {
-        Problems { file, text, list: vec![] }
+    pub fn new(noun: &'static str, file: &'t str, text: &'t str) -> Self {
+        Problems { noun, file, text, list: vec![] }
     }
     pub fn say(&mut self, at: Pos, message: impl Into<String>) {
         self.list.push(Problem::new(self.file, self.text, at, message.into(), None));
@@ -130,7 +132,7 @@ impl<'t> Problems<'t> {
             Some(value) if self.list.is_empty() => Ok(value),
             _ => {
                 if self.list.is_empty() {
-                    self.say(Pos::START, "the playbook could not be read");
+                    self.say(Pos::START, format!("the {} could not be read", self.noun));
                 }
                 Err(Invalid { problems: self.list })
             }

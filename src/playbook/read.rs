@@ -1,10 +1,11 @@
 //! The tree as a playbook: every field known, every value of its kind. A problem does not end the reading; whatever else is wrong is told too.
 
 use super::lint;
-use super::node::{Key, Kind, MAX_BYTES, Node, tree};
-use super::problem::{Invalid, Pos, Problems, choice, nearest, steers};
+use super::node::{Key, Kind, Node};
+use super::problem::{Invalid, Pos, Problems, choice, nearest};
 use super::registry::{Registry, Unit};
-use super::{OnFailure, Phase, PhaseKind, Playbook, Step};
+use super::strict::{Fields, kebab};
+use super::{ApprovalRule, OnFailure, Phase, PhaseKind, Playbook, Step};
 use crate::model::digest::Sha256;
 use crate::model::params::Params;
 use crate::model::restorable::Accept;
@@ -15,44 +16,14 @@ const LATER_PHASES: [&str; 2] = ["archive", "notify"];
 const LATER_FIELDS: [&str; 3] = ["when", "required", "accept"];
 
 pub(super) fn read(registry: &Registry, file: &str, text: &str) -> Result<Playbook, Invalid> {
-    let mut problems = Problems::new(file, text);
-    if text.len() as u64 > MAX_BYTES {
-        problems.say(Pos::START, format!("a playbook has at most {} KiB", MAX_BYTES >> 10));
-        return problems.finish(None);
-    }
-    let root = match tree(text) {
-        Ok(Node { at, kind: Kind::Null }) => {
-            problems.say(at, "the playbook is empty");
-            return problems.finish(None);
-        }
-        Ok(root) => root,
-        Err((at, why)) => {
-            problems.say(at, why);
-            return problems.finish(None);
-        }
-    };
-    let playbook = Reader { registry, problems: &mut problems }.playbook(root, text);
+    let mut problems = Problems::new("playbook", file, text);
+    let playbook = problems.root().and_then(|root| Reader { registry, problems: &mut problems }.playbook(root, text));
     problems.finish(playbook)
 }
 
 struct Reader<'r, 't> {
     registry: &'r Registry,
     problems: &'r mut Problems<'t>,
-}
-
-/// The fields of one block, taken out one after the other; what is left over is unknown.
-struct Fields {
-    /// `a playbook`, `a phase`, `a step`
-    of: &'static str,
-    at: Pos,
-    left: Vec<(Key, Node)>,
-}
-
-impl Fields {
-    fn take(&mut self, name: &str) -> Option<(Key, Node)> {
-        let place = self.left.iter().position(|(key, _)| key.name == name)?;
-        Some(self.left.remove(place))
-    }
 }
 
 impl Reader<'_, '_> {
@@ -106,11 +77,12 @@ impl Reader<'_, '_> {
         let steps = fields.take("steps");
         let on_failure = fields.take("on-failure");
         let overrides = fields.take("override");
-        self.nothing_left(fields, &["phase", "steps", "on-failure", "override"]);
+        let approval = fields.take("approval");
+        self.nothing_left(fields, &["phase", "steps", "on-failure", "override", "approval"]);
         let kind = kind?;
 
         if kind != PhaseKind::Contain {
-            for (key, _) in on_failure.iter().chain(&overrides) {
+            for (key, _) in on_failure.iter().chain(&overrides).chain(&approval) {
                 self.problems.say(key.at, format!("`{}` belongs in a contain phase; a {kind} phase changes nothing", key.name));
             }
         }
@@ -121,6 +93,10 @@ impl Reader<'_, '_> {
         let overrides = match overrides {
             Some((key, node)) => Some(self.reason(&key, node, "the reason")?),
             None => None,
+        };
+        let approval = match approval {
+            Some((key, node)) => self.approval(&key, node),
+            None => ApprovalRule::default(),
         };
         let steps = match (kind, steps) {
             (PhaseKind::Collect | PhaseKind::Contain, Some((key, node))) => self.steps(kind, &key, node)?,
@@ -139,7 +115,7 @@ impl Reader<'_, '_> {
             (PhaseKind::Seal | PhaseKind::Verify, None) => vec![],
         };
         let on_failure = (kind == PhaseKind::Contain).then_some(on_failure);
-        Some(Phase { phase: kind, on_failure, overrides, steps, at })
+        Some(Phase { phase: kind, on_failure, overrides, approval, steps, at })
     }
 
     fn phase_kind(&mut self, at: Pos, word: &str) -> Option<PhaseKind> {
@@ -168,6 +144,17 @@ impl Reader<'_, '_> {
                 OnFailure::Hold
             }
         }
+    }
+
+    /// A word that is none asks for more, never for less.
+    fn approval(&mut self, key: &Key, node: Node) -> ApprovalRule {
+        let at = node.at;
+        let Some(word) = self.text(key, node, 64) else { return ApprovalRule::TwoPerson };
+        ApprovalRule::ALL.into_iter().find(|a| a.as_str() == word).unwrap_or_else(|| {
+            let help = choice(&word, &ApprovalRule::ALL.map(ApprovalRule::as_str));
+            self.problems.help(at, format!("`approval` is operator or two-person, not `{word}`"), help);
+            ApprovalRule::TwoPerson
+        })
     }
 
     fn steps(&mut self, phase: PhaseKind, key: &Key, node: Node) -> Option<Vec<Step>> {
@@ -330,97 +317,33 @@ impl Reader<'_, '_> {
         whole.then_some(params)
     }
 
-    // ── the kinds of value ──
+    // ── the kinds of value: see `strict` ──
 
     fn fields(&mut self, of: &'static str, node: Node) -> Option<Fields> {
-        match node.kind {
-            Kind::Map(left) => Some(Fields { of, at: node.at, left }),
-            other => {
-                self.problems.say(node.at, format!("{of} is a block of `name: value` lines, not {}", other.what()));
-                None
-            }
-        }
+        self.problems.fields(of, node)
     }
-
     fn list(&mut self, key: &Key, node: Node, example: &str) -> Option<Vec<Node>> {
-        let what = node.kind.what();
-        match node.kind {
-            Kind::List(list) if !list.is_empty() => Some(list),
-            Kind::Null | Kind::List(_) => {
-                self.problems.help(key.at, format!("`{}` is empty", key.name), format!("add `{example}` below it"));
-                None
-            }
-            _ => {
-                self.problems.help(
-                    node.at,
-                    format!("`{}` is a list, not {what}", key.name),
-                    format!("begin each entry with a hyphen: `{example}`"),
-                );
-                None
-            }
-        }
+        self.problems.list(key, node, example)
     }
-
     fn required_text(&mut self, fields: &mut Fields, name: &str, max: usize) -> Option<(Pos, String)> {
-        match fields.take(name) {
-            Some((key, node)) => {
-                let at = node.at;
-                self.text(&key, node, max).map(|text| (at, text))
-            }
-            None => {
-                // A near miss among the fields is told as an unknown field with a suggestion; saying both would be noise.
-                if !fields.left.iter().any(|(key, _)| nearest(&key.name, [name]).is_some()) {
-                    self.problems.say(fields.at, format!("{} without `{name}`", fields.of));
-                }
-                None
-            }
-        }
+        self.problems.required_text(fields, name, max)
     }
-
     fn text(&mut self, key: &Key, node: Node, max: usize) -> Option<String> {
-        let what = node.kind.what();
-        match node.kind {
-            Kind::Text(text) if text.trim().is_empty() => {
-                self.problems.say(node.at, format!("`{}` is empty", key.name));
-                None
-            }
-            Kind::Text(text) if text.chars().count() > max => {
-                self.problems.say(node.at, format!("`{}` has at most {max} characters", key.name));
-                None
-            }
-            Kind::Text(text) if text.chars().any(|c| steers(c) && c != '\n') => {
-                self.problems.say(node.at, format!("`{}` holds control characters", key.name));
-                None
-            }
-            Kind::Text(text) => Some(text),
-            _ => {
-                self.problems
-                    .say(node.at, format!("`{}` is a text, not {what}; put it in quotes if it looks like something else", key.name));
-                None
-            }
-        }
+        self.problems.text(key, node, max)
     }
-
     fn reason(&mut self, key: &Key, node: Node, what: &str) -> Option<String> {
-        if matches!(node.kind, Kind::Null | Kind::Bool(_)) || matches!(&node.kind, Kind::Text(t) if t.trim().is_empty()) {
-            self.problems.help(
-                node.at,
-                format!("`{}` says {what}, in words", key.name),
-                "it goes into the journal, for whoever reads it afterwards",
-            );
-            return None;
-        }
-        self.text(key, node, 500).map(|text| text.trim().to_string())
+        self.problems.reason(key, node, what)
     }
 
-    fn nothing_left(&mut self, fields: Fields, known: &[&str]) {
-        for (key, _) in fields.left {
-            if LATER_FIELDS.contains(&key.name.as_str()) && fields.of == "a step" {
+    fn nothing_left(&mut self, mut fields: Fields, known: &[&str]) {
+        for later in LATER_FIELDS {
+            if fields.of == "a step"
+                && let Some((key, _)) = fields.take(later)
+            {
                 self.problems.help(key.at, format!("`{}` comes in a later version of freezeframe", key.name), "remove it from this step");
-            } else {
-                self.problems.help(key.at, format!("{} has no field `{}`", fields.of, key.name), choice(&key.name, known));
             }
         }
+        self.problems.nothing_left(fields, known);
     }
 }
 
@@ -439,8 +362,4 @@ fn value(kind: Kind) -> Value {
         // No parameter takes these, so whatever the parameter is, it objects.
         Kind::Null | Kind::List(_) | Kind::Map(_) => Value::Null,
     }
-}
-
-fn kebab(name: &str) -> bool {
-    !name.is_empty() && name.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }

@@ -1,18 +1,22 @@
 //! A whole run over the scripted wire, from preflight to the sealed zip: what an operator's words, a function that is gone and the judgement on
 //! techniques leave in report and bundle.
 
+use crate::bench::critical_to_a11;
+use crate::bench::table::Table;
 use crate::support::tools::{python_tools, repository};
 use crate::support::wire::{self, Answer, World};
 use freezeframe::aws::Connector;
 use freezeframe::bundle::documents::{Coverage, UnitEnd};
-use freezeframe::bundle::source::BagSource;
+use freezeframe::bundle::source::{BagSource, EntryName};
 use freezeframe::clock::{Clock, FakeClock};
+use freezeframe::collect::COLLECTORS;
 use freezeframe::engine::others::OtherCases;
 use freezeframe::engine::preflight::{Missing, PreflightError, preflight_or};
 use freezeframe::engine::progress::Silent;
 use freezeframe::engine::report::Report;
 use freezeframe::engine::run::{Doors, Order, run};
 use freezeframe::examine::techniques::{Techniques, Verdict};
+use freezeframe::model::exchange::Exchange;
 use freezeframe::model::id::RunId;
 use freezeframe::model::item::{Group, Item, ItemStatus};
 use freezeframe::model::path::BundlePath;
@@ -42,6 +46,23 @@ impl Ran {
     fn items(&self) -> Vec<Item> {
         let lines = String::from_utf8(self.file("meta/items.jsonl")).unwrap();
         lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    }
+    /// Every exchange of the bundle, with the round trip in which it was answered.
+    fn rounds(&self) -> Vec<(usize, Exchange)> {
+        let bag = BagSource::open(&self.report.bundles[0].path).unwrap();
+        let sent = self.world.sent();
+        let round = |x: &Exchange| sent[x.request_id.as_deref().unwrap()["request-".len()..].parse::<usize>().unwrap() - 1].round;
+        let exchanges = bag.files().iter().filter_map(|f| match &f.name {
+            EntryName::Path(path) if path.as_str().ends_with(".http.json") => Some(path),
+            _ => None,
+        });
+        let read = |path| serde_json::from_slice::<Exchange>(&bag.read_small(path, 1 << 20).unwrap()).unwrap();
+        let mut all: Vec<_> = exchanges.map(read).map(|x| (round(&x), x)).collect();
+        // What was asked before there was a bundle (who are we?) is R0.
+        let before = all.iter().map(|(n, _)| *n).min().unwrap() - 1;
+        all.iter_mut().for_each(|(n, _)| *n -= before);
+        all.sort_by_key(|(n, x)| (*n, x.id));
+        all
     }
     fn coverage(&self) -> Coverage {
         serde_json::from_slice(&self.file("meta/coverage.json")).unwrap()
@@ -74,14 +95,18 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         case: "IR-TEST".parse().unwrap(),
         run: RunId("01KAGZ0000000000000000TEST".into()),
         plan: plan.clone(),
+        pinned: None,
+        approval: None,
         trigger: None,
         operator: preflight.identity.arn.clone(),
         preflight: preflight.exchanges,
+        guard: Default::default(),
         permit: None,
     };
     let doors = Doors {
         connector,
         store: Arc::new(MemStore::new()),
+        control: Arc::new(MemStore::new()),
         case_dir: dir.path().to_path_buf(),
         clock: clock.clone(),
         progress: Arc::new(Silent),
@@ -241,7 +266,8 @@ async fn a_window_of_instants_reaches_the_wire() {
 
 #[tokio::test]
 async fn the_judgement_is_an_item_of_its_own_and_follows_its_schema() {
-    let no_grants = World::default().on("Lambda.GetPolicy", [Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException")]);
+    let none = Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException");
+    let no_grants = World::default().on("Lambda.GetPolicy", [none.clone()]).on("Lambda.GetResourcePolicy", [none]);
     let ran = snapshot(no_grants, &Adjustments::default(), &Missing::Refuse).await.unwrap();
     let techniques = ran.techniques();
     assert_eq!(techniques.techniques.len(), 49);
@@ -261,4 +287,35 @@ async fn the_judgement_is_an_item_of_its_own_and_follows_its_schema() {
     std::fs::write(&file, ran.file("data/00-plan/techniques.json")).unwrap();
     let schema = repository("evidence-schema/techniques.schema.json");
     assert!(Command::new(python_tools().join("jsonschema")).arg("-i").arg(&file).arg(schema).output().unwrap().status.success());
+}
+
+/// The critical path of the evidence inventory (A11): what is asked of the function, its policies and its role is answered after four round
+/// trips, its code after two. More would mean that something waits which need not.
+#[tokio::test]
+async fn configuration_policies_and_identity_take_four_round_trips_and_code_two() {
+    let ran = snapshot(World::default().in_rounds(), &Adjustments::default(), &Missing::Refuse).await.unwrap();
+    let open: Vec<_> = ran.report.gaps.iter().filter(|g| critical_to_a11(&g.collector) || g.collector == "function-code").collect();
+    assert!(open.is_empty(), "{open:?}");
+    let rounds = ran.rounds();
+    let specs: Vec<_> = COLLECTORS.iter().map(|c| c.spec()).collect();
+    let mut table = Table::of(&["collector", "calls", "rounds", "each round"]);
+    for spec in &specs {
+        let own: Vec<usize> = rounds.iter().filter(|(_, x)| x.unit == spec.id).map(|(n, _)| *n).collect();
+        let deepest = own.iter().max().copied().unwrap_or_default();
+        let each: Vec<String> = (1..=deepest).map(|n| own.iter().filter(|at| **at == n).count().to_string()).collect();
+        table.row([spec.id.to_string(), own.len().to_string(), deepest.to_string(), each.join(" ")]);
+    }
+    println!("{table}{} calls in {} round trips", rounds.len(), rounds.iter().map(|(n, _)| *n).max().unwrap());
+
+    let late: Vec<String> = rounds
+        .iter()
+        .filter(|(n, x)| *n > 4 && critical_to_a11(&x.unit))
+        .map(|(n, x)| format!("round {n}: {} of {}", x.operation, x.unit))
+        .collect();
+    assert_eq!(late, [""; 0]);
+    let code: Vec<_> = rounds.iter().filter(|(_, x)| x.unit == "function-code").map(|(n, x)| (*n, x.operation.as_str())).collect();
+    assert_eq!(code, [(2, "DownloadCode")]);
+    // The four are needed: the test would see a shorter path, too.
+    let deepest: Vec<_> = rounds.iter().filter(|(_, x)| x.operation == "GetPolicyVersion").map(|(n, _)| *n).collect();
+    assert!(!deepest.is_empty() && deepest.iter().all(|n| *n == 4), "{deepest:?}");
 }

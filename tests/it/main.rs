@@ -7,6 +7,9 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
+/// Measurements, run by name: `tests/bench/`.
+#[path = "../bench/mod.rs"]
+mod bench;
 /// Bundles: good ones, and one broken for each finding.
 mod bundle;
 /// What a person or a script sees of the built program: transcripts, `--json`, help.
@@ -23,12 +26,16 @@ mod drill;
 mod engine;
 /// A file uses its own module and lower floors.
 mod floors;
+/// What stands before containment: each rule refused and lifted, halt, breaker, rate, and how few steps it may cost.
+mod guard;
 /// The automatic face: deliveries, leases, refusals, keeping; with a fake in the engine's place.
 mod handler;
 /// Strangers' events: what is understood, what is left alone, what is kept unread.
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A snapshot of a second emulator, run by name.
+mod localemu;
 /// A 200 MB code package passes through in 80 MB of memory.
 mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.

@@ -6,6 +6,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use freezeframe::aws::fault::{Fault, FaultClass};
+use freezeframe::aws::raw::RawCall;
 use freezeframe::aws::record::{Recorder, UnitScope};
 use freezeframe::aws::{Aws, Connector};
 use freezeframe::bundle::documents::{BundleKind, ToolRecord};
@@ -176,7 +178,9 @@ impl Bench {
             connector: self.connector.clone(),
             draft: self.draft.clone(),
             facts: Facts::default(),
+            params: Default::default(),
             telling: Default::default(),
+            backlog: Default::default(),
         }
     }
     fn exchange(&self, number: u32) -> Exchange {
@@ -269,6 +273,40 @@ async fn an_undeclared_call_reaches_no_socket() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(*server.requests.lock().unwrap(), Vec::<String>::new());
     assert!(bench.draft.exchange(ExchangeId(1)).is_none());
+}
+
+/// EC2's protocol is its own: flat lists going out, and errors in an envelope that no other service has.
+#[tokio::test]
+async fn ec2_is_asked_and_understood_in_its_own_form() {
+    let envelope = |code: &str, message: &str| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
+             <RequestID>ea966190-f9aa-478e-9ede-example</RequestID></Response>"
+        )
+    };
+    let found = "<DescribeNetworkInterfacesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>\
+                 <networkInterfaceSet/></DescribeNetworkInterfacesResponse>";
+    let server = serve(vec![
+        Script::Say(answer("503 Service Unavailable", "", envelope("RequestLimitExceeded", "Request limit exceeded.").as_bytes())),
+        Script::Say(answer("200 OK", "", found.as_bytes())),
+        Script::Say(answer("403 Forbidden", "", envelope("UnauthorizedOperation", "You are not authorized: 4kKq").as_bytes())),
+        Script::Say(answer("400 Bad Request", "", envelope("InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist").as_bytes())),
+    ]);
+    let bench = bench(&server, 3);
+    let (shared, params) = (bench.shared(), Params::default());
+    let cx = CollectCx::new(collect::find("network-interfaces").unwrap(), &shared, &params);
+    let values = ["subnet-1".to_string(), "subnet-2&Action=DeleteSubnet".to_string()];
+    let ask = || cx.aws().raw(RawCall::ec2("DescribeNetworkInterfaces", &[("subnet-id", &values)], 1000, None));
+    assert_eq!(ask().await.unwrap(), found.as_bytes(), "throttling was outlasted");
+    for class in [FaultClass::Denied, FaultClass::NotFound] {
+        assert_eq!(Fault::of(&ask().await.unwrap_err(), &[]).class, class);
+    }
+    let requests = server.requests.lock().unwrap();
+    let form = "Action=DescribeNetworkInterfaces&Version=2016-11-15&MaxResults=1000&Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-1\
+                &Filter.1.Value.2=subnet-2%26Action%3DDeleteSubnet";
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|r| r.starts_with("POST / ") && r.ends_with(form)), "{requests:?}");
+    assert!(requests[0].contains("/eu-live-1/ec2/aws4_request"), "{requests:?}");
 }
 
 #[tokio::test]

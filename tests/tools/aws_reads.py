@@ -42,6 +42,22 @@ def aws(*words):
     return answer.get("printed", {})
 
 
+def surface(name):
+    """What else can be set on the function and each of its names."""
+    aws("lambda", "get-function-code-signing-config", *name)
+    aws("lambda", "list-provisioned-concurrency-configs", *name)
+    for mapping in aws("lambda", "list-event-source-mappings", *name).get("EventSourceMappings", []):
+        aws("lambda", "get-event-source-mapping", "--uuid", mapping["UUID"])
+    for url in aws("lambda", "list-function-url-configs", *name).get("FunctionUrlConfigs", []):
+        qualifier = url["FunctionArn"].split(":")[7:]
+        aws("lambda", "get-function-url-config", *name, *(["--qualifier", *qualifier] if qualifier else []))
+    for version in aws("lambda", "list-versions-by-function", *name).get("Versions", []):
+        if version["Version"] != "$LATEST":
+            aws("lambda", "get-policy", *name, "--qualifier", version["Version"])
+            if "CapacityProviderConfig" in version:
+                aws("lambda", "get-function-scaling-config", *name, "--qualifier", version["Version"])
+
+
 def main():
     roles = set()
     for function in sys.argv[1:]:
@@ -52,6 +68,7 @@ def main():
         for alias in aws("lambda", "list-aliases", *name).get("Aliases", []):
             aws("lambda", "get-alias", *name, "--name", alias["Name"])
             aws("lambda", "get-policy", *name, "--qualifier", alias["Name"])
+        surface(name)
     for role in sorted(roles):
         name = ("--role-name", role)
         aws("iam", "get-role", *name)

@@ -7,8 +7,8 @@ The forms follow the CloudTrail API model and real records: awsJson1_1, one look
 newest first, times as epoch seconds, CloudTrailEvent as a JSON *string*, ReadOnly as a string, 90 days, two requests
 per second per account and Region. What it never does: record anything, or answer a call it does not know.
 
-The file is {"account": "...", "trails": [...], "events": [{"resources": [...], "event": {record}}]}; it is read again
-whenever it changes. Run alone (`python3 cloudtrail.py FILE`) it prints its port and serves without asking for IAM.
+The file is {"account": "...", "trails": [...], "publicKeys": [...], "events": [{"resources": [...], "event": {record}}]};
+trails and keys are answered as they stand there. It is read again whenever it changes. Run alone (`python3 cloudtrail.py FILE`) it prints its port and serves without asking for IAM.
 """
 import base64
 import hashlib
@@ -84,14 +84,14 @@ class History:
 
     def __init__(self, path):
         self.path, self.stamp, self.lock = path, None, threading.Lock()
-        self.account, self.trails, self.events = "", [], []
+        self.account, self.trails, self.events, self.keys = "", [], [], []
 
     def load(self):
         with self.lock:
             try:
                 seen = os.stat(self.path)
             except FileNotFoundError:
-                self.stamp, self.account, self.trails, self.events = None, "", [], []
+                self.stamp, self.account, self.trails, self.events, self.keys = None, "", [], [], []
                 return self
             stamp = (seen.st_mtime_ns, seen.st_size, seen.st_ino)
             if stamp != self.stamp:
@@ -100,6 +100,7 @@ class History:
                 events = [(e["event"].get("awsRegion"), envelope(e)) for e in told.get("events", [])]
                 events.sort(key=lambda e: (-e[1]["EventTime"], e[1]["EventId"]))
                 self.account, self.trails, self.events = told.get("account", ""), told.get("trails", []), events
+                self.keys = told.get("publicKeys", [])
                 self.stamp = stamp
             return self
 
@@ -143,6 +144,7 @@ class CloudTrail:
         serve = {"LookupEvents": self.lookup, "DescribeTrails": self.describe_trails,
                  "GetTrailStatus": self.trail_status, "GetEventSelectors": self.event_selectors,
                  "GetInsightSelectors": self.insight_selectors, "ListPublicKeys": self.public_keys,
+                 "GetEventConfiguration": self.event_configuration,
                  "ListEventDataStores": self.event_data_stores}.get(operation)
         if method != "POST" or path != "/" or serve is None:
             raise Refused("UnknownOperationException")
@@ -226,8 +228,12 @@ class CloudTrail:
         self.trail(history, asked.get("TrailName"))
         raise Refused("InsightNotEnabledException", "Insights is not enabled on the trail.")
 
-    def public_keys(self, _history, _region, _asked):
-        return {"PublicKeyList": []}
+    def event_configuration(self, history, _region, asked):
+        return {"TrailARN": self.trail(history, asked.get("TrailName"))["TrailARN"], "MaxEventSize": "Standard",
+                "ContextKeySelectors": [], "AggregationConfigurations": []}
+
+    def public_keys(self, history, _region, _asked):
+        return {"PublicKeyList": history.keys}
 
     def event_data_stores(self, _history, _region, _asked):
         return {"EventDataStores": []}

@@ -96,6 +96,9 @@ def main():
     named = {"TrailName": trails["trailList"][0]["TrailARN"]}
     status, selectors = call(start(), "GetEventSelectors", named)
     assert status == 200 and selectors["EventSelectors"][0]["IncludeManagementEvents"] is True, selectors
+    status, enriched = call(start(), "GetEventConfiguration", named)
+    assert status == 200 and enriched["MaxEventSize"] == "Standard", enriched
+    assert call(start(), "ListPublicKeys", {}) == (200, {"PublicKeyList": told.get("publicKeys", [])})
     refused("InsightNotEnabledException", named, operation="GetInsightSelectors")
     refused("TrailNotFoundException", {"TrailName": "none"}, operation="GetEventSelectors")
     assert call(start(), "ListEventDataStores", {}) == (200, {"EventDataStores": []})

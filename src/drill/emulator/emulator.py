@@ -90,7 +90,8 @@ def iam_gate():
 
     def asked_about(operation, body):
         # Reads of one trail are authorised on it, the others on everything.
-        member = {"GetTrailStatus": b"Name", "GetEventSelectors": b"TrailName", "GetInsightSelectors": b"TrailName"}.get(operation)
+        member = {"GetTrailStatus": b"Name", "GetEventSelectors": b"TrailName", "GetInsightSelectors": b"TrailName",
+                  "GetEventConfiguration": b"TrailName"}.get(operation)
         named = re.search(b'"%s"\\s*:\\s*"(arn:aws:cloudtrail:[^"]+)"' % member, body or b"") if member else None
         return named[1].decode("latin-1") if named else "*"
 
@@ -112,12 +113,14 @@ def main():
 
     import cloudtrail
     import fidelity
+    import sources
     import unused
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
 
     fidelity.apply(os.environ["AWS_ACCESS_KEY_ID"])
+    sources.apply()
     history = cloudtrail.listen(
         cloudtrail.CloudTrail(told["DRILL_EVENTS"], iam_gate()),
         stop_request(told["DRILL_TOKEN"]))

@@ -27,6 +27,12 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        holds: every deny for one function alone would seem to stop nothing.
 * layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
                        (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
+* ec2_filters          Six Describe calls of EC2 hand out everything, whatever filter is given: a snapshot of one function's network would
+                       hold the whole account's, and a wrong filter would go unseen. And there is no transit gateway, nor a call to
+                       ask for one (AWS: an empty list).
+* file_systems_by_name Reads of EFS that name their access point or file system in the query are authorized on `*`, so that a policy that
+                       names access points and file systems is denied them; reads of S3 Files are not authorized at all.
+* lambda_surface.py    What containment changes of a function: policy documents, URLs, mappings, scaling, code signing; reasons are there.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -41,14 +47,18 @@ import random
 import secrets
 import time
 from contextvars import ContextVar
+from fnmatch import fnmatchcase
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import iam
+from ministack.services import ec2, iam
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
+
+import lambda_surface
 
 SESSION_SECONDS = 12 * 3600
 PAGE_BYTES = 1024 * 1024
@@ -340,7 +350,72 @@ def layers_by_action():
     iam_actions._lambda_action, iam_actions.extract_resource_arn = lambda_action, resource_arn
 
 
+# What MiniStack does not look at: filter → path of the element that it is about.
+EC2_FILTERS = {
+    "DescribeNetworkInterfaces": {"subnet-id": "subnetId", "group-id": "groupSet/item/groupId", "description": "description"},
+    "DescribeSecurityGroups": {"group-id": "groupId"},
+    "DescribeVpcEndpoints": {"vpc-id": "vpcId"},
+    "DescribeNetworkAcls": {"association.subnet-id": "associationSet/item/subnetId"},
+    "DescribeDhcpOptions": {"dhcp-options-id": "dhcpOptionsId"},
+    "DescribeVpcPeeringConnections": {"vpc-peering-connection-id": "vpcPeeringConnectionId"},
+}
+EC2_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+def ec2_filters():
+    def path(text):
+        return "/".join(f"{{{EC2_NAMESPACE}}}{step}" for step in text.split("/"))
+
+    def filtered(describe, known):
+        def answer(params):
+            status, headers, body = describe(params)
+            wanted = {known[name]: values for name, values in ec2._parse_filters(params).items() if name in known}
+            if status != 200 or not wanted:
+                return status, headers, body
+            document = ElementTree.fromstring(body)
+            for entries in document:
+                for item in list(entries):
+                    said = {place: [e.text or "" for e in item.findall(path(place))] for place in wanted}
+                    if not all(any(fnmatchcase(text, v) for text in said[place] for v in values) for place, values in wanted.items()):
+                        entries.remove(item)
+            return status, headers, ElementTree.tostring(document, encoding="utf-8", xml_declaration=True)
+        return answer
+
+    ElementTree.register_namespace("", EC2_NAMESPACE)
+    for operation, known in EC2_FILTERS.items():
+        ec2._ACTION_MAP[operation] = filtered(ec2._ACTION_MAP[operation], known)
+    ec2._ACTION_MAP["DescribeTransitGatewayVpcAttachments"] = lambda params: ec2._xml(
+        200, "DescribeTransitGatewayVpcAttachmentsResponse", "<transitGatewayVpcAttachments/>")
+
+
+def file_systems_by_name():
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["s3files"] = "s3files"
+    iam_actions._BOTOCORE_SERVICE_MAP["s3files"] = ["s3files"]
+    resource_of = iam_actions.extract_resource_arn
+
+    def resource_arn(service, method, path, headers, body, query_params, region, account_id, *args, **kwargs):
+        def asked(name):
+            value = (query_params or {}).get(name)
+            return value[0] if isinstance(value, list) else value
+
+        place = f"{region}:{account_id}"
+        if service == "elasticfilesystem" and asked("AccessPointId"):
+            return f"arn:aws:elasticfilesystem:{place}:access-point/{asked('AccessPointId')}"
+        if service == "elasticfilesystem" and asked("FileSystemId"):
+            return f"arn:aws:elasticfilesystem:{place}:file-system/{asked('FileSystemId')}"
+        if service == "s3files":
+            kind, name = ([p for p in path.split("/") if p] + ["", ""])[:2]
+            if kind == "access-points":
+                return f"arn:aws:s3files:{place}:file-system/-/access-point/{name}"
+            return f"arn:aws:s3files:{place}:file-system/{asked('fileSystemId') or name}"
+        return resource_of(service, method, path, headers, body, query_params, region, account_id, *args, **kwargs)
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
 def apply(root_key):
+    file_systems_by_name()
+    ec2_filters()
     lambda_actions()
     roles_by_path()
     layers_by_action()
@@ -351,4 +426,5 @@ def apply(root_key):
     resource_policies()
     alias_weights()
     log_pages()
+    lambda_surface.apply()
     signed_root(root_key)

@@ -93,6 +93,24 @@ fn what_is_skipped_is_named_and_the_shared_look_ups_stay() {
     assert!(!reader.contains("cloudtrail:LookupEvents"), "the policy shrinks with it");
 }
 
+/// What is asked on behalf of a unit stands in the plan, and in its IAM policy.
+#[test]
+fn whose_look_ups_a_unit_makes_is_in_the_plan_with_it() {
+    let p = plan(&Adjustments { only: vec!["delivery-targets".into()], ..Default::default() }).unwrap();
+    let kept: Vec<&str> = p.phase(PhaseKind::Collect).unwrap().steps.iter().map(|s| s.unit.as_str()).collect();
+    assert!(kept.contains(&"async-destinations") && kept.contains(&"event-source-mappings"), "{kept:?}");
+    let skip = |ids: &[&str]| plan(&Adjustments { skip: ids.iter().map(ToString::to_string).collect(), ..Default::default() });
+    assert!(matches!(skip(&["tags"]), Err(AdjustError::CannotSkip { id }) if id == "tags"));
+    let p = skip(&["tags", "deployment"]).unwrap();
+    assert!(!p.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == "tags"));
+    for (id, others) in crate::collect::LOOKS_UP {
+        for other in *others {
+            assert!(crate::collect::find(id).is_some() && crate::collect::find(other).is_some(), "{id}: {other}");
+            assert!(looks_up(other).iter().all(|further| others.contains(further)), "{id}: what {other} looks up, too");
+        }
+    }
+}
+
 #[test]
 fn wrong_names_get_a_suggestion() {
     let skip = |id: &str| plan(&Adjustments { skip: vec![id.into()], ..Default::default() }).unwrap_err();
@@ -126,6 +144,49 @@ fn bounds_reach_the_collectors_that_have_them() {
 }
 
 #[test]
+fn a_trail_is_read_instead_of_the_event_history() {
+    let trail = |more: Adjustments| plan(&Adjustments { trail: S3Place::parse("s3://org-trail/logs/"), ..more });
+    let p = trail(Adjustments::default()).unwrap();
+    assert_eq!(texts(&p, "trail-archive", &["trail"]), [some("s3://org-trail/logs")]);
+    for id in ["control-plane-history", "credential-activity"] {
+        assert_eq!(texts(&p, id, &["from"]), [some("trail")], "{id}");
+        assert!(step(&p, id).calls.iter().all(|c| c.operation != "LookupEvents"), "{id}");
+    }
+    // `--only` means these and what they need.
+    let p = trail(Adjustments { only: vec!["credential-activity".into()], ..Default::default() }).unwrap();
+    assert_eq!(texts(&p, "trail-archive", &["trail"]), [some("s3://org-trail/logs")]);
+    assert!(!p.phase(PhaseKind::Collect).unwrap().skipped.contains(&"trail-archive".to_string()));
+    let e = trail(Adjustments { skip: vec!["trail-archive".into()], ..Default::default() }).unwrap_err();
+    assert!(matches!(e, AdjustError::SetOnSkipped { .. }), "{e}");
+    let beside = trail(Adjustments { set: vec!["credential-activity.from=history".into()], ..Default::default() }).unwrap();
+    assert_eq!(texts(&beside, "credential-activity", &["from"]), [some("history")], "what is set by name overrules");
+    let mut playbook = playbook::load("triage").unwrap().0;
+    let e =
+        Adjustments { trail: S3Place::parse("s3://org-trail"), ..Default::default() }.apply(&Registry::built_in(), &mut playbook, now());
+    assert!(matches!(e, Err(AdjustError::NoCollector { .. })), "{e:?}");
+}
+
+#[test]
+fn regions_reach_every_collector_that_can_look_in_more_than_one() {
+    let regions = |text: &str, more: Adjustments| plan(&Adjustments { regions: Choice::parse(text), ..more });
+    let p = regions("eu-west-1 sa-east-1", Adjustments::default()).unwrap();
+    for id in ["credential-activity", "trail-archive", "shared-role-census"] {
+        assert_eq!(texts(&p, id, &["regions"]), [some("eu-west-1,sa-east-1")], "{id}");
+    }
+    // Whoever looks in all of them needs to know which the account has.
+    let only = Adjustments { only: vec!["credential-activity".into()], ..Default::default() };
+    let has = |p: &Plan| p.phase(PhaseKind::Collect).unwrap().steps.iter().any(|s| s.unit == "enabled-regions");
+    assert!(has(&regions("all", only.clone()).unwrap()) && !has(&regions("home", only).unwrap()));
+    let skip = Adjustments { skip: vec!["enabled-regions".into()], ..Default::default() };
+    assert!(matches!(regions("all", skip.clone()), Err(AdjustError::CannotSkip { .. })));
+    assert!(regions("home", skip).is_ok());
+    let mut playbook = playbook::load("triage").unwrap().0;
+    let all = Adjustments { regions: Some(Choice::All), ..Default::default() };
+    let e = all.apply(&Registry::built_in(), &mut playbook, now()).unwrap_err();
+    assert!(matches!(e, AdjustError::BoundsNothing { option: "--regions", .. }), "{e}");
+}
+
+#[test]
 fn a_playbook_that_collects_nothing_takes_no_words() {
     let text = "playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ { use: freeze-concurrency } ]\n";
     let mut playbook = playbook::parse("x", text).unwrap();
@@ -152,7 +213,7 @@ fn a_shared_role_is_accepted_for_every_step_that_asks() {
     assert_eq!(said("freeze-concurrency"), None);
     // Where no step asks, the word fits nothing; and a step that is off is not turned on by it.
     assert!(matches!(
-        super::Adjustments::apply(&accepted, &Registry::built_in(), &mut playbook::load("snapshot-only").unwrap().0, now()),
+        Adjustments::apply(&accepted, &Registry::built_in(), &mut playbook::load("snapshot-only").unwrap().0, now()),
         Err(AdjustError::AcceptsNothing { .. })
     ));
 }

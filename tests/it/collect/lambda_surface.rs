@@ -3,6 +3,7 @@
 
 use super::{Bag, is_gap, run};
 use crate::licences::metadata;
+use crate::support::tools::{python_tools, repository};
 use crate::support::wire::{Answer, World};
 use freezeframe::collect::COLLECTORS;
 use freezeframe::collect::lambda_reads::{Decision, LAMBDA_READS};
@@ -13,6 +14,7 @@ use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 // ── the table ──
 
@@ -39,8 +41,70 @@ fn every_read_of_the_lambda_api_is_decided() {
     assert_eq!(table.len(), LAMBDA_READS.len(), "an operation stands twice");
     let undecided: Vec<_> = sdk.difference(&table).collect();
     assert!(undecided.is_empty(), "decide in src/collect/lambda_reads.rs: {undecided:?}");
-    let gone: Vec<_> = table.difference(&sdk).collect();
-    assert!(gone.is_empty(), "the SDK has no such reads: {gone:?}");
+    let newest = reads_of_botocore();
+    let known: BTreeSet<String> = sdk.iter().chain(newest.facts.keys()).cloned().collect();
+    let gone: Vec<_> = table.difference(&known).collect();
+    assert!(gone.is_empty(), "neither the SDK nor botocore {} has such reads: {gone:?}", newest.botocore);
+}
+
+#[derive(serde::Deserialize)]
+struct Newest {
+    botocore: String,
+    facts: BTreeMap<String, Taking>,
+}
+#[derive(serde::Deserialize)]
+struct Taking {
+    qualifier: bool,
+}
+
+/// The same by the newest model that there is: botocore's, which is out before an SDK crate is.
+fn reads_of_botocore() -> Newest {
+    let mut command = Command::new(python_tools().join("python3"));
+    let output = command.arg(repository("tests/tools/botocore_facts.py")).args(["reads", "Lambda"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn every_read_of_the_newest_botocore_is_decided() {
+    let newest = reads_of_botocore();
+    assert!(newest.facts.len() >= 38, "the model's operations are not where they were");
+    let table: BTreeMap<&str, Decision> = LAMBDA_READS.iter().copied().collect();
+    let undecided: Vec<_> = newest.facts.keys().filter(|op| !table.contains_key(op.as_str())).collect();
+    assert!(undecided.is_empty(), "decide in src/collect/lambda_reads.rs (botocore {}): {undecided:?}", newest.botocore);
+    let sdk = reads_of_the_sdk();
+    let newer: Vec<_> = newest.facts.keys().filter(|op| !sdk.contains(*op)).collect();
+    println!("botocore {}: {} reads, of which the SDK does not have {newer:?}", newest.botocore, newest.facts.len());
+}
+
+/// What takes a qualifier is asked under each that there is. Where a qualifier is none for this question, AWS's own words say so.
+#[tokio::test]
+async fn what_takes_a_qualifier_is_asked_under_every_qualifier() {
+    // `Qualifier` of GetFunctionScalingConfig: `\$LATEST\.PUBLISHED|[0-9]+`; of GetRuntimeManagementConfig: "$LATEST or a published version
+    // number"; without one ListDurableExecutionsByFunction "returns executions across all versions", and an alias is none of them.
+    let versions_alone = ["GetFunctionScalingConfig", "GetRuntimeManagementConfig", "ListDurableExecutionsByFunction"];
+    let all: Vec<&str> = COLLECTORS.iter().map(|c| c.spec().id).collect();
+    let bag = run(&all, World::default()).await;
+    let mut seen = 0;
+    for (operation, Taking { qualifier }) in reads_of_botocore().facts {
+        let by = LAMBDA_READS.iter().any(|(op, decision)| *op == operation && matches!(decision, Decision::By(_)));
+        if !qualifier || !by {
+            continue;
+        }
+        seen += 1;
+        let asked = qualifiers(&bag, &format!("Lambda.{operation}"));
+        let asked: BTreeSet<&str> = asked.iter().map(|q| q.split('&').next().unwrap_or_default()).collect();
+        // In the world `$LATEST` alone is durable, and version 2 alone runs on managed instances: nothing else has an answer.
+        let wanted: &[&str] = match operation.as_str() {
+            "GetFunctionScalingConfig" => &["2"],
+            "ListDurableExecutionsByFunction" => &["%24LATEST"],
+            _ if versions_alone.contains(&operation.as_str()) => &["1", "2"],
+            _ => &["1", "2", "live"],
+        };
+        for name in wanted {
+            assert!(asked.contains(*name), "{operation} is not asked of {name}: {asked:?}");
+        }
+    }
+    assert!(seen >= 5, "{seen}");
 }
 
 #[test]

@@ -48,9 +48,10 @@ async fn everybody_is_an_item_of_its_own_and_known_services_point_to_where_they_
     assert_eq!(open.len(), 4, "the function, an alias, two versions");
     assert!(open.iter().all(|i| i.derived_from.len() == 1));
     let all = table(&bag, "statements of all resource policies in one table");
-    assert_eq!(all.as_array().unwrap().len(), 4 * 8);
-    let pool = table(&bag, "trigger to be looked up by a person: cognito-idp.amazonaws.com");
-    assert!(pool["look"].as_str().unwrap().contains("describe-user-pool") && pool["sources"][0].as_str().unwrap().contains("userpool/"));
+    assert_eq!(all.as_array().unwrap().len(), 4 * 13);
+    let machine = table(&bag, "trigger to be looked up by a person: states.amazonaws.com");
+    assert!(machine["look"].as_str().unwrap().contains("describe-state-machine"));
+    assert!(machine["sources"][0].as_str().unwrap().contains("stateMachine:ledger"));
 }
 
 #[tokio::test]
@@ -81,6 +82,32 @@ async fn an_unknown_principal_is_an_unresolved_trigger() {
     assert_eq!(bag.gaps(), []);
     let bag = run(&["resource-policy"], World::default().on("Lambda.GetPolicy", [Answer::json(&json!({"Policy": "<no policy>"}))])).await;
     assert_eq!(bag.gaps().len(), 4);
+}
+
+#[tokio::test]
+async fn what_only_the_newer_call_shows_is_a_trigger_and_a_denial_is_seen() {
+    let mut deny = admits("s3.amazonaws.com", Some("arn:aws:s3:::never-asked"));
+    (deny["Effect"], deny["Sid"]) = (json!("Deny"), json!("keep-out"));
+    let statements = json!([admits("sns.amazonaws.com", Some("arn:aws:sns:eu-west-1:123456789012:only-in-the-document")), deny]);
+    let world = || {
+        let none = gone("Lambda.GetPolicy");
+        let document = json!({"Policy": json!({"Version": "2012-10-17", "Statement": statements}).to_string(), "RevisionId": "r"});
+        World::default().on("Lambda.GetPolicy", [none]).on("Lambda.GetResourcePolicy", [Answer::json(&document)])
+    };
+    let bag = run(&["resource-policy", "sns-subscriptions", "s3-notifications"], world()).await;
+    assert_eq!(bag.gaps(), []);
+    assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().all(|s| s.says("only-in-the-document")));
+    assert!(!bag.sent("SNS.ListSubscriptionsByTopic").is_empty() && bag.sent("S3.GetBucketNotificationConfiguration").is_empty());
+    let denials: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("denied by a resource policy: statement keep-out")).collect();
+    assert_eq!(denials.len(), 4, "the function, an alias, two versions");
+    assert!(denials.iter().all(|i| i.subject.ends_with("which GetPolicy does not show")), "{denials:?}");
+    assert_eq!(bag.sent("Lambda.GetResourcePolicy").len(), 4, "asked once for all of them");
+    let all = table(&bag, "statements of all resource policies in one table");
+    assert!(all.as_array().unwrap().iter().all(|g| g["shownBy"] == "GetResourcePolicy"), "{all}");
+    // What cannot be read there is a gap with every search, as with the older call.
+    let denied = Answer::error("Lambda.GetResourcePolicy", 403, "AccessDeniedException");
+    let bag = run(&["sns-subscriptions"], World::default().on("Lambda.GetResourcePolicy", [denied])).await;
+    assert!(is_gap(bag.item("SNS topics that further resource policies name"), GapKind::Denied));
 }
 
 #[tokio::test]
@@ -268,11 +295,13 @@ async fn an_account_without_an_organisation_or_a_key_says_so_and_leaves_no_gap()
     body["Configuration"].as_object_mut().unwrap().retain(|k, _| k != "KMSKeyArn" && k != "DeadLetterConfig");
     let world = World::default()
         .on("Lambda.GetFunction", [Answer::json(&body)])
+        .on("Lambda.ListVersionsByFunction", [Answer::json(&json!({"Versions": []}))])
+        .on("Lambda.ListEventSourceMappings", [Answer::json(&json!({"EventSourceMappings": []}))])
         .on("Lambda.ListFunctionEventInvokeConfigs", [gone("Lambda.ListFunctionEventInvokeConfigs")]);
     let bag = run(&["function-key", "delivery-targets"], world).await;
     assert_eq!(bag.gaps(), []);
-    assert_eq!(bag.item("customer's encryption key of the function").status, ItemStatus::NotApplicable);
-    assert_eq!(bag.item("policies of dead-letter queue and destinations").status, ItemStatus::NotApplicable);
+    assert_eq!(bag.item("customer's encryption keys of the function").status, ItemStatus::NotApplicable);
+    assert_eq!(bag.item("policies of queues and destinations").status, ItemStatus::NotApplicable);
 }
 
 #[tokio::test]
@@ -292,8 +321,14 @@ async fn policies_are_read_up_to_the_root_and_in_no_circle() {
 async fn each_destination_is_asked_by_its_own_service_and_no_message_is_received() {
     let bag = run(&["delivery-targets"], World::default()).await;
     assert_eq!(bag.gaps(), []);
-    for subject in ["attributes of queue", "attributes of topic", "policy of event bus", "policy of bucket"] {
+    for subject in ["attributes of topic", "policy of event bus", "policy of bucket"] {
         assert_eq!(bag.item(subject).status, ItemStatus::Collected, "{subject}");
+    }
+    // Dead letters of $LATEST and of a version, what a mapping could not deliver, what feeds it, and where that queue lays what nobody takes.
+    for queue in ["payments-export-dead", "payments-old-dead", "payments-unprocessed", "payments", "payments-redriven"] {
+        let item =
+            bag.items.iter().find(|i| i.subject.ends_with(&format!("attributes of queue arn:aws:sqs:eu-west-1:123456789012:{queue}")));
+        assert_eq!(item.map(|i| i.status), Some(ItemStatus::Collected), "{queue}");
     }
     assert_eq!(bag.item("policy of destination arn:aws:lambda").status, ItemStatus::NotApplicable);
     assert!(bag.world.sent().iter().all(|s| !s.key.contains("Receive")));

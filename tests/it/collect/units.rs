@@ -1,7 +1,9 @@
 //! What is particular to one collector.
 
 use super::{Bag, is_gap, run, run_with};
-use crate::support::wire::{Answer, World};
+use crate::support::wire::{Answer, Sent, World};
+use freezeframe::collect;
+use freezeframe::model::call::Service;
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
@@ -84,6 +86,61 @@ async fn an_expired_address_is_renewed_once() {
     let bag = run(&["function-code"], World::default().on("https.DownloadCode", [refused])).await;
     assert!(is_gap(bag.item("code of $LATEST"), GapKind::Expired));
     assert_eq!((bag.sent("Lambda.GetFunction").len(), bag.sent("https.DownloadCode").len()), (2, 2));
+}
+
+/// The second asking for an address, which is the one call that `conformance.rs` cannot reach: in every situation of its table.
+#[tokio::test]
+async fn a_second_asking_is_a_question_like_any_other() {
+    const K: &str = "Lambda.GetFunction";
+    let throttled = || Answer::error(K, 429, "TooManyRequestsException");
+    let situations: [(Vec<Answer>, ItemStatus, usize); 7] = [
+        (vec![], ItemStatus::Collected, 1),
+        (vec![Answer::error(K, 404, "ResourceNotFoundException")], ItemStatus::NotFound, 1),
+        (vec![Answer::error(K, 403, "AccessDeniedException")], ItemStatus::Gap(GapKind::Denied), 1),
+        (vec![throttled(), World::healthy(K)], ItemStatus::Collected, 2),
+        (vec![throttled()], ItemStatus::Gap(GapKind::Throttled), 5),
+        (vec![World::healthy(K).cut()], ItemStatus::Gap(GapKind::Truncated), 5),
+        (vec![Answer::Broken], ItemStatus::Gap(GapKind::Transport), 5),
+    ];
+    for (collector, qualifier, healthy) in [("function-code", "", K), ("version-code", "Qualifier=2", "Lambda.GetFunction@Qualifier=2")] {
+        for (then, status, attempts) in &situations {
+            let asks = move |sent: &Sent| sent.uri.ends_with(qualifier) && (sent.uri.contains('?') != qualifier.is_empty());
+            let answers = [World::healthy(healthy)].into_iter().chain(then.iter().cloned());
+            let world = World::default()
+                .when(K, asks, answers)
+                .on("https.DownloadCode", [Answer::error("https.DownloadCode", 403, "AccessDenied")]);
+            let bag = run(&[collector], world).await;
+            let items: Vec<_> = bag.of(collector).into_iter().filter(|i| i.subject.contains("asked again for a fresh address")).collect();
+            let item = items.iter().find(|i| qualifier.is_empty() || i.subject.contains("version 2")).unwrap();
+            assert_eq!((item.status, item.exchanges.len()), (*status, *attempts), "{collector}: {item:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_presigned_address_that_gives_nothing_is_a_gap() {
+    let downloading: Vec<&str> = collect::COLLECTORS
+        .iter()
+        .map(|c| c.spec())
+        .filter(|s| s.calls.iter().any(|c| c.service == Service::Https))
+        .map(|s| s.id)
+        .collect();
+    assert!(downloading.len() >= 4, "{downloading:?}");
+    for (answer, kind) in [
+        (Answer::error("https.DownloadCode", 404, "NoSuchKey"), GapKind::Transport),
+        // Expired, and so is the one that was asked for in its place.
+        (Answer::error("https.DownloadCode", 403, "AccessDenied"), GapKind::Expired),
+        (Answer::Broken, GapKind::Transport),
+    ] {
+        for collector in &downloading {
+            let bag = run(&[collector], World::default().on("https.DownloadCode", [answer.clone()])).await;
+            let tried: Vec<_> = bag.of(collector).into_iter().filter(|i| bag.exchanges(i).iter().any(|x| x.service == "https")).collect();
+            assert!(!tried.is_empty(), "{collector}");
+            for item in tried {
+                assert!(is_gap(item, kind), "{collector}: {item:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -356,9 +413,22 @@ async fn the_default_group_is_read_too_by_query_where_its_class_wants_that() {
     let mut both = vec![filtered.id, queried.id];
     both.sort();
     assert_eq!(from, both);
-    let settings = bag.item("metric filters and data protection");
+    let settings = bag.item("metric filters, data protection and transformer");
     assert_eq!(settings.status, ItemStatus::NotApplicable);
     assert!(bag.sent("CloudWatch-Logs.GetDataProtectionPolicy").iter().all(|s| s.says("/payments/export")));
+}
+
+#[tokio::test]
+async fn telemetry_of_lambda_insights_is_pointed_at_where_the_layer_is_there() {
+    let mut body = healthy_json("Lambda.GetFunction");
+    body["Configuration"]["Layers"] =
+        json!([{"Arn": "arn:aws:lambda:eu-west-1:580247275435:layer:LambdaInsightsExtension:60", "CodeSize": 1}]);
+    let bag = run(&["recent-invocations"], World::default().on("Lambda.GetFunction", [Answer::json(&body)])).await;
+    let item = bag.item("telemetry of Lambda Insights");
+    let pointer: Value = serde_json::from_slice(&bag.file(item, 0)).unwrap();
+    assert_eq!((item.status, &pointer["logGroup"]), (ItemStatus::Collected, &json!("/aws/lambda-insights")));
+    let bag = run(&["recent-invocations"], World::default()).await;
+    assert_eq!(bag.item("telemetry of Lambda Insights").status, ItemStatus::NotApplicable);
 }
 
 #[tokio::test]
@@ -372,6 +442,10 @@ async fn a_running_query_is_waited_for_and_not_for_ever() {
         let bag = run(&["recent-invocations"], World::default().on("CloudWatch-Logs.GetQueryResults", [query(status)])).await;
         assert!(is_gap(bag.item("events, by query"), kind), "{status}: {:?}", bag.item("events, by query"));
         assert!(bag.sent("CloudWatch-Logs.GetQueryResults").len() <= 26);
+        // One that runs on is stopped; one that has ended is left alone.
+        let stopped = bag.sent("CloudWatch-Logs.StopQuery");
+        assert_eq!(stopped.len(), usize::from(status == "Running"), "{status}");
+        assert!(stopped.iter().all(|s| s.says(healthy_json("CloudWatch-Logs.StartQuery")["queryId"].as_str().unwrap())), "{stopped:?}");
     }
 }
 
@@ -451,14 +525,45 @@ async fn a_series_that_cloudwatch_refuses_is_a_gap() {
 
 // ── traces ──
 
+/// Transaction Search, and how a retrieval goes.
+fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
+    let logs = Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }));
+    let answers: Vec<Answer> = answers.into_iter().map(|a| Answer::json(&a)).collect();
+    World::default().on("XRay.GetTraceSegmentDestination", [logs]).on("XRay.ListRetrievedTraces", answers)
+}
+
+#[tokio::test]
+async fn a_retrieval_from_the_spans_is_waited_for_and_not_for_ever() {
+    let status = |s: &str| json!({"RetrievalStatus": s, "Traces": []});
+    let done = healthy_json("XRay.ListRetrievedTraces");
+    let bag = run(&["traces"], retrieving([status("SCHEDULED"), status("RUNNING"), done])).await;
+    let start = bag.sent("XRay.StartTraceRetrieval");
+    let [start] = start.as_slice() else { panic!("{start:?}") };
+    let body: Value = serde_json::from_str(&start.body).unwrap();
+    assert_eq!(body["EndTime"].as_i64().unwrap() - body["StartTime"].as_i64().unwrap(), 86_400, "seconds");
+    let item = bag.item("traces in full, retrieval 1");
+    assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, 3), "what it said while it ran is on record");
+    assert_eq!(bag.gaps().len(), 1, "{:?}", bag.gaps());
+    for (said, kind) in [("RUNNING", GapKind::OutOfTime), ("TIMEOUT", GapKind::Transport), ("FAILED", GapKind::Transport)] {
+        let bag = run(&["traces"], retrieving([status(said)])).await;
+        assert!(is_gap(bag.item("rest of traces in full, retrieval 1"), kind), "{said}");
+        assert!(bag.sent("XRay.ListRetrievedTraces").len() <= 27, "{said}");
+    }
+    let bag =
+        run(&["traces"], retrieving([healthy_json("XRay.ListRetrievedTraces")]).on("XRay.StartTraceRetrieval", [Answer::json(&json!({}))]))
+            .await;
+    assert!(is_gap(bag.item("traces in full, retrieval 1"), GapKind::Unsupported));
+}
+
 #[tokio::test]
 async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
     let world = World::default()
         .on("XRay.GetTraceSegmentDestination", [Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }))]);
     let bag = run(&["traces"], world).await;
-    let item = bag.item("traces in full");
-    assert!(is_gap(item, GapKind::Unsupported) && item.detail.as_deref().unwrap().contains("aws/spans"), "{item:?}");
+    let item = bag.item("traces that X-Ray does not index");
+    assert!(is_gap(item, GapKind::NotAcquirable) && item.detail.as_deref().unwrap().contains("aws/spans"), "{item:?}");
     assert!(bag.sent("XRay.BatchGetTraces").is_empty());
+    assert_eq!(bag.item("traces in full, retrieval 1").status, ItemStatus::Collected);
     let bag = run(&["traces"], World::default()).await;
     assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "a day in slices of six hours");
     assert!(bag.sent("XRay.GetTraceSummaries").iter().all(|s| s.says(r#"service(\"payments-export\")"#)));

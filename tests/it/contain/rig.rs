@@ -6,10 +6,11 @@ use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
 use freezeframe::engine::log::{IntentLog, MemLog, holds, open_cells};
 use freezeframe::engine::others::{Others, Restores};
-use freezeframe::engine::{Accept, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step};
+use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step, Unguarded};
 use freezeframe::model::id::{CellId, RunId};
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::params::Params;
+use freezeframe::model::restorable::Restorable;
 use freezeframe::model::target::Target;
 use serde_json::Value;
 use std::sync::Arc;
@@ -82,6 +83,13 @@ impl Rig {
         Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
     }
 
+    /// The world but for what containment leaves behind by design.
+    pub fn world(&self) -> World {
+        let mut world = self.aws.world();
+        world.qualified.forget_what_is_left();
+        world
+    }
+
     /// A fresh run id: no two runs of a test share one.
     pub fn run(&self) -> RunId {
         RunId(format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst)))
@@ -104,6 +112,7 @@ impl Rig {
             log,
             clock: clock.as_ref(),
             stop,
+            gate: &Unguarded,
             others,
             progress: &|_| {},
         };
@@ -160,4 +169,16 @@ pub async fn clean_run(world: &World, actions: &Actions) -> (usize, usize) {
     let (rig, log) = (Rig::new(world.clone()), MemLog::default());
     rig.contain(&log, actions, OnFailure::Hold).await;
     (rig.aws.landed().len(), log.events().len())
+}
+
+/// How many of a clean run's writes are left in place by restore.
+pub async fn left_behind(world: &World, actions: &Actions) -> usize {
+    let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+    let report = rig.contain(&log, actions, OnFailure::Hold).await;
+    report.cells.iter().filter(|c| matches!(c.restorable, Some(Restorable::Leaves(_)))).count()
+}
+
+/// It reads as before, by a write; or it stays by design.
+pub fn undone(back: &Back) -> bool {
+    matches!(back, Back::Restored { wrote: true } | Back::Left { .. })
 }

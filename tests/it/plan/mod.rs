@@ -4,7 +4,9 @@
 use crate::playbook::units::registry;
 use crate::support::tools::{python_tools, repository};
 use freezeframe::model::call::Access;
+use freezeframe::model::s3_place::S3Place;
 use freezeframe::model::target::Target;
+use freezeframe::plan::adjust::Adjustments;
 use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
@@ -137,10 +139,19 @@ fn permissions_cover_the_declared_calls_exactly() {
     let registry = Registry::built_in();
     for unit in registry.collectors.iter().map(|c| Unit::Collector(c)).chain(registry.actions.iter().map(|a| Unit::Action(a))) {
         let text = match unit {
-            Unit::Collector(c) => format!(
-                "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {} }} ]\n  - phase: seal\n  - phase: verify\n",
-                c.id
-            ),
+            Unit::Collector(c) => {
+                let with = match c.id {
+                    // Without a trail there is nothing that it would call.
+                    "trail-archive" => ", with: { trail: \"s3://trail/org\" }",
+                    // The same without a size.
+                    "flow-records" => ", with: { flow-bytes: 1MiB }",
+                    _ => "",
+                };
+                format!(
+                    "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {}{with} }} ]\n  - phase: seal\n  - phase: verify\n",
+                    c.id
+                )
+            }
             Unit::Action(a) => {
                 format!("playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: testing\n    steps: [ {{ use: {} }} ]\n", a.id)
             }
@@ -156,6 +167,36 @@ fn permissions_cover_the_declared_calls_exactly() {
         assert_eq!(allowed(plan.permissions.reader.as_ref()), declared(&plan, PhaseKind::Collect), "{}", plan.playbook);
         assert_eq!(allowed(plan.permissions.container.as_ref()), declared(&plan, PhaseKind::Contain), "{}", plan.playbook);
     }
+}
+
+/// What a parameter makes needless is neither said nor granted; and the trail's own place is all that is granted of S3 for it.
+#[test]
+fn a_trail_is_read_instead_of_the_history_and_only_where_it_is() {
+    let words = |text: &str| {
+        let adjustments = Adjustments { trail: S3Place::parse(text), ..Default::default() };
+        let mut playbook = playbook::load("snapshot-only").unwrap().0;
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        adjustments.apply(&Registry::built_in(), &mut playbook, now).unwrap();
+        Plan::make(&playbook, &target(), &Known::default())
+    };
+    let (history, trail) = (words("none"), words("s3://org-trail/logs"));
+    let actions = |plan: &Plan| allowed(plan.permissions.reader.as_ref());
+    assert!(actions(&history).contains("cloudtrail:LookupEvents") && !actions(&history).contains("s3:ListBucket"));
+    assert!(!actions(&trail).contains("cloudtrail:LookupEvents") && actions(&trail).contains("cloudtrail:ListPublicKeys"));
+    let resources = |action: &str| -> Vec<String> {
+        let statements = trail.permissions.reader.iter().flat_map(|p| &p.statement);
+        statements.filter(|s| s.action.iter().any(|a| a == action)).flat_map(|s| s.resource.clone()).collect()
+    };
+    assert_eq!(resources("s3:ListBucket"), ["arn:aws:s3:::org-trail"]);
+    assert_eq!(resources("s3:GetObject"), ["arn:aws:s3:::org-trail/logs/*"]);
+    assert!(
+        trail.permissions.notes.iter().any(|n| n.contains("kms:Decrypt") && n.contains("trail's files")),
+        "{:?}",
+        trail.permissions.notes
+    );
+    let step = |plan: &Plan, id: &str| plan.phase(PhaseKind::Collect).unwrap().steps.iter().find(|s| s.unit == id).unwrap().clone();
+    assert_eq!(step(&trail, "credential-activity").params.text("from").as_deref(), Some("trail"));
+    assert!(step(&history, "trail-archive").calls.is_empty());
 }
 
 #[test]
@@ -199,13 +240,17 @@ fn writes_never_stand_on_everything() {
 
 #[test]
 fn what_is_known_narrows_the_policies_and_what_is_odd_does_not() {
-    let known = Known { role_arn: Some("arn:aws:iam::123456789012:role/service-role/pay".into()), log_group: Some("/custom/pay".into()) };
+    let known = Known {
+        role_arn: Some("arn:aws:iam::123456789012:role/service-role/pay".into()),
+        log_group: Some("/custom/pay".into()),
+        ..Known::default()
+    };
     let text = of(BOTH, &known).permission_lines().concat();
     assert!(text.contains("role/service-role/pay\"") && text.contains("log-group:/custom/pay:*\""), "{text}");
     assert!(!text.contains("role/*") && !text.contains("is taken to be"), "{text}");
     // The default group holds what was logged before the function was told to log elsewhere.
     assert!(text.contains("log-group:/aws/lambda/payments-export:*\""), "{text}");
-    let odd = Known { role_arn: Some("arn:aws:iam::*:role/*".into()), log_group: Some("*".into()) };
+    let odd = Known { role_arn: Some("arn:aws:iam::*:role/*".into()), log_group: Some("*".into()), ..Known::default() };
     assert_eq!(of(BOTH, &odd).permission_lines(), of(BOTH, &Known::default()).permission_lines());
 }
 

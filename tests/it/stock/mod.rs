@@ -7,6 +7,7 @@ mod bag;
 mod containment;
 mod digests;
 mod documents;
+mod groups;
 mod restore_script;
 mod same_questions;
 mod verify_txt;
@@ -17,7 +18,7 @@ use crate::support::tools::{python_tools, repository};
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::{Ended, Shell};
 use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -95,6 +96,13 @@ async fn play() -> Practice {
     change(&bag.dir.join("data/30-policy"), ".json", "FunctionURLAllowPublicAccess", "FunctionURLAllowPublicAcces");
     change(&bag.dir.join("data/50-identity"), ".xml", "payments-export-role", "payments-export-rolf");
     change(&bag.dir.join("data/60-invocation"), ".json", "\"TracesProcessedCount\": 0", "\"TracesProcessedCount\": 1");
+    // One that nobody can ask again, so that it would go unnoticed if what is left over were not counted.
+    let stray = json!({
+        "id": "999999", "unit": "x", "service": "Nobody", "operation": "Ask", "region": "us-east-1", "attempt": 1, "method": "GET",
+        "uri": "http://127.0.0.1:1/", "request_headers": [], "sent": "2026-11-20T12:00:00.000Z", "took_ms": 1, "status": 200,
+        "body_end": {"how": "complete"}, "body_bytes": 0,
+    });
+    std::fs::write(bag.dir.join("data/20-config/999999-Ask.http.json"), stray.to_string()).unwrap();
     practice.compared_changed = compare(&stage, &keys, &bag.dir, &["--without", "cloudtrail"]);
 
     practice.reads[0] = reads(&stage);

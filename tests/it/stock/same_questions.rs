@@ -1,4 +1,5 @@
-//! A stranger with boto3 asks the same questions and gets the same answers.
+//! A stranger with boto3 asks the same questions and gets the same answers: every exchange of the bundle is held against an answer of now, or
+//! is of a kind that cannot be, which `compare_bodies.py` says and counts.
 
 use super::practice;
 
@@ -7,6 +8,7 @@ fn a_stranger_is_told_what_the_bundle_holds() {
     let (same, said) = &practice().compared;
     println!("{said}");
     assert!(same, "{said}");
+    assert!(said.contains("0 wrong, 0 not explained"), "{said}");
 }
 
 #[test]
@@ -18,4 +20,5 @@ fn a_stranger_notices_a_changed_answer() {
         let changed = &format!("answered otherwise: {changed}");
         assert!(said.contains(changed), "{said}");
     }
+    assert!(said.contains("not explained: GET / []") && said.contains(" wrong, 1 not explained"), "{said}");
 }

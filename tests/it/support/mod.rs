@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub mod cells;
+pub mod delay;
 pub mod emulator;
 pub mod responder_zip;
 pub mod stage;

@@ -22,9 +22,10 @@ use http_body_util::StreamBody;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 pub const WORLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wire/world");
 
@@ -41,6 +42,10 @@ pub struct Sent {
     /// Path and query.
     pub uri: String,
     pub body: String,
+    /// In a world that answers in rounds, the round in which this was answered; else 0.
+    pub round: usize,
+    /// How many requests, each sent after the answer to the one before, it took to get here; of meaning on a slow wire.
+    pub step: usize,
 }
 
 impl Sent {
@@ -116,18 +121,35 @@ impl Answer {
                 );
                 Answer::new(status, "text/xml", body)
             }
-            Some("SNS" | "Elastic-Load-Balancing-v2") => {
+            Some("SNS" | "Elastic-Load-Balancing-v2" | "SES" | "CloudFront") => {
                 let body = format!(
                     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
                 );
                 Answer::new(status, "text/xml", body)
             }
+            // Network and deployment.
+            Some("CloudFormation") => {
+                let body = format!(
+                    "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                );
+                Answer::new(status, "text/xml", body)
+            }
+            Some("EC2") => {
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>as scripted</Message></Error></Errors><RequestID>r</RequestID></Response>"
+                );
+                Answer::new(status, "text/xml;charset=UTF-8", body)
+            }
+            Some("EFS" | "S3Files") => {
+                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
+            }
             Some("S3") => {
                 Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code><Message>as scripted</Message></Error>"))
             }
-            Some("Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2") => {
-                Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code)
-            }
+            Some(
+                "Scheduler" | "Pipes" | "API-Gateway" | "ApiGatewayV2" | "GuardDuty" | "SecurityHub" | "Inspector2" | "AccessAnalyzer"
+                | "IoT" | "Lambda-Core",
+            ) => Answer::new(status, "application/json", r#"{"message":"as scripted"}"#).header("x-amzn-errortype", code),
             Some("https") => Answer::new(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")),
             _ => Answer::new(status, "application/x-amz-json-1.1", format!(r#"{{"__type":"{code}","message":"as scripted"}}"#)),
         }
@@ -162,6 +184,55 @@ pub struct World {
     rules: Vec<Rule>,
     date: Option<&'static str>,
     sent: Mutex<Vec<Sent>>,
+    rounds: Option<Arc<Mutex<Rounds>>>,
+    /// Every answer takes so long: what is asked at the same time then reaches the wire before any of it is answered.
+    slow: Option<Duration>,
+    /// The highest step that was answered.
+    answered: AtomicUsize,
+}
+
+/// Answers are held back until nobody has a further question, and then given all at once: a round trip. What is asked in round *n* needed an
+/// answer of round *n* − 1, or a free place.
+#[derive(Default)]
+struct Rounds {
+    over: usize,
+    asking: Vec<oneshot::Sender<()>>,
+}
+
+impl Rounds {
+    /// The round that a question belongs to, and its end.
+    fn enter(rounds: &Arc<Mutex<Rounds>>) -> (usize, oneshot::Receiver<()>) {
+        let (answered, wait) = oneshot::channel();
+        let mut now = rounds.lock().unwrap();
+        now.asking.push(answered);
+        if now.asking.len() == 1 {
+            tokio::spawn(Rounds::end(rounds.clone()));
+        }
+        (now.over + 1, wait)
+    }
+
+    /// For a runtime of one thread: nobody is at work elsewhere while this is polled.
+    async fn end(rounds: Arc<Mutex<Rounds>>) {
+        let asking = || rounds.lock().unwrap().asking.len();
+        'more: loop {
+            let before = asking();
+            // For what comes from threads of files and timers.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            for _ in 0..100 {
+                if asking() != before {
+                    continue 'more;
+                }
+                tokio::task::yield_now().await;
+            }
+            break;
+        }
+        let mut now = rounds.lock().unwrap();
+        now.over += 1;
+        for answered in now.asking.drain(..) {
+            // Whoever gave up asking needs no answer.
+            let _ = answered.send(());
+        }
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -195,9 +266,18 @@ impl World {
         self.rules.insert(0, Rule { key: key.into(), when: Box::new(when), answers: Mutex::new(answers.into_iter().collect()) });
         self
     }
+    /// See [`Rounds`]; for a runtime of one thread.
+    pub fn in_rounds(mut self) -> World {
+        self.rounds = Some(Arc::default());
+        self
+    }
     /// `Date` of every answer.
     pub fn dated(mut self, date: &'static str) -> World {
         self.date = Some(date);
+        self
+    }
+    pub fn slow(mut self, each: Duration) -> World {
+        self.slow = Some(each);
         self
     }
     pub fn sent(&self) -> Vec<Sent> {
@@ -219,6 +299,14 @@ pub fn placed(body: &[u8], region: &str) -> Vec<u8> {
     }
 }
 
+/// A body as its service sends it: the world's files are JSON, and one service speaks CBOR.
+pub fn as_sent(key: &str, body: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice::<serde_json::Value>(&body) {
+        Ok(value) if key.starts_with("EventBridgeV2.") => freezeframe::aws::cbor::write(&value),
+        _ => body,
+    }
+}
+
 /// The file that a request is answered from: the operation's, but where the world holds two things of a kind.
 fn entry_for(sent: &Sent) -> String {
     // invocations: the function logs elsewhere, and its default group is still there, in the class that wants queries.
@@ -231,11 +319,21 @@ fn entry_for(sent: &Sent) -> String {
 /// Which operation a request asks for, by the protocol of its service.
 fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], body: &str) -> String {
     let service = match host.split('.').next().unwrap_or_default() {
+        // Detections, and the triggers that came with them.
+        "lambda" if uri.contains("/runtimes/") => "Lambda-Core",
+        "eventsv2" => "EventBridgeV2",
+        "cloudfront" => "CloudFront",
+        "cognito-idp" => "Cognito-Identity-Provider",
+        "iot" => "IoT",
+        "secretsmanager" => "Secrets-Manager",
+        "email" => "SES",
         "lambda" => "Lambda",
         "iam" => "IAM",
         "sts" => "STS",
         "logs" => "CloudWatch-Logs",
         "cloudtrail" => "CloudTrail",
+        // What the credentials did.
+        "ec2" => "EC2",
         // The surface of the Lambda API.
         "signer" => "signer",
         _ if host.starts_with("api.ecr.") => "ECR",
@@ -254,6 +352,18 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         // invocations
         "monitoring" => "CloudWatch",
         "xray" => "XRay",
+        // Network and deployment.
+        "route53resolver" => "Route53Resolver",
+        "config" => "Config-Service",
+        "cloudformation" => "CloudFormation",
+        "application-autoscaling" => "Application-Auto-Scaling",
+        "elasticfilesystem" => "EFS",
+        "s3files" => "S3Files",
+        // Detections.
+        "guardduty" => "GuardDuty",
+        "securityhub" => "SecurityHub",
+        "inspector2" => "Inspector2",
+        "access-analyzer" => "AccessAnalyzer",
         _ if host.starts_with("s3.") || host.contains(".s3.") => "S3",
         _ => return "https.DownloadCode".into(),
     };
@@ -265,6 +375,11 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
         match (method, parts.as_slice()) {
             ("GET", [_, "functions", _]) => "GetFunction",
             ("GET", [_, "functions", _, "policy"]) => "GetPolicy",
+            // What containment does.
+            ("PUT", [_, "functions", _, "concurrency"]) => "PutFunctionConcurrency",
+            ("DELETE", [_, "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
+            ("GET", [_, "functions", _, "configuration"]) => "GetFunctionConfiguration",
+            // End of what containment does.
             ("GET", [_, "functions", _, "concurrency"]) => "GetFunctionConcurrency",
             ("GET", [_, "functions", _, "versions"]) => "ListVersionsByFunction",
             ("GET", [_, "functions", _, "aliases"]) => "ListAliases",
@@ -297,6 +412,32 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
             ("POST", ["GetTraceSegmentDestination"]) => "GetTraceSegmentDestination",
             ("POST", ["TraceSummaries"]) => "GetTraceSummaries",
             ("POST", ["Traces"]) => "BatchGetTraces",
+            // Detections.
+            ("GET", ["detector"]) => "ListDetectors",
+            ("GET", ["detector", _]) => "GetDetector",
+            ("POST", ["detector", _, "findings"]) => "ListFindings",
+            ("POST", ["detector", _, "findings", "get"]) => "GetFindings",
+            ("POST", ["findings"]) => "GetFindings",
+            ("POST", ["findingHistory", "get"]) => "GetFindingHistory",
+            ("GET", ["hubv2"]) => "DescribeSecurityHubV2",
+            ("POST", ["findingsv2"]) => "GetFindingsV2",
+            ("POST", ["status", "batch", "get"]) => "BatchGetAccountStatus",
+            ("POST", ["findings", "list"]) => "ListFindings",
+            ("POST", ["coverage", "list"]) => "ListCoverage",
+            ("POST", ["findings", "details", "batch", "get"]) => "BatchGetFindingDetails",
+            ("GET", ["analyzer"]) => "ListAnalyzers",
+            ("POST", ["findingv2"]) => "ListFindingsV2",
+            ("GET", ["findingv2", _]) => "GetFindingV2",
+            ("GET", ["analyzed-resource"]) => "GetAnalyzedResource",
+            ("POST", ["service", "AWSEventsV2", "operation", operation]) => operation,
+            ("GET", ["2020-05-31", "distribution"]) => "ListDistributions",
+            ("GET", ["rules", _]) => "GetTopicRule",
+            ("GET", [_, "runtimes", _]) => "GetRuntime",
+            ("GET", [_, "runtimes", _, "aliases", _]) => "GetRuntimeAlias",
+            ("GET", [_, "runtimes", _, "versions", _]) => "GetRuntimeVersion",
+            ("POST", ["StartTraceRetrieval"]) => "StartTraceRetrieval",
+            ("POST", ["ListRetrievedTraces"]) => "ListRetrievedTraces",
+            // End of detections.
             // The surface of the Lambda API.
             ("GET", [_, "resource-policy", _]) => "GetResourcePolicy",
             ("GET", [_, "functions", _, "provisioned-concurrency"]) if uri.contains("List=ALL") => "ListProvisionedConcurrencyConfigs",
@@ -319,6 +460,16 @@ fn recognise(host: &str, method: &str, uri: &str, headers: &[(String, String)], 
                 _ => "GetObject",
             },
             // End of the surface of the Lambda API.
+            // Network and deployment.
+            ("GET", ["2015-02-01", "access-points"]) => "DescribeAccessPoints",
+            ("GET", ["2015-02-01", "file-systems"]) => "DescribeFileSystems",
+            ("GET", ["2015-02-01", "file-systems", _, "policy"]) => "DescribeFileSystemPolicy",
+            ("GET", ["2015-02-01", "mount-targets"]) => "DescribeMountTargets",
+            ("GET", ["access-points", _]) => "GetAccessPoint",
+            ("GET", ["file-systems", _]) => "GetFileSystem",
+            ("GET", ["file-systems", _, "policy"]) => "GetFileSystemPolicy",
+            ("GET", ["file-systems", _, "synchronization-configuration"]) => "GetSynchronizationConfiguration",
+            ("GET", ["mount-targets"]) => "ListMountTargets",
             _ => panic!("no operation is known for {method} {uri}: add it here"),
         }
         .to_string()
@@ -350,7 +501,9 @@ impl HttpConnector for Wire {
         let headers: Vec<(String, String)> = request.headers().iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let key = recognise(&host, request.method(), &uri, &headers, &body);
-        let sent = Sent { key, host, uri, body };
+        let (round, answered) = self.0.rounds.as_ref().map(Rounds::enter).unzip();
+        let step = self.0.answered.load(Ordering::SeqCst) + 1;
+        let sent = Sent { key: key.clone(), host, uri, body, round: round.unwrap_or_default(), step };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
@@ -366,7 +519,7 @@ impl HttpConnector for Wire {
         headers.push(("x-amzn-requestid".into(), format!("request-{number}")));
         headers.extend(self.0.date.map(|d| ("date".to_string(), d.to_string())));
         let region = headers_region(&request);
-        let body = placed(&body, &region);
+        let body = as_sent(&key, placed(&body, &region));
         let body = if cut {
             let half = Bytes::copy_from_slice(&body[..body.len().div_ceil(2)]);
             let frames = vec![Ok(Frame::data(half)), Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut off, as scripted"))];
@@ -376,9 +529,20 @@ impl HttpConnector for Wire {
         };
         let mut response = HttpResponse::new(status.try_into().unwrap(), body);
         for (name, value) in headers {
-            response.headers_mut().append(name, value);
+            let cbor = name == "content-type" && key.starts_with("EventBridgeV2.") && value.contains("json");
+            response.headers_mut().append(name, if cbor { "application/cbor".to_string() } else { value });
         }
-        HttpConnectorFuture::ready(Ok(response))
+        let (slow, world) = (self.0.slow, self.0.clone());
+        HttpConnectorFuture::new(async move {
+            if let Some(answered) = answered {
+                answered.await.map_err(|e| ConnectorError::other(e.into(), None))?;
+            }
+            if let Some(each) = slow {
+                tokio::time::sleep(each).await;
+                world.answered.fetch_max(step, Ordering::SeqCst);
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -386,7 +550,13 @@ impl HttpConnector for Wire {
 /// failing tests would otherwise use it up for each other.
 pub fn config(world: &Arc<World>) -> SdkConfig {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
-    let region = format!("eu-test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    config_in(world, format!("eu-test-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// The same in a Region that means something.
+pub fn config_in(world: &Arc<World>, region: String) -> SdkConfig {
+    // A round lasts as long as it takes to ask everything.
+    let patience = if world.rounds.is_some() { Duration::from_secs(60) } else { Duration::from_millis(300) };
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new(region))
@@ -400,6 +570,6 @@ pub fn config(world: &Arc<World>) -> SdkConfig {
         ))
         .http_client(SharedHttpClient::new(Wire(world.clone())))
         .retry_config(RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(1)))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(300)).build())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(patience).build())
         .build()
 }

@@ -2,8 +2,12 @@
 //! after it landed, without an answer, or by never answering (which is where a test kills the run). An operation that it does not know is a
 //! panic: teach it in `lambda` or `iam`, or in a file of the service's own, when a new action needs it.
 
+mod asked;
+pub mod events;
 mod iam;
 mod lambda;
+pub mod qualified;
+pub mod surface;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -62,6 +66,11 @@ pub fn params_of(action: &str) -> Params {
 
 /// Action and its `with:`, as JSON.
 const WITH: &[(&str, &str)] = &[
+    // The function's own surface.
+    ("enforce-code-signing", r#"{"config": "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0000000000000000e"}"#),
+    ("capture-async-events", r#"{"queue": "arn:aws:sqs:eu-west-1:123456789012:quarantine"}"#),
+    ("disable-rules", r#"{"accept-shared": true}"#),
+    ("repoint-alias", r#"{"alias": "live", "version": 1, "code-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#),
     // The role; others share it in one of the worlds.
     ("revoke-sessions", r#"{"accept-shared-role": true}"#),
     ("block-role-assumption", r#"{"accept-shared-role": true}"#),
@@ -74,6 +83,7 @@ pub struct Function {
     pub role: String,
     pub reserved: Option<u32>,
     pub log_group: Option<String>,
+    pub surface: surface::Surface,
     pub description: String,
     pub revision: Revision,
 }
@@ -102,6 +112,8 @@ pub struct Role {
 pub struct World {
     pub functions: BTreeMap<String, Function>,
     pub roles: BTreeMap<String, Role>,
+    pub events: events::Events,
+    pub qualified: qualified::Qualified,
     /// Functions of other Regions: Region, name, ARN of the role.
     pub elsewhere: Vec<(String, String, String)>,
 }
@@ -109,10 +121,11 @@ pub struct World {
 impl World {
     /// A function on a role that a second one shares, with policies of odd texts.
     pub fn shared_role() -> World {
-        let function = |role: &str| Function {
+        let function = |role: &str, surface| Function {
             role: format!("arn:aws:iam::{ACCOUNT}:role/{role}"),
             reserved: None,
             log_group: None,
+            surface,
             // As a word of the aws-cli it would be read from a file.
             description: "file:///etc/passwd \"exports\" $(echo x)".into(),
             revision: Revision(1),
@@ -134,12 +147,14 @@ impl World {
         };
         World {
             functions: [
-                (FUNCTION.to_string(), function("team/shared-role")),
-                ("payments-api".into(), function("team/shared-role")),
-                ("zeta".into(), function("lone-role")),
+                (FUNCTION.to_string(), function("team/shared-role", surface::Surface::rich())),
+                ("payments-api".into(), function("team/shared-role", surface::Surface::bare())),
+                ("zeta".into(), function("lone-role", surface::Surface::bare())),
             ]
             .into(),
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
+            events: events::Events::seeded(),
+            qualified: qualified::Qualified::seeded(),
             elsewhere: vec![("us-east-1".into(), "distant".into(), format!("arn:aws:iam::{ACCOUNT}:role/lone-role"))],
         }
     }
@@ -147,9 +162,11 @@ impl World {
     /// The other starting points: a reservation, a role of its own, a policy under our name already.
     pub fn own_role_with_reservation() -> World {
         let mut world = World::shared_role();
+        (world.events, world.qualified) = (events::Events::few(), qualified::Qualified::plain());
         world.functions.remove("payments-api");
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
+        f.surface = surface::Surface::older();
         let role = world.roles.get_mut(ROLE).unwrap();
         role.inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
         role.boundary = Some(format!("arn:aws:iam::{ACCOUNT}:policy/team/bounds"));
@@ -167,6 +184,23 @@ impl World {
                 self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third());
             }
             ("detach-permissions", ["attached", ..]) => return false,
+            (
+                action @ ("scale-to-zero"
+                | "deny-invocation"
+                | "pause-event-source-mappings"
+                | "close-function-urls"
+                | "release-provisioned-concurrency"
+                | "enforce-code-signing"),
+                _,
+            ) => {
+                return self.functions.get_mut(FUNCTION).unwrap().surface.drift(action, cell.key());
+            }
+            ("disable-rules" | "disable-schedules" | "stop-pipes" | "stop-subscribers", _) => {
+                return self.events.drift(cell.action(), cell.key());
+            }
+            ("capture-async-events" | "repoint-alias" | "pause-durable-executions" | "publish-evidence-version", _) => {
+                return self.qualified.drift(cell.action(), cell.key());
+            }
             ("revoke-sessions", [role, policy]) => drop(self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third())),
             ("block-role-assumption", [role]) => {
                 self.roles.get_mut(*role).unwrap().trust = format!(r#"{{"Statement":[{STATEMENT}],"Id":"drifted"}}"#)
@@ -391,27 +425,42 @@ struct Parsed {
     /// IAM's form, or for Lambda `FunctionName`, `Marker` and the JSON members.
     args: BTreeMap<String, String>,
     iam: bool,
+    /// For `events` and `qualified`.
+    asked: Option<asked::Asked>,
 }
 
 impl Parsed {
     fn of(request: &HttpRequest) -> Parsed {
+        if let Some(asked) = asked::Asked::of(request) {
+            return Parsed::asked(asked);
+        }
         let uri: http::Uri = request.uri().parse().unwrap();
         let body = request.body().bytes().expect("request bodies are in memory");
-        if uri.host().unwrap().starts_with("iam.") {
+        // Both speak in forms and answer in XML.
+        if ["iam.", "sts."].iter().any(|s| uri.host().unwrap().starts_with(s)) {
             let args = form(std::str::from_utf8(body).unwrap());
-            return Parsed { operation: args["Action"].clone(), args, iam: true };
+            return Parsed { operation: args["Action"].clone(), args, iam: true, asked: None };
         }
         let mut args = form(uri.query().unwrap_or_default());
         let region = uri.host().unwrap().strip_prefix("lambda.").unwrap().strip_suffix(".amazonaws.com").unwrap();
         args.insert("Region".into(), region.into());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
-        let operation = lambda::operation(request.method(), &path);
-        lambda::arguments(operation, &path, body, &mut args);
-        Parsed { operation: operation.into(), args, iam: false }
+        let operation = match surface::operation(request.method(), &path, &args) {
+            Some(operation) => {
+                surface::arguments(operation, &path, body, &mut args);
+                operation
+            }
+            None => {
+                let operation = lambda::operation(request.method(), &path);
+                lambda::arguments(operation, &path, body, &mut args);
+                operation
+            }
+        };
+        Parsed { operation: operation.into(), args, iam: false, asked: None }
     }
 
     fn writes(&self) -> bool {
-        !["Get", "List", "Simulate"].iter().any(|read| self.operation.starts_with(read))
+        !["Get", "List", "Describe", "Simulate"].iter().any(|read| self.operation.starts_with(read))
     }
 
     fn denied(&self) -> HttpResponse {
@@ -423,6 +472,9 @@ impl Parsed {
     }
 
     fn error(&self, status: u16, code: &str, message: &str) -> HttpResponse {
+        if let Some(asked) = &self.asked {
+            return asked.error(status, code, message);
+        }
         let body = if self.iam {
             format!(
                 "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
@@ -440,7 +492,12 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let mut response = if self.iam { self.iam(world) } else { self.lambda(world) };
+        let mut response = match (&self.asked, self.operation.as_str()) {
+            (Some(asked), _) => asked.respond(world),
+            (None, "GetCallerIdentity") => surface::caller(),
+            (None, _) if self.iam => self.iam(world),
+            (None, _) => self.lambda(world),
+        };
         response.headers_mut().insert("date", DATE);
         (response, *world != before)
     }
