@@ -463,7 +463,7 @@ impl Saga<'_> {
                 }
                 let event = JournalEvent::AlreadyContained { run: self.run.clone(), cell: id.clone(), target: target.arn(), state: before };
                 self.journal(event).await.inspect_err(|e| entry.error = Some(e.clone()))?;
-                self.others.look_again().await;
+                self.others.glance().await;
                 if self.restores(id).begun == begun {
                     entry.stand = Stand::AlreadyContained;
                     return Ok(());
@@ -507,7 +507,7 @@ impl Saga<'_> {
             })
             .await
             .inspect_err(|e| entry.error = Some(e.clone()))?;
-            self.others.look_again().await;
+            self.others.glance().await;
             if self.restores(id).begun == begun {
                 return self.apply(action, cx, id, &after, permit, entry).await;
             }
