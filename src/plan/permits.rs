@@ -194,8 +194,19 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
                 .into(),
         );
     }
+    for (what, policy) in [("reading", &reader), ("containing and restoring", &container)] {
+        let text = policy.as_ref().and_then(|p| serde_json::to_string(p).ok()).unwrap_or_default();
+        let size = text.chars().filter(|c| !c.is_whitespace()).count();
+        if size > MANAGED {
+            // IAM User Guide, "IAM and AWS STS quotas": characters without white space.
+            notes.push(format!("The policy for {what} has {size} characters. IAM takes {MANAGED} in one managed policy and 10240 in all inline policies of a role together: put its statements into several managed policies."));
+        }
+    }
     Permissions { reader, container, notes }
 }
+
+/// Characters that IAM takes in one managed policy, white space not counted.
+const MANAGED: usize = 6_144;
 
 /// The trail that a step of `trail-archive` names.
 fn trail_of(step: &PlannedStep) -> Option<S3Place> {

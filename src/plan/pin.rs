@@ -213,3 +213,30 @@ fn check(registry: &Registry, step: &PlannedStep) -> Result<(), PinError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_moment_of_an_action_is_no_move_of_the_world() {
+        let cell = |action: &str, time: &str, text: &str| PinnedCell {
+            action: action.into(),
+            cell: CellId(format!("{action}/r/freezeframe-revoked-sessions-{time}")),
+            label: String::new(),
+            before: Some(Value::Null),
+            after: Some(json!(text)),
+            trouble: None,
+        };
+        let a = cell("revoke-sessions", "20261120T120000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:00:00Z\",\"é\":1}");
+        let later = cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":1}");
+        assert!(same_cell(&a, &later));
+        let after = |c: &PinnedCell| moment_left_out(&c.action, c.after.as_ref().unwrap());
+        assert_eq!(after(&a), after(&later));
+        assert_ne!(after(&a), after(&cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":2}")));
+        // Of other actions a time is a state like any other.
+        let of = |time| cell("disable-rules", time, "x");
+        assert!(!same_cell(&of("20261120T120000Z"), &of("20261120T123000Z")));
+    }
+}

@@ -10,7 +10,7 @@ use freezeframe::model::outcome::Outcome;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn is_read(operation: &str) -> bool {
-    ["Get", "List", "Simulate"].iter().any(|verb| operation.starts_with(verb))
+    ["Describe", "Get", "List", "Simulate"].iter().any(|verb| operation.starts_with(verb))
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn one_word_in_the_playbook_detaches_every_permission_and_restore_brings_a
     let own = own.to_str().unwrap();
 
     let shell = responder(&stage, own).await;
-    let run = ok(shell.run(&["run", own, names::FUNCTION, "--case", CASE, "--yes"]).await.unwrap(), 0);
+    let run = ok(shell.run(&["run", own, names::FUNCTION, "--case", CASE, "--yes", "--accept-shared-role"]).await.unwrap(), 0);
     assert_eq!(cells(&run).len(), 2 + 3, "{run:#}");
     assert!(cells(&run).iter().all(|(_, stand)| *stand == "contained"), "{run:#}");
     let iam = &stage.aws.iam;

@@ -3,11 +3,13 @@
 
 use crate::playbook::units::registry;
 use crate::support::tools::{python_tools, repository};
-use freezeframe::model::call::Access;
+use freezeframe::model::call::{Access, Call};
 use freezeframe::model::s3_place::S3Place;
 use freezeframe::model::target::Target;
 use freezeframe::plan::adjust::Adjustments;
-use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
+use freezeframe::plan::forecast::FORECAST;
+use freezeframe::plan::guard;
+use freezeframe::plan::{self, Effect, Known, PARTICULAR, PREFLIGHT, Plan, Policy, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -127,7 +129,14 @@ fn allowed(policy: Option<&Policy>) -> BTreeSet<String> {
 }
 
 fn declared(plan: &Plan, kind: PhaseKind) -> BTreeSet<String> {
-    plan.phase(kind).iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone()).collect()
+    let own = plan.phase(kind).into_iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone());
+    // Every run looks at its target first; containment asks the guardrails, and is foretold.
+    let around: Vec<&Call> = match (plan.phase(kind), kind) {
+        (None, _) => vec![],
+        (Some(_), PhaseKind::Contain) => PREFLIGHT.iter().chain(guard::CALLS).chain(FORECAST).collect(),
+        (Some(_), _) => PREFLIGHT.iter().collect(),
+    };
+    own.chain(around.into_iter().filter_map(|c| c.action.map(str::to_string))).collect()
 }
 
 /// Both directions: nothing that is called is missing, nothing that is not called is granted.
