@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(others.holder(&cell, &target), None);
         others.look_again().await;
         assert_eq!(others.holder(&cell, &target).as_deref(), Some("IR-1"));
-        assert_eq!(others.cells("detach-permissions", &target), [cell.clone()]);
+        assert_eq!(others.cells("detach-permissions", &target), std::slice::from_ref(&cell));
         assert_eq!(others.cells("quarantine-role", &target), []);
 
         let begins = JournalEvent::RestoreIntent { run: RunId("s".into()), cell: cell.clone(), from: json!(0), to: json!(1) };

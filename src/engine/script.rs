@@ -56,7 +56,7 @@ fn by_hand(action: Option<&'static dyn DynAction>, open: &OpenCell, reader: Read
 
 /// The case that these events belong to, as its journal opens.
 fn case_of(events: &[JournalEvent]) -> &str {
-    let case = |e| if let &JournalEvent::CaseOpen { ref case, .. } = e { Some(case.as_str()) } else { None };
+    let case = |e| if let JournalEvent::CaseOpen { case, .. } = e { Some(case.as_str()) } else { None };
     events.iter().find_map(case).unwrap_or("of this journal")
 }
 

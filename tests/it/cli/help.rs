@@ -138,8 +138,19 @@ fn a_commands_help_in_full() {
                                     snapshot-and-contain]
           --without-evidence <WHY>  Contain although the case holds no verified bundle of this function;
                                     the reason goes into the journal
+          --accept-shared-role      Contain on the role although others use it too: they are stopped
+                                    with it
           --yes                     Do not ask
       -h, --help                    Print help
+
+    Guardrails:
+          --guard <FILE>             The guard policy; otherwise `guard.yaml` beside the cases, if there
+                                     is one [env: FREEZEFRAME_GUARD=]
+          --in-earnest               Contain although the guard policy says `dry-run: true`
+          --control <STORE>          Where halt, breaker and rate lie: s3://bucket/prefix or a
+                                     directory; otherwise beside the cases [env: FREEZEFRAME_CONTROL=]
+          --control-region <REGION>  Region of that bucket, when it is not the function's [env:
+                                     FREEZEFRAME_CONTROL_REGION=]
 
     Connection:
           --profile <NAME>      AWS profile to use

@@ -21,7 +21,7 @@ fn what_is_shipped() {
     $ freezeframe playbook show snapshot
     --- stderr
     error: no playbook `snapshot` is shipped
-      hint: there are snapshot-only, triage, deep, snapshot-and-contain, contain-first
+      hint: there are snapshot-only, triage, deep, stop-sources, snapshot-and-contain, contain-first, contain-fully
     --- exit 2
     ");
     for name in ["snapshot-only", "triage", "deep", "snapshot-and-contain", "contain-first"] {

@@ -155,7 +155,7 @@ async fn sources_stop_and_flow_again_as_before() {
     let own = playbook(&stage, &steps);
     let before = outside.reads();
     let shell = responder(&stage, &own).await;
-    let run = ok(shell.run(&["run", &own, names::FUNCTION, "--case", CASE, "--yes"]).await.unwrap(), 0);
+    let run = ok(shell.run(&["run", &own, names::FUNCTION, "--case", CASE, "--yes", "--accept-shared-role"]).await.unwrap(), 0);
     let stood = became(&run);
     assert!(stood.iter().all(|(_, stand)| stand == "contained"), "{stood:#?}");
     assert_eq!(stood.len(), 1 + 1 + 2 + 2 + 1 + 2 + 1 + 1, "{stood:#?}");
