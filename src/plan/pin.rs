@@ -234,7 +234,10 @@ mod tests {
         assert!(same_cell(&a, &later));
         let after = |c: &PinnedCell| moment_left_out(&c.action, c.after.as_ref().unwrap());
         assert_eq!(after(&a), after(&later));
-        assert_ne!(after(&a), after(&cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":2}")));
+        assert_ne!(
+            after(&a),
+            after(&cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":2}"))
+        );
         // Of other actions a time is a state like any other.
         let of = |time| cell("disable-rules", time, "x");
         assert!(!same_cell(&of("20261120T120000Z"), &of("20261120T123000Z")));
