@@ -144,7 +144,7 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
-    let result = running.walk().await;
+    let result = Box::pin(running.walk()).await;
     if let Err(e @ RunError::NotVerified(_)) = &result
         && running.order.plan.contains()
     {
@@ -181,11 +181,12 @@ impl Running {
         for phase in &phases {
             self.doors.progress.note(Note::Phase(phase.phase.as_str()));
             match phase.phase {
-                PhaseKind::Collect => self.collect(phase).await?,
+                // On the heap: each holds everything below it, and a thread of tokio has two megabytes of stack.
+                PhaseKind::Collect => Box::pin(self.collect(phase)).await?,
                 PhaseKind::Seal => self.seal().await?,
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
-                PhaseKind::Contain => self.contain(phase).await?,
+                PhaseKind::Contain => Box::pin(self.contain(phase)).await?,
             }
             if !self.finished {
                 break;
@@ -459,7 +460,7 @@ impl Running {
             (None, None) => return Err(RunError::NoPermit),
         };
         let steps = survey::steps(phase)?;
-        let Judgement { of_role, dry_run, .. } = match self.gate(phase).await? {
+        let Judgement { of_role, dry_run, .. } = match Box::pin(self.gate(phase)).await? {
             Ok(judged) => judged,
             Err(refusals) => return self.refuse(refusals).await,
         };
@@ -474,7 +475,7 @@ impl Running {
         // Where every second counts it is read afterwards: bleeding is stopped first.
         let bleed_first = self.bleeds_first(phase);
         if !bleed_first {
-            self.foretell(&draft).await;
+            Box::pin(self.foretell(&draft)).await;
         }
         let sentry = self.sentry(of_role, draft.clone(), asked);
         let contained = {
@@ -492,12 +493,12 @@ impl Running {
                 gate: &sentry,
                 progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
             };
-            saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some()).await
+            Box::pin(saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some())).await
         };
         self.refuse(dry_run.into_iter().collect()).await?;
         self.refused(sentry.said());
         if bleed_first {
-            self.foretell(&draft).await;
+            Box::pin(self.foretell(&draft)).await;
         }
         let mut items = plan_unit.items.clone();
         if let Some(forecast) = &self.report.forecast {

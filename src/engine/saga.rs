@@ -368,7 +368,7 @@ impl Saga<'_> {
                     error: None,
                 };
                 if !(self.stop)() && report.journal.is_none() && !(on_failure == OnFailure::Unwind && failed(&report)) {
-                    let refusal = self.contain_cell(step, &cx, cell, permit, dry_run, &mut entry).await;
+                    let refusal = Box::pin(self.contain_cell(step, &cx, cell, permit, dry_run, &mut entry)).await;
                     report.journal = report.journal.or(refusal.err());
                 }
                 (self.progress)(SagaNote::Contained { report: &entry });

@@ -3,11 +3,12 @@
 
 use crate::playbook::units::registry;
 use crate::support::tools::{python_tools, repository};
-use freezeframe::model::call::Access;
+use freezeframe::model::call::{Access, Call};
 use freezeframe::model::s3_place::S3Place;
 use freezeframe::model::target::Target;
 use freezeframe::plan::adjust::Adjustments;
-use freezeframe::plan::{self, Effect, Known, PARTICULAR, Plan, Policy, What};
+use freezeframe::plan::forecast::FORECAST;
+use freezeframe::plan::{self, Effect, Known, PARTICULAR, PREFLIGHT, Plan, Policy, What, guard};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -127,7 +128,14 @@ fn allowed(policy: Option<&Policy>) -> BTreeSet<String> {
 }
 
 fn declared(plan: &Plan, kind: PhaseKind) -> BTreeSet<String> {
-    plan.phase(kind).iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone()).collect()
+    let steps = plan.phase(kind).into_iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone());
+    // What is asked before the steps, whatever they are.
+    let before: &[&[Call]] = match kind {
+        _ if plan.phase(kind).is_none() => &[],
+        PhaseKind::Contain => &[PREFLIGHT, guard::CALLS, FORECAST],
+        _ => &[PREFLIGHT],
+    };
+    steps.chain(before.iter().copied().flatten().filter_map(|c| c.action.map(str::to_string))).collect()
 }
 
 /// Both directions: nothing that is called is missing, nothing that is not called is granted.
