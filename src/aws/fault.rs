@@ -144,6 +144,8 @@ fn class_of(code: Option<&str>, status: Option<u16>) -> FaultClass {
         | "ConcurrentModificationException" => FaultClass::Conflict,
         _ => match status {
             Some(429) => FaultClass::Throttled,
+            // Whatever it is called: this endpoint has no such operation.
+            Some(501) => FaultClass::Unsupported,
             Some(s) if s >= 500 => FaultClass::Server,
             _ => FaultClass::Refused,
         },
@@ -280,6 +282,7 @@ mod tests {
             (Some("UnknownOperationException"), Some(404), FaultClass::Unsupported),
             (Some("PreconditionFailedException"), Some(412), FaultClass::Conflict),
             (Some("ServiceException"), Some(500), FaultClass::Server),
+            (Some("InternalFailure"), Some(501), FaultClass::Unsupported),
             (Some("InvalidParameterValueException"), Some(400), FaultClass::Refused),
             (None, Some(403), FaultClass::Denied),
             (None, Some(503), FaultClass::Server),

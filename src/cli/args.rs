@@ -77,7 +77,9 @@ pub enum Command {
     )]
     Contain(ContainArgs),
     /// Put back exactly what a case changed
-    #[command(after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042")]
+    #[command(
+        after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
+    )]
     Restore(RestoreArgs),
     /// Nothing more is contained, by anybody who reads this store, until `resume`; restoring stays possible
     #[command(
@@ -194,6 +196,7 @@ impl CollectArgs {
             trail: self.trail.clone(),
             regions: self.regions.clone(),
             set: self.set.clone(),
+            accept_shared_role: false,
         }
     }
 }
@@ -208,6 +211,14 @@ fn regions(text: &str) -> Result<Choice, &'static str> {
 
 fn size(text: &str) -> Result<u64, &'static str> {
     parse_bytes(text).filter(|n| *n > 0).ok_or("a size is wanted, like 500000, 64KiB, 16MiB or 2GiB")
+}
+
+/// What the operator accepts in words.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct AcceptArgs {
+    /// Contain on the role although others use it too: they are stopped with it
+    #[arg(long)]
+    pub accept_shared_role: bool,
 }
 
 /// A function that does not exist any more.
@@ -291,6 +302,8 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub collect: CollectArgs,
     #[command(flatten)]
+    pub accept: AcceptArgs,
+    #[command(flatten)]
     pub gone: GoneArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
@@ -315,6 +328,8 @@ pub struct RunArgs {
     /// Contain without asking (for scripts)
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     #[command(flatten)]
     pub collect: CollectArgs,
     #[command(flatten)]
@@ -348,6 +363,8 @@ pub struct ContainArgs {
     /// Contain although the case holds no verified bundle of this function; the reason goes into the journal
     #[arg(long, value_name = "WHY")]
     pub without_evidence: Option<String>,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
@@ -374,6 +391,9 @@ pub struct RestoreArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Print the same as a shell script of plain aws-cli commands; asks nobody, changes nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "overrule", "yes"])]
+    pub print_script: bool,
     #[command(flatten)]
     pub control: ControlArgs,
 }

@@ -3,7 +3,7 @@
 use super::args::{ContainArgs, Global};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
-use super::run::{Job, confirm, execute, make_plan};
+use super::run::{Job, adjust, confirm, execute, make_plan};
 use super::session::{self, Session};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
@@ -12,6 +12,7 @@ use crate::contain::ContainPermit;
 use crate::engine::bag::sealed_bundles;
 use crate::model::outcome::Outcome;
 use crate::model::target::Target;
+use crate::plan::adjust::Adjustments;
 use crate::playbook::PhaseKind;
 use crate::store::dir::DirStore;
 use std::path::Path;
@@ -26,6 +27,8 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
             .hint("choose one with a contain phase: --playbook snapshot-and-contain")
             .outcome(Outcome::Usage));
     }
+    let accepted = Adjustments { accept_shared_role: args.accept.accept_shared_role, ..Adjustments::default() };
+    adjust(&mut playbook, &accepted, "cannot contain like this")?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&args.function).await?;

@@ -154,6 +154,16 @@ pub struct GuardText {
     pub text: &'static str,
 }
 
+/// `restore --print-script`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RestoreScript {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub case: String,
+    /// POSIX shell, of plain aws-cli commands.
+    pub script: String,
+}
+
 /// `drill`
 #[cfg(feature = "drill")]
 #[derive(Clone, Debug, Serialize, JsonSchema)]

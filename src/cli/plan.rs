@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> {
-    let playbook = super::run::adjusted(&args.playbook, &args.collect)?;
+    let playbook = super::run::adjusted(&args.playbook, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     let screen = screen(global);

@@ -1,13 +1,21 @@
 //! `restore`: put back exactly what a case changed, from its journal alone.
 
 use super::args::{Global, RestoreArgs};
+use super::documents::RestoreScript;
 use super::error::CliError;
+use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
+use crate::bundle::case_journal::CaseJournal;
+use crate::clock::SystemClock;
 use crate::engine::preflight;
 use crate::engine::put_back::{RestoreOrder, put_back};
-use crate::model::id::CellId;
+use crate::engine::script::restore_script;
+use crate::model::id::{CaseId, CellId};
 use crate::model::outcome::Outcome;
+use crate::store::dir::DirStore;
+use std::path::Path;
+use std::sync::Arc;
 
 pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::named_case(&args.case, &args.cases)?;
@@ -25,6 +33,9 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
         }
     }
     let screen = session::screen(global);
+    if args.print_script {
+        return print_script(screen, &case, &dir, &args.only).await;
+    }
     let session = Session::connect(global).await?;
     let identity = preflight::identify(&session.connector).await.map_err(session::connection)?;
     let control = session.control(&args.control, &args.cases)?;
@@ -59,4 +70,15 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
     let report = put_back(order(args.dry_run), session.doors(dir, control, screen).await?).await.map_err(failed)?;
     summary::show(screen, &report);
     Ok(report.outcome)
+}
+
+/// From the journal alone: no credentials are needed, and none are looked for.
+async fn print_script(screen: Screen, case: &CaseId, dir: &Path, only: &[String]) -> Result<Outcome, CliError> {
+    let broken = |e: Box<dyn std::error::Error + Send + Sync>| CliError::new("cannot read the case journal").because(e);
+    let store = DirStore::open(dir).map_err(|e| broken(e.into()))?;
+    let journal = CaseJournal::open(Arc::new(store), Arc::new(SystemClock::new()), "").await.map_err(|e| broken(e.into()))?;
+    let script = restore_script(&journal.events(), only);
+    screen.text(script.trim_end());
+    screen.document(&RestoreScript { v: 1, case: case.to_string(), script });
+    Ok(Outcome::Complete)
 }

@@ -1,6 +1,6 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
 use super::pinned;
@@ -17,6 +17,7 @@ use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::adjust::Adjustments;
 use crate::playbook::{Playbook, Registry};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, CliError> {
     let (case, dir) = session::case(&args.case)?;
-    let playbook = adjusted(args.depth.playbook(), &args.collect)?;
+    let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     // Nothing is contained, so nothing is guarded.
@@ -41,7 +42,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     }
     // clap wants both unless there is a pinned plan.
     let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
-    let playbook = adjusted(&name, &args.collect)?;
+    let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
     let preflight = session.preflight(&function).await?;
     let control = session.control(&args.guard.control, &args.case.cases)?;
@@ -89,15 +90,20 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
 }
 
 /// The playbook, as the operator wants it.
-pub fn adjusted(name_or_path: &str, collect: &CollectArgs) -> Result<Playbook, CliError> {
+pub fn adjusted(name_or_path: &str, collect: &CollectArgs, accept: AcceptArgs) -> Result<Playbook, CliError> {
     let mut playbook = super::playbook::load(name_or_path)?;
-    collect.adjustments().apply(&Registry::built_in(), &mut playbook, SystemClock::new().now()).map_err(|e| {
+    let adjustments = Adjustments { accept_shared_role: accept.accept_shared_role, ..collect.adjustments() };
+    adjust(&mut playbook, &adjustments, "cannot collect like this")?;
+    Ok(playbook)
+}
+
+pub fn adjust(playbook: &mut Playbook, adjustments: &Adjustments, what: &str) -> Result<(), CliError> {
+    adjustments.apply(&Registry::built_in(), playbook, SystemClock::new().now()).map_err(|e| {
         let hint = e.hint().map(str::to_string);
-        let mut face = CliError::new("cannot collect like this").because(e).outcome(Outcome::Usage);
+        let mut face = CliError::new(what).because(e).outcome(Outcome::Usage);
         face.hints.extend(hint);
         face
-    })?;
-    Ok(playbook)
+    })
 }
 
 /// What a command wants the engine to do.

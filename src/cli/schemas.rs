@@ -2,7 +2,7 @@
 //! `bundle::schemas`; `evidence-schema/` holds both.
 
 use super::documents::{
-    Contents, ControlDocument, ErrorDocument, GuardChecked, GuardText, PlaybookChecked, PlaybookText, Playbooks, Shown,
+    Contents, ControlDocument, ErrorDocument, GuardChecked, GuardText, PlaybookChecked, PlaybookText, Playbooks, RestoreScript, Shown,
 };
 use crate::bundle::schemas::schema;
 use crate::engine::report::Report;
@@ -24,6 +24,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ),
         schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
+        schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

@@ -4,16 +4,17 @@ use super::args::{CaseArgs, Global};
 use super::error::CliError;
 use super::render::Screen;
 use crate::aws::{ConnectError, ConnectOptions, Connector};
-use crate::bundle::case_journal::CaseJournal;
 use crate::clock::{Clock, SystemClock};
+use crate::engine::others::{CasePlaces, OtherCases, Place};
 use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
 use crate::model::id::{CaseId, RunId};
-use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
-use crate::store::Store;
 use crate::store::dir::DirStore;
+use crate::store::{Store, StoreError};
+use async_trait::async_trait;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -56,7 +57,7 @@ impl Session {
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
     pub async fn doors(&self, case_dir: PathBuf, control: Arc<dyn Store>, screen: Screen) -> Result<Doors, CliError> {
-        let others = self.other_cases(&case_dir, screen).await;
+        let others = Arc::new(self.other_cases(&case_dir, screen).await?);
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
         Ok(Doors {
@@ -71,26 +72,40 @@ impl Session {
         })
     }
 
-    /// The journals of the cases that lie beside this one: what they hold is not restored under them.
-    async fn other_cases(&self, case_dir: &Path, screen: Screen) -> Vec<(String, Vec<JournalEvent>)> {
-        let mut others = vec![];
+    /// The cases that lie beside this one: what they hold is not restored under them.
+    async fn other_cases(&self, case_dir: &Path, screen: Screen) -> Result<OtherCases, CliError> {
         let parent = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let siblings = Siblings { parent: parent.to_path_buf(), own: case_dir.file_name().unwrap_or_default().to_os_string() };
+        let others = OtherCases::open(Box::new(siblings), self.clock.clone())
+            .await
+            .map_err(|e| CliError::new(format!("cannot read the other cases in {}", parent.display())).because(e))?;
+        for (name, why) in others.unreadable() {
+            screen.remark(&format!("warning: the journal of case {name} cannot be read, so what it holds is not known: {why}"));
+        }
+        Ok(others)
+    }
+}
+
+/// Cases as directories beside one's own.
+struct Siblings {
+    parent: PathBuf,
+    own: OsString,
+}
+
+#[async_trait]
+impl CasePlaces for Siblings {
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        let mut found: Vec<Place> = vec![];
+        // A directory that is not there (yet) holds no cases.
+        for entry in std::fs::read_dir(&self.parent).into_iter().flatten().flatten() {
             let path = entry.path();
-            if entry.file_name() == case_dir.file_name().unwrap_or_default() || !path.join("journal").is_dir() {
+            if entry.file_name() == self.own || !path.join("journal").is_dir() {
                 continue;
             }
             let Some(name) = entry.file_name().to_str().and_then(|n| n.parse::<CaseId>().ok()) else { continue };
-            let read = match DirStore::open(&path) {
-                Ok(store) => CaseJournal::open(Arc::new(store), self.clock.clone(), "").await.map_err(|e| e.to_string()),
-                Err(e) => Err(e.to_string()),
-            };
-            match read {
-                Ok(journal) => others.push((name.to_string(), journal.events())),
-                Err(e) => screen.remark(&format!("warning: the journal of case {name} cannot be read, so what it holds is not known: {e}")),
-            }
+            found.push((name.to_string(), DirStore::open(&path).map(|store| Arc::new(store) as Arc<dyn Store>)));
         }
-        others
+        Ok(found)
     }
 }
 

@@ -34,7 +34,7 @@ impl Collector for ControlPlaneHistory {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        if cx.from_trail() {
+        if cx.reads_trail() {
             return of_trail(cx).await;
         }
         cx.expect_searches(&cx.target().region, 2);

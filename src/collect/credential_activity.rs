@@ -61,7 +61,7 @@ impl Collector for CredentialActivity {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        if cx.from_trail() { of_trail(cx).await } else { of_history(cx).await }
+        if cx.reads_trail() { of_trail(cx).await } else { of_history(cx).await }
     }
 }
 

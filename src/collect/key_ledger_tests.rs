@@ -81,7 +81,7 @@ fn a_session_is_the_function_s_by_scope_or_by_role_and_name_never_by_name_alone(
 fn a_role_that_nobody_knows_is_learned_from_the_function_s_own_sessions() {
     let mut l = ledger(None);
     let issued = issue("i1", "ASIA1", "payments-export", "2026-11-20T01:00:00Z", "Nov 20, 2026, 1:00:00 PM");
-    hear(&mut l, &[issued.clone()]);
+    hear(&mut l, std::slice::from_ref(&issued));
     assert!(l.to_search(0).is_empty(), "whose role it is is not known yet");
     hear(&mut l, &[use_of("u1", "ASIA9", "ListBuckets", "2026-11-20T02:00:00Z", "54.240.1.1", LAMBDA, "eu-west-1"), issued]);
     assert_eq!(l.role_arn(), Some(ROLE));

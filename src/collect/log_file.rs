@@ -98,7 +98,7 @@ pub(super) fn whole(path: &Path) -> (Unpacked, Vec<u8>) {
 
 type Stream<'c> = Plain<'c, MultiGzDecoder<BufReader<File>>>;
 
-fn unpack<'p>(path: &'p Path, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> (u64, bool)) -> Unpacked {
+fn unpack(path: &Path, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> (u64, bool)) -> Unpacked {
     let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
     let (packed, file) = match opened {
         Ok(opened) => opened,

@@ -45,7 +45,7 @@ pub(super) struct Search<'s> {
 
 impl CollectCx<'_> {
     /// Whether the step has its events from a trail's files.
-    pub(super) fn from_trail(&self) -> bool {
+    pub(super) fn reads_trail(&self) -> bool {
         self.params.text(FROM.name).as_deref() == Some("trail")
     }
 

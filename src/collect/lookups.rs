@@ -4,6 +4,7 @@
 use super::cx::{Abort, CollectCx};
 use super::event_source_mappings::{self, Mappings};
 use super::facts::{Each, Listed, cell};
+use super::flow_logs::{self, FlowPlaces};
 use super::network_interfaces::{self, Interfaces};
 use super::network_paths::{self, Subnets};
 use super::reach::VpcFact;
@@ -23,6 +24,7 @@ pub const LOOKS_UP: &[(&str, &[&str])] = &[
     ("network-rules", &["capacity", "network-paths"]),
     ("flow-logs", &["capacity", "network-paths", "network-interfaces"]),
     ("name-resolution", &["capacity", "network-paths"]),
+    ("flow-records", &["flow-logs", "capacity", "network-paths", "network-interfaces"]),
 ];
 
 /// The units whose look-ups `id` makes.
@@ -41,6 +43,7 @@ pub(super) struct Lookups {
     providers: Each<Result<Arc<VpcFact>, Fault>>,
     subnets: OnceCell<Result<Arc<Subnets>, Fault>>,
     interfaces: OnceCell<Result<Arc<Interfaces>, Fault>>,
+    flow_logs: OnceCell<Arc<FlowPlaces>>,
 }
 
 impl CollectCx<'_> {
@@ -76,6 +79,12 @@ impl CollectCx<'_> {
     pub(super) async fn subnets(&self, ids: &[String]) -> Result<Result<Arc<Subnets>, Fault>, Abort> {
         let ask = || async { network_paths::ask_subnets(&self.asking_as(&network_paths::PATHS), ids).await };
         self.lookups().subnets.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Flow logs over the function's network.
+    pub(super) async fn flow_logs(&self) -> Result<Arc<FlowPlaces>, Abort> {
+        let ask = || async { flow_logs::ask(&self.asking_as(&flow_logs::FLOW)).await.map(Arc::new) };
+        self.lookups().flow_logs.get_or_try_init(ask).await.cloned()
     }
 
     /// The interfaces in those subnets that bear one of those security groups.

@@ -99,6 +99,7 @@ mod config_history;
 mod deployment;
 mod file_systems;
 mod flow_logs;
+mod flow_records;
 mod lookups;
 mod name_resolution;
 mod network;
@@ -179,6 +180,7 @@ pub static COLLECTORS: &[&dyn Collector] = &[
     &schedules::Schedules,
     // Network: interfaces go when Lambda needs them no more.
     &network_interfaces::NetworkInterfaces,
+    &flow_records::FlowRecords,
     // Detections: kept for ninety days.
     &guardduty_findings::GuarddutyFindings,
     &security_hub_findings::SecurityHubFindings,

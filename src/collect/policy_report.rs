@@ -46,7 +46,8 @@ pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<Strin
 /// The same by the newer call; recorded as the `resource-policy-document` unit's, whose context `cx` must be.
 pub(super) async fn ask_document(cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
     let question = Question::new(&DOCUMENT.calls[0], format!("policy document of {whose}"));
-    Ok(match cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).await? {
+    // Boxed: it is asked through the shared look-ups, each of which would carry it along.
+    Ok(match cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).boxed().await? {
         Reply::Got(answer) => Ok(answer.output.policy().map(|document| (answer.item, document.to_string()))),
         Reply::Absent(_) => Ok(None),
         Reply::Gap(fault) => Err(fault),

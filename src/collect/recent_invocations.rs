@@ -21,6 +21,7 @@ use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::types::{LogGroupClass, OrderBy, PolicyType};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::sync::{Mutex, PoisonError};
 
@@ -96,18 +97,32 @@ impl Collector for RecentInvocations {
         let default = cx.target().default_log_group();
         let window = cx.window("window");
         let read = Mutex::new(vec![]);
-        let mut questions = vec![account_policies(cx).boxed(), storage_tier(cx).boxed()];
+        let mut questions = of_account(cx);
         if let Some(named) = named.filter(|n| *n != default) {
-            questions.push(group(cx, named, true, window, &read).boxed());
-            questions.push(group(cx, default, false, window, &read).boxed());
+            questions.push(of_group(cx, named, true, window, &read));
+            questions.push(of_group(cx, default, false, window, &read));
         } else {
-            questions.push(group(cx, default, true, window, &read).boxed());
+            questions.push(of_group(cx, default, true, window, &read));
         }
         at_once(questions).await?;
         let mut items: Vec<ItemId> = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         items.sort();
         log_pages::invocations(cx, items).await
     }
+}
+
+// Made in functions of their own: what a future is built from stays on the stack of whoever polls the builder, and these are large.
+fn of_account<'f>(cx: &'f CollectCx<'_>) -> Vec<BoxFuture<'f, Result<(), Abort>>> {
+    vec![account_policies(cx).boxed(), storage_tier(cx).boxed()]
+}
+fn of_group<'f>(
+    cx: &'f CollectCx<'_>,
+    name: String,
+    used: bool,
+    window: (DateTime<Utc>, DateTime<Utc>),
+    read: &'f Mutex<Vec<ItemId>>,
+) -> BoxFuture<'f, Result<(), Abort>> {
+    group(cx, name, used, window, read).boxed()
 }
 
 /// Everything about one group. `used`: the function writes to it now, so that it is asked for even when it is not listed.

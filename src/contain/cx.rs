@@ -15,6 +15,7 @@ use crate::model::target::Target;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,9 @@ pub struct ActCx<'r> {
     run: Option<RunId>,
     /// Revision ids as they were last read, by cell.
     revisions: Mutex<BTreeMap<CellId, String>>,
+    held: Vec<CellId>,
+    /// `Date` of the newest answer.
+    aws_time: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl<'r> ActCx<'r> {
@@ -41,11 +45,33 @@ impl<'r> ActCx<'r> {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let aws = connector.unit(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder);
-        ActCx { target, params, aws, run: None, revisions: Mutex::default(), remarks: Mutex::default() }
+        ActCx {
+            target,
+            params,
+            aws,
+            run: None,
+            revisions: Mutex::default(),
+            remarks: Mutex::default(),
+            held: vec![],
+            aws_time: Mutex::default(),
+        }
     }
     /// For tokens that make a write of this run idempotent.
     pub fn of_run(self, run: &RunId) -> Self {
         ActCx { run: Some(run.clone()), ..self }
+    }
+    /// The cells of this action that this case or another one holds already.
+    pub fn holding(self, held: Vec<CellId>) -> Self {
+        ActCx { held, ..self }
+    }
+    /// Cells of this action that this case or another one holds: an action whose cells vanish from AWS's lists once they are contained (a
+    /// policy that is detached) finds them here, so that a second case holds them too.
+    pub fn held(&self) -> &[CellId] {
+        &self.held
+    }
+    /// What AWS's clock said with its newest answer; none before the first one.
+    pub fn aws_time(&self) -> Option<DateTime<Utc>> {
+        *self.aws_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub fn target(&self) -> &Target {
         self.target
@@ -127,6 +153,10 @@ impl<'r> ActCx<'r> {
         let discard_body =
             (call.operation == "ListFunctions").then_some("it holds the environment values of functions that are no part of the case");
         let (result, exchanges) = tape::listen(Listening { discard_body, ..Listening::default() }, future).await;
+        let date = exchanges.last().and_then(|x| DateTime::parse_from_rfc2822(x.server_date.as_deref()?).ok());
+        if let Some(date) = date {
+            *self.aws_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(date.to_utc());
+        }
         result.map_err(|e| ActError::Call { doing: doing.to_string(), action: call.action, source: Fault::of(&e, &exchanges) })
     }
 }

@@ -1,9 +1,10 @@
 //! Taking the role's permissions away: managed policies detached, inline policies removed, each a cell of its own (`containment.md` C11).
 //!
 //! Weaker than quarantine (grants by resource policies remain) and harder to undo (many writes), hence off in the shipped playbooks. What it
-//! never touches: the inline policies that `quarantine-role` wrote, the permissions boundary, the managed policies themselves.
+//! never touches: the inline policies that `quarantine-role` and `revoke-sessions` wrote, the permissions boundary, the managed policies themselves.
 
-use super::role::{self, QUARANTINE_PREFIX};
+use super::role;
+use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -26,25 +27,22 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[
         role::GET_CONFIGURATION,
         role::GET_ROLE,
+        LIST_FUNCTIONS,
         LIST_ATTACHED,
-        LIST_INLINE,
+        role::LIST_ROLE_POLICIES,
         role::GET_ROLE_POLICY,
         DETACH,
         ATTACH,
         role::PUT_ROLE_POLICY,
         role::DELETE_ROLE_POLICY,
     ],
-    params: &[],
+    params: &[REGIONS, ACCEPT],
     restore_rank: 1,
 };
 
 const LIST_ATTACHED: Call = Call::read(Service::Iam, "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies", Scope::Role);
-const LIST_INLINE: Call = Call::read(Service::Iam, "ListRolePolicies", "iam:ListRolePolicies", Scope::Role);
 const DETACH: Call = Call::write(Service::Iam, "DetachRolePolicy", "iam:DetachRolePolicy", Scope::Role);
 const ATTACH: Call = Call::write(Service::Iam, "AttachRolePolicy", "iam:AttachRolePolicy", Scope::Role);
-
-/// A role holds at most twenty attached policies and 10,240 characters of inline ones: more pages than this are a bug or an attack.
-const PAGES: u32 = 50;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +61,7 @@ fn place(cell: &CellId) -> Result<Place<'_>, ActError> {
     let mut parts = cell.key().splitn(3, '/');
     match (parts.next(), parts.next(), parts.next()) {
         (Some("attached"), Some(role), Some(arn)) if !role.is_empty() && arn.starts_with("arn:") => Ok(Place::Attached { role, arn }),
-        (Some("inline"), Some(role), Some(policy)) if !role.is_empty() && !policy.is_empty() && !policy.starts_with(QUARANTINE_PREFIX) => {
+        (Some("inline"), Some(role), Some(policy)) if !role.is_empty() && !policy.is_empty() && !role::is_ours(policy) => {
             Ok(Place::Inline { role, policy })
         }
         _ => Err(ActError::Refused(format!("{cell} names no policy that may be detached"))),
@@ -73,7 +71,7 @@ fn place(cell: &CellId) -> Result<Place<'_>, ActError> {
 async fn attached_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, ActError> {
     let mut arns = vec![];
     let mut marker: Option<String> = None;
-    for _ in 0..PAGES {
+    for _ in 0..role::PAGES {
         let call = cx.aws().iam().list_attached_role_policies().role_name(role).set_marker(marker.take()).send();
         let page = cx.call(&LIST_ATTACHED, &format!("listing the policies attached to the role {role}"), call).await?;
         arns.extend(page.attached_policies().iter().filter_map(|p| p.policy_arn()).map(str::to_string));
@@ -85,21 +83,6 @@ async fn attached_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, Ac
     Err(ActError::Refused(format!("the list of policies attached to the role {role} has no end")))
 }
 
-async fn inline_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, ActError> {
-    let mut names = vec![];
-    let mut marker: Option<String> = None;
-    for _ in 0..PAGES {
-        let call = cx.aws().iam().list_role_policies().role_name(role).set_marker(marker.take()).send();
-        let page = cx.call(&LIST_INLINE, &format!("listing the inline policies of the role {role}"), call).await?;
-        names.extend(page.policy_names().iter().cloned());
-        marker = page.marker().filter(|_| page.is_truncated()).map(str::to_string);
-        if marker.is_none() {
-            return Ok(names);
-        }
-    }
-    Err(ActError::Refused(format!("the list of inline policies of the role {role} has no end")))
-}
-
 #[async_trait]
 impl Action for DetachPermissions {
     type State = Permission;
@@ -109,18 +92,24 @@ impl Action for DetachPermissions {
     }
 
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        let role = role::of_target(cx).await?.name;
-        let facts = json!({"role": role});
-        let mut cells = vec![];
+        let role = role::of_target(cx).await?;
+        let facts = json!({"role": role.name, "users": role_users::must_be_alone(cx, &role).await?});
+        let role = role.name;
+        let mut ids = vec![];
         for arn in attached_policies(cx, &role).await? {
-            let id = CellId::new(SPEC.id, &format!("attached/{role}/{arn}"));
-            cells.push(Cell { id, label: format!("{arn} on the role {role}"), facts: facts.clone() });
+            ids.push(CellId::new(SPEC.id, &format!("attached/{role}/{arn}")));
         }
-        for policy in inline_policies(cx, &role).await?.into_iter().filter(|p| !p.starts_with(QUARANTINE_PREFIX)) {
-            let id = CellId::new(SPEC.id, &format!("inline/{role}/{policy}"));
-            cells.push(Cell { id, label: format!("inline policy {policy} of the role {role}"), facts: facts.clone() });
+        for policy in role::inline_policies(cx, &role).await?.into_iter().filter(|p| !role::is_ours(p)) {
+            ids.push(CellId::new(SPEC.id, &format!("inline/{role}/{policy}")));
         }
-        Ok(cells)
+        // What somebody detached already is in no list any more, and is held all the same.
+        let of_role = |id: &&CellId| matches!(place(id), Ok(Place::Attached { role: r, .. } | Place::Inline { role: r, .. }) if r == role);
+        for id in cx.held().iter().filter(of_role) {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        ids.into_iter().map(|id| Ok(Cell { label: label(&id)?, id, facts: facts.clone() })).collect()
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Permission>, ActError> {
@@ -173,6 +162,13 @@ impl Action for DetachPermissions {
             _ => return Err(another_kind(cell)),
         })
     }
+}
+
+fn label(cell: &CellId) -> Result<String, ActError> {
+    Ok(match place(cell)? {
+        Place::Attached { role, arn } => format!("{arn} on the role {role}"),
+        Place::Inline { role, policy } => format!("inline policy {policy} of the role {role}"),
+    })
 }
 
 fn another_kind(cell: &CellId) -> ActError {

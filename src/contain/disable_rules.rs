@@ -41,6 +41,7 @@ const RULE: Call = Call::read(Service::Events, "DescribeRule", "events:DescribeR
 const TARGETS: Call = Call::read(Service::Events, "ListTargetsByRule", "events:ListTargetsByRule", Scope::Any);
 const DISABLE: Call = Call::write(Service::Events, "DisableRule", "events:DisableRule", Scope::Any);
 const ENABLE: Call = Call::write(Service::Events, "EnableRule", "events:EnableRule", Scope::Any);
+// Putting a rule that has a role of its own passes the role (`iam:PassRole`), which nothing here grants: such a restore is stuck and says so.
 const PUT: Call = Call::write(Service::Events, "PutRule", "events:PutRule", Scope::Any);
 
 /// Buses times names are asked one by one.
@@ -140,7 +141,7 @@ impl Action for DisableRules {
                 return Err(sources::no_name("a rule", &rule));
             }
             let others = others(cx, &bus, &rule).await;
-            let mut facts = sources::facts(cx, others.as_ref().map(Clone::clone));
+            let mut facts = sources::facts(cx, others.as_ref().cloned());
             if let Some(manager) = describe(cx, &bus, &rule).await?["ManagedBy"].as_str().filter(|m| !m.is_empty()) {
                 facts["managed_by"] = tame(manager, 120).into();
             }

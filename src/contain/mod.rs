@@ -5,12 +5,18 @@
 
 pub mod by_hand;
 mod cx;
+pub mod deny;
 pub mod permit;
+mod policy_text;
 pub(crate) mod role;
+mod role_users;
 
+mod block_role_assumption;
 mod detach_permissions;
 mod freeze_concurrency;
 mod quarantine_role;
+mod revoke_sessions;
+mod set_permissions_boundary;
 // On the function's sources, its asynchronous events, aliases and durable executions.
 mod capture_async_events;
 mod disable_rules;
@@ -120,6 +126,7 @@ pub enum ActError {
 
 #[async_trait]
 pub trait Action: Send + Sync {
+    /// Equality is the action's own: two states are equal when nobody needs to set the one to the other.
     type State: Serialize + DeserializeOwned + PartialEq + Clone + Debug + Send + Sync;
     fn spec(&self) -> &'static ActionSpec;
     /// Read-only: what would be touched.
@@ -151,6 +158,8 @@ pub trait DynAction: Send + Sync {
     /// As reports show it; a state that is not of this action's form is shown as it is.
     fn shown(&self, cell: &CellId, state: &Value) -> Value;
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError>;
+    /// Whether two states are one, as the action's own `PartialEq` has it: AWS may give the same back in other words.
+    fn same(&self, a: &Value, b: &Value) -> bool;
     /// In the target's Region.
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError>;
 }
@@ -189,6 +198,10 @@ impl<A: Action> DynAction for A {
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Value, permit: &ContainPermit) -> Result<(), ActError> {
         Action::set(self, cx, cell, &typed(cell, to)?, permit).await
     }
+    fn same(&self, a: &Value, b: &Value) -> bool {
+        let read = |v: &Value| serde_json::from_value::<A::State>(v.clone()).ok();
+        a == b || matches!((read(a), read(b)), (Some(a), Some(b)) if a == b)
+    }
     fn by_hand(&self, target: &Target, cell: &CellId, before: &Value) -> Result<Vec<AwsCli>, ActError> {
         let commands = Action::by_hand(self, target, cell, &typed(cell, before)?)?;
         Ok(commands.into_iter().map(|c| c.in_region(&target.region)).collect())
@@ -209,6 +222,9 @@ pub static ACTIONS: &[&dyn DynAction] = &[
     // The function itself, then its role.
     &freeze_concurrency::FreezeConcurrency,
     &quarantine_role::QuarantineRole,
+    &revoke_sessions::RevokeSessions,
+    &block_role_assumption::BlockRoleAssumption,
+    &set_permissions_boundary::SetPermissionsBoundary,
     &detach_permissions::DetachPermissions,
     // The function's own surface.
     &scale_to_zero::ScaleToZero,

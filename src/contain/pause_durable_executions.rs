@@ -1,7 +1,8 @@
 //! Durable executions of the function, paused one by one (`containment.md` C14): while paused, Lambda does not invoke the function for them;
 //! what they wait for completes all the same, and they go on from their last checkpoint when resumed.
 //!
-//! Freezing the function alone would make their invocations fail, and a failed execution is over. What it never does: stop or delete an
+//! DOUBT(aws): what zero concurrency does to a running execution is written nowhere; at worst its next invocation fails and the execution with
+//! it, for good. Pause first. What it never does: stop or delete an
 //! execution, which nothing brings back; the fence refuses both. Resuming is done for those alone that were paused here.
 
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};

@@ -84,6 +84,14 @@ impl Action for ReleaseProvisionedConcurrency {
                 break;
             }
         }
+        // What was given back already is in no list any more, and is held all the same.
+        for id in cx.held() {
+            if let Ok(qualifier) = place(&target.function, id)
+                && !found.iter().any(|f| f == qualifier)
+            {
+                found.push(qualifier.to_string());
+            }
+        }
         if found.is_empty() {
             cx.remark(format!("{} has no provisioned concurrency", target.function));
             return Ok(vec![]);

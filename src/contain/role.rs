@@ -4,20 +4,33 @@
 //! (RFC 3986), so what is kept is the decoded text, never a re-serialised document.
 
 use super::{ActCx, ActError, AwsCli};
+use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 
 pub(super) const GET_CONFIGURATION: Call =
     Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function);
 pub(super) const GET_ROLE: Call = Call::read(Service::Iam, "GetRole", "iam:GetRole", Scope::Role);
 pub(super) const GET_ROLE_POLICY: Call = Call::read(Service::Iam, "GetRolePolicy", "iam:GetRolePolicy", Scope::Role);
+pub(super) const LIST_ROLE_POLICIES: Call = Call::read(Service::Iam, "ListRolePolicies", "iam:ListRolePolicies", Scope::Role);
 pub(super) const PUT_ROLE_POLICY: Call = Call::write(Service::Iam, "PutRolePolicy", "iam:PutRolePolicy", Scope::Role);
 pub(super) const DELETE_ROLE_POLICY: Call = Call::write(Service::Iam, "DeleteRolePolicy", "iam:DeleteRolePolicy", Scope::Role);
 
-/// Inline policies of this prefix are ours: `quarantine-role` writes no other, `detach-permissions` touches none of them.
+/// Inline policies of these prefixes are ours: `quarantine-role` and `revoke-sessions` write no others, `detach-permissions` touches none of them.
 pub(super) const QUARANTINE_PREFIX: &str = "freezeframe-quarantine-";
+pub(super) const SESSIONS_PREFIX: &str = "freezeframe-revoked-sessions-";
+
+pub(super) fn is_ours(policy: &str) -> bool {
+    [QUARANTINE_PREFIX, SESSIONS_PREFIX].iter().any(|p| policy.starts_with(p))
+}
 
 /// IAM allows 10,240 characters of inline policies; this leaves room for their encoding and refuses an attack on our memory.
 const DOCUMENT_LIMIT: usize = 128 << 10;
+
+/// Characters of all inline policies of a role together, white space not counted (IAM User Guide, "IAM and AWS STS quotas").
+const INLINE_QUOTA: usize = 10_240;
+
+/// A role holds at most twenty attached policies and 10,240 characters of inline ones: more pages than this are a bug or an attack.
+pub(super) const PAGES: u32 = 50;
 
 pub(super) struct Role {
     pub arn: String,
@@ -26,6 +39,13 @@ pub(super) struct Role {
     pub id: String,
     /// The group that the function writes to, when its configuration names one.
     pub log_group: Option<String>,
+    /// Who may assume it: the document's text, if AWS gave it in the form that it documents.
+    pub trust: Option<String>,
+}
+
+/// A name that can be one of a role's, from a cell's id.
+pub(super) fn is_role_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
 }
 
 /// The role of the target. Refuses service-linked roles, which AWS lets nobody change.
@@ -55,7 +75,49 @@ pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
         return Err(ActError::Refused(format!("AWS stated an id for the role {name} that is none")));
     }
     let id = role.role_id().to_string();
-    Ok(Role { arn, name, id, log_group })
+    let trust = role.assume_role_policy_document().and_then(decode);
+    Ok(Role { arn, name, id, log_group, trust })
+}
+
+/// The names of the role's inline policies.
+pub(super) async fn inline_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, ActError> {
+    let mut names = vec![];
+    let mut marker: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = cx.aws().iam().list_role_policies().role_name(role).set_marker(marker.take()).send();
+        let page = cx.call(&LIST_ROLE_POLICIES, &format!("listing the inline policies of the role {role}"), call).await?;
+        names.extend(page.policy_names().iter().cloned());
+        marker = page.marker().filter(|_| page.is_truncated()).map(str::to_string);
+        if marker.is_none() {
+            return Ok(names);
+        }
+    }
+    Err(ActError::Refused(format!("the list of inline policies of the role {role} has no end")))
+}
+
+/// As IAM counts a policy against its quota.
+fn characters(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_whitespace()).count()
+}
+
+/// Refuses when `text` under the name `policy` would not fit beside the other inline policies. Not knowing how much there is keeps nobody
+/// from trying: IAM itself refuses, and the read back tells.
+pub(super) async fn must_fit(cx: &ActCx<'_>, role: &str, policy: &str, text: &str) -> Result<(), ActError> {
+    let mut others = 0;
+    let Ok(names) = inline_policies(cx, role).await else { return Ok(()) };
+    for name in names.iter().filter(|n| *n != policy) {
+        let Ok(there) = inline_policy(cx, role, name).await else { return Ok(()) };
+        others += there.map_or(0, |t| characters(&t));
+    }
+    let ours = characters(text);
+    if others + ours <= INLINE_QUOTA {
+        return Ok(());
+    }
+    Err(ActError::Refused(format!(
+        "the deny of {ours} characters does not fit on the role {}: its inline policies have {others} of the {INLINE_QUOTA} that IAM allows; \
+         use set-permissions-boundary, which needs no room, or remove an inline policy",
+        tame(role, 80)
+    )))
 }
 
 /// An inline policy's text; `None` when the role has no policy of this name. A role that is gone is an error: its policy would not be

@@ -30,6 +30,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("emulator.py", include_str!("emulator/emulator.py")),
     ("fidelity.py", include_str!("emulator/fidelity.py")),
     ("lambda_surface.py", include_str!("emulator/lambda_surface.py")),
+    ("sources.py", include_str!("emulator/sources.py")),
     ("cloudtrail.py", include_str!("emulator/cloudtrail.py")),
     ("unused.py", include_str!("emulator/unused.py")),
 ];

@@ -6,24 +6,26 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// Question → the SDK's own rendering of the answer (which masks sensitive members), without request ids.
+/// Question → the SDK's own rendering of the answer (which masks sensitive members), without request ids, revision ids and times of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World(BTreeMap<String, String>);
 
 fn answer<O: Debug, E: ProvideErrorMetadata, R>(result: Result<O, aws_smithy_runtime_api::client::result::SdkError<E, R>>) -> String {
     match result {
-        Ok(output) => without_request_ids(&format!("{output:#?}")),
+        Ok(output) => without_fleeting(&format!("{output:#?}")),
         Err(e) => format!("refused: {}", e.code().unwrap_or("no code")),
     }
 }
 
-fn without_request_ids(text: &str) -> String {
-    // `_request_id: Some(\n "…",\n ),` differs with every call and says nothing of the world.
+/// What differs with every call, or with every update and can be set back by nobody: `_request_id: Some(\n "…",\n ),` and the like.
+const FLEETING: [&str; 4] = ["_request_id:", "_extended_request_id:", "last_modified:", "revision_id:"];
+
+fn without_fleeting(text: &str) -> String {
     let mut out = String::new();
     let mut skipping = false;
     for line in text.lines() {
         let trimmed = line.trim_start();
-        if trimmed.starts_with("_request_id") || trimmed.starts_with("_extended_request_id") {
+        if FLEETING.iter().any(|f| trimmed.starts_with(f)) {
             skipping = line.ends_with('(');
             continue;
         }
@@ -94,12 +96,15 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::without_request_ids;
+    use super::without_fleeting;
 
     #[test]
-    fn only_the_request_id_is_dropped() {
+    fn only_what_is_fleeting_is_dropped() {
         let text = "Out {\n    a: Some(\n        1,\n    ),\n    _request_id: Some(\n        \"x\",\n    ),\n    b: 2,\n}";
-        assert_eq!(without_request_ids(text), "Out {\n    a: Some(\n        1,\n    ),\n    b: 2,\n}\n");
-        assert_eq!(without_request_ids("a\n    _request_id: None,\nb"), "a\nb\n");
+        assert_eq!(without_fleeting(text), "Out {\n    a: Some(\n        1,\n    ),\n    b: 2,\n}\n");
+        assert_eq!(without_fleeting("a\n    _request_id: None,\nb"), "a\nb\n");
+        let text =
+            "Out {\n    revision_id: Some(\n        \"x\",\n    ),\n    last_modified: Some(\n        \"t\",\n    ),\n    timeout: 3,\n}";
+        assert_eq!(without_fleeting(text), "Out {\n    timeout: 3,\n}\n");
     }
 }

@@ -3,6 +3,7 @@
 use super::progress::{Note, Progress};
 use super::report::BundleReport;
 use super::run::RunError;
+use super::script::restore_script;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
 use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
@@ -104,7 +105,8 @@ pub(super) fn put(
     draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
 }
 
-/// What a change of AWS leaves in its bag, as the unit `name`: its report, and the run's events of the case journal.
+/// What a change of AWS leaves in its bag, as the unit `name`: its report, the run's events of the case journal, and how everything that the case
+/// then holds is put back by hand.
 pub(super) fn put_changes<R: serde::Serialize>(
     draft: &Draft,
     name: &str,
@@ -119,9 +121,11 @@ pub(super) fn put_changes<R: serde::Serialize>(
         lines.push(b'\n');
     }
     let report = canon::to_vec("a report", report)?;
+    let script = restore_script(events, &[]);
     let items = vec![
         put(draft, Group::Contain, name, name, "every cell: before, after, and how it stands", "json", &report)?,
         put(draft, Group::Contain, name, "actions", "this run's events of the case journal", "jsonl", &lines)?,
+        put(draft, Group::Contain, name, "restore", "how the case is put back with the aws-cli alone", "sh", script.as_bytes())?,
     ];
     Ok(PlannedUnit { unit: name.into(), title: name.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items })
 }

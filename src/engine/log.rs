@@ -2,6 +2,7 @@
 //!
 //! Status is never stored; it follows from the events alone, in order, so that a process that died anywhere leaves nothing to repair.
 
+use super::others::Restores;
 use crate::contain;
 use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
@@ -24,6 +25,8 @@ pub trait IntentLog: Send + Sync {
     async fn append(&self, event: JournalEvent) -> Result<(), LogError>;
     /// Everything so far, this run's events included, in order.
     fn events(&self) -> Vec<JournalEvent>;
+    /// Read what others have appended since. What cannot be read now is met by the next append.
+    async fn catch_up(&self) {}
 }
 
 /// A log in memory: for tests, dry runs and nothing else.
@@ -118,10 +121,10 @@ impl OpenCell {
             Grip::Wrote { .. } => None,
         })
     }
-    /// Whether we left the cell like this. Every open intent counts, not the newest alone: when that one's write did not land, the world
+    /// Whether we left the cell as `same` says. Every open intent counts, not the newest alone: when that one's write did not land, the world
     /// is still as an earlier one left it.
-    pub fn is_ours(&self, state: &Value) -> bool {
-        self.grasps.iter().any(|g| matches!(&g.grip, Grip::Wrote { after, .. } if after == state))
+    pub fn is_ours(&self, same: impl Fn(&Value) -> bool) -> bool {
+        self.grasps.iter().any(|g| matches!(&g.grip, Grip::Wrote { after, .. } if same(after)))
     }
     /// What our writes left behind by design, where that is all they did.
     pub fn leaves(&self) -> Option<&str> {
@@ -154,9 +157,12 @@ pub fn parse_target(arn: &str) -> Option<Target> {
 
 /// The cells that the case still holds, in order of their first grip.
 ///
-/// `Restored` by a run that has grips of its own on the cell (it unwound) ends those alone; by any other run (a restore) it ends all.
+/// `Restored` by a run that has grips of its own on the cell (it unwound) ends those alone; by any other run (a restore) it ends all that were
+/// there when that run looked. An intent that a restore ended before its write came back is open again when it does: the restore found the world
+/// as before, and then the write landed.
 pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
     let mut open: Vec<OpenCell> = vec![];
+    let mut ended: Vec<(CellId, Grasp)> = vec![];
     for (at, event) in events.iter().enumerate() {
         match event {
             JournalEvent::Intent { run, cell, target, before, after, restorable, .. } => {
@@ -167,12 +173,27 @@ pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
                 let grip = Grip::Found { state: state.clone() };
                 grasp(&mut open, cell, Grasp { run: run.clone(), target: target.clone(), grip, at });
             }
-            JournalEvent::Restored { run, cell, .. } => {
+            JournalEvent::Restored { run, cell, through, .. } => {
                 if let Some(i) = open.iter().position(|o| o.cell == *cell) {
                     let own = open[i].grasps.iter().any(|g| g.run == *run);
-                    open[i].grasps.retain(|g| own && g.run != *run);
+                    let later = |g: &Grasp| through.is_some_and(|lines| g.at as u64 >= lines);
+                    let (stay, go): (Vec<Grasp>, Vec<Grasp>) =
+                        open[i].grasps.drain(..).partition(|g| if own { g.run != *run } else { later(g) });
+                    open[i].grasps = stay;
+                    if !own {
+                        ended.extend(go.into_iter().map(|g| (cell.clone(), g)));
+                    }
                     if open[i].grasps.is_empty() {
                         open.remove(i);
+                    }
+                }
+            }
+            JournalEvent::Applied { run, cell } | JournalEvent::ApplyFailed { run, cell, .. } => {
+                if let Some(i) = ended.iter().rposition(|(c, g)| c == cell && g.run == *run && matches!(g.grip, Grip::Wrote { .. })) {
+                    let (_, grasp_again) = ended.remove(i);
+                    let held = open.iter().any(|o| o.cell == *cell && o.grasps.iter().any(|g| g.at >= grasp_again.at && g.run == *run));
+                    if !held {
+                        grasp(&mut open, cell, grasp_again);
                     }
                 }
             }
@@ -197,6 +218,38 @@ fn grasp(open: &mut Vec<OpenCell>, cell: &CellId, grasp: Grasp) {
         }
         None => open.push(OpenCell { cell: cell.clone(), grasps: vec![grasp], gave_way: false }),
     }
+}
+
+/// Whether an intent on the cell waits for what became of its write: its run is at it just now, or died over it.
+pub(super) fn in_flight(events: &[JournalEvent], cell: &CellId) -> bool {
+    let open = open_cells(events).into_iter().find(|o| o.cell == *cell);
+    let told = |g: &Grasp| {
+        events[g.at..].iter().any(|e| match e {
+            JournalEvent::Applied { run, cell: c } | JournalEvent::ApplyFailed { run, cell: c, .. } => *run == g.run && c == cell,
+            JournalEvent::RunEnded { run, .. } => *run == g.run,
+            _ => false,
+        })
+    };
+    open.iter().flat_map(|o| &o.grasps).any(|g| matches!(g.grip, Grip::Wrote { .. }) && !told(g))
+}
+
+/// What these events say of putting the cell back, `but` by that run.
+pub(super) fn restores_begun(events: &[JournalEvent], cell: &CellId, but: Option<&RunId>) -> Restores {
+    let mut found = Restores::default();
+    for event in events.iter().filter(|e| e.run() != but || but.is_none()) {
+        match event {
+            JournalEvent::RestoreIntent { cell: c, .. } if c == cell => found = Restores { begun: found.begun + 1, open: true },
+            JournalEvent::Restored { cell: c, .. }
+            | JournalEvent::RestoreFailed { cell: c, .. }
+            | JournalEvent::HeldElsewhere { cell: c, .. }
+                if c == cell =>
+            {
+                found.open = false;
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Whether a case with these events holds the cell against another case's restore.
@@ -230,14 +283,15 @@ mod tests {
         JournalEvent::Intent { run: run(r), cell: cell(), target, before, after, restorable: Restorable::Exactly, permit }
     }
     fn restored(r: &str) -> JournalEvent {
-        JournalEvent::Restored { run: run(r), cell: cell(), wrote: true }
+        JournalEvent::Restored { run: run(r), cell: cell(), wrote: true, through: None }
     }
 
     #[test]
     fn the_oldest_open_intent_is_the_truth() {
         let open = open_cells(&[intent("1", json!(null), json!(0)), intent("2", json!(7), json!(1))]);
         assert_eq!((open[0].before(), open[0].left()), (Some(&json!(null)), Some(&json!(1))));
-        assert!(open[0].is_ours(&json!(0)) && open[0].is_ours(&json!(1)) && !open[0].is_ours(&json!(7)));
+        let ours = |state: i32| open[0].is_ours(|after| *after == json!(state));
+        assert!(ours(0) && ours(1) && !ours(7));
     }
 
     #[test]
@@ -246,6 +300,49 @@ mod tests {
         assert!(open_cells(&[&both[..], &[restored("3")]].concat()).is_empty());
         let left = open_cells(&[&both[..], &[restored("2")]].concat());
         assert_eq!((left.len(), left[0].before(), left[0].left()), (1, Some(&json!(null)), Some(&json!(0))));
+    }
+
+    #[test]
+    fn a_restore_ends_what_it_knew_of() {
+        // Another run of the case took hold while the restore was under way: its hold is not ended with the others.
+        let restored = JournalEvent::Restored { run: run("3"), cell: cell(), wrote: true, through: Some(1) };
+        let open = open_cells(&[intent("1", json!(null), json!(0)), intent("2", json!(null), json!(1)), restored]);
+        assert_eq!((open.len(), open[0].before(), open[0].left()), (1, Some(&json!(null)), Some(&json!(1))));
+    }
+
+    #[test]
+    fn a_write_that_lands_after_a_restore_looked_is_held_all_the_same() {
+        let applied = |r: &str| JournalEvent::Applied { run: run(r), cell: cell() };
+        let by = |r: &str, wrote| JournalEvent::Restored { run: run(r), cell: cell(), wrote, through: Some(1) };
+        let mut events = vec![intent("1", json!(7), json!(0)), by("2", false)];
+        assert!(open_cells(&events).is_empty());
+        events.push(applied("1"));
+        let open = open_cells(&events);
+        assert_eq!((open.len(), open[0].before()), (1, Some(&json!(7))));
+        events.push(by("3", true));
+        assert!(open_cells(&events).is_empty(), "restored once more is restored");
+        // What was told before the restore is not told again by it.
+        assert!(open_cells(&[intent("1", json!(7), json!(0)), applied("1"), by("2", true)]).is_empty());
+    }
+
+    #[test]
+    fn an_intent_is_in_flight_until_its_write_is_told_or_its_run_has_ended() {
+        let mut events = vec![intent("1", json!(7), json!(0))];
+        assert!(in_flight(&events, &cell()));
+        events.push(JournalEvent::RunEnded { run: run("1"), outcome: "x".into() });
+        assert!(!in_flight(&events, &cell()));
+        events[1] = JournalEvent::Applied { run: run("1"), cell: cell() };
+        assert!(!in_flight(&events, &cell()));
+    }
+
+    #[test]
+    fn a_restore_is_open_until_it_says_how_it_ended() {
+        let begins = |r: &str| JournalEvent::RestoreIntent { run: run(r), cell: cell(), from: json!(0), to: json!(1) };
+        let mut events = vec![intent("1", json!(null), json!(0)), begins("2")];
+        assert_eq!(restores_begun(&events, &cell(), None), Restores { begun: 1, open: true });
+        assert_eq!(restores_begun(&events, &cell(), Some(&run("2"))), Restores::default(), "but by that run");
+        events.push(JournalEvent::RestoreFailed { run: run("2"), cell: cell(), error: "no".into() });
+        assert_eq!(restores_begun(&events, &cell(), None), Restores { begun: 1, open: false });
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod gather;
 pub mod gone;
 pub mod guard;
 pub mod log;
+pub mod others;
 pub mod outlook;
 pub mod preflight;
 pub mod progress;
@@ -18,6 +19,7 @@ pub mod report;
 pub mod restore;
 pub mod run;
 pub mod saga;
+pub mod script;
 pub mod survey;
 mod words;
 

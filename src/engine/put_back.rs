@@ -5,7 +5,7 @@ use super::log::{open_cells, parse_target};
 use super::progress::Note;
 use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
-use super::run::{Doors, RunError, held_elsewhere, trip};
+use super::run::{Doors, RunError, trip};
 use super::saga::{Saga, Unguarded};
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
@@ -78,8 +78,8 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
             log: &journal,
             clock: &*doors.clock,
             stop: &|| *doors.interrupt.borrow(),
-            held_by: &|cell, target| held_elsewhere(&doors.others, cell, target),
             gate: &Unguarded,
+            others: &*doors.others,
             progress: &|note| doors.progress.note(Note::Cell(note.to_string())),
         };
         saga.restore(&RestoreAsk { actions: ACTIONS, only: &order.only, overrule: &order.overrule, dry_run: order.dry_run }).await

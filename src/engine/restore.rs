@@ -5,17 +5,19 @@
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
-use super::log::{OpenCell, open_cells, parse_target};
-use super::saga::{Saga, SagaNote, Seen, Trouble, Unread};
+use super::log::{OpenCell, in_flight, open_cells, parse_target};
+use super::saga::{SETTLE_EVERY, Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
 use crate::model::id::CellId;
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
-use crate::model::target::Target;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+
+/// A write that was journalled and not told of yet is waited for so often.
+const IN_FLIGHT_READS: u32 = 3;
 
 /// What to restore and how.
 #[derive(Clone, Copy, Default)]
@@ -103,9 +105,19 @@ fn shown(action: Option<&'static dyn DynAction>, cell: &CellId, state: &Value) -
     action.map_or(Value::Null, |a| a.shown(cell, state))
 }
 
+/// The order in which cells are put back: by rank, so that denies are lifted last, and newest first within a rank.
+pub(super) fn in_order(open: Vec<OpenCell>, actions: &[&'static dyn DynAction]) -> Vec<(Option<&'static dyn DynAction>, OpenCell)> {
+    let find = |o: &OpenCell| actions.iter().copied().find(|a| a.spec().id == o.cell.action());
+    let mut order: Vec<(Option<&'static dyn DynAction>, OpenCell)> = open.into_iter().map(|o| (find(&o), o)).collect();
+    order.sort_by_key(|(action, o)| (action.map_or(u8::MAX, |a| a.spec().restore_rank), std::cmp::Reverse(o.newest())));
+    order
+}
+
 impl Saga<'_> {
     /// Restore what the case holds.
     pub async fn restore(&self, ask: &RestoreAsk<'_>) -> RestoreReport {
+        self.log.catch_up().await;
+        self.others.look_again().await;
         let mut open = open_cells(&self.log.events());
         open.retain(|o| ask.only.is_empty() || ask.only.iter().any(|a| a == o.cell.action()));
         self.put_back(open, ask).await
@@ -113,17 +125,14 @@ impl Saga<'_> {
 
     /// Put back what this run did, and nothing that the case held before it.
     pub(super) async fn unwind(&self, actions: &[&'static dyn DynAction]) -> RestoreReport {
+        self.others.look_again().await;
         let open = open_cells(&self.log.events()).iter().filter_map(|o| o.of_run(self.run)).collect();
         self.put_back(open, &RestoreAsk { actions, ..RestoreAsk::default() }).await
     }
 
     async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
-        let find = |o: &OpenCell| ask.actions.iter().copied().find(|a| a.spec().id == o.cell.action());
-        let mut order: Vec<(Option<&'static dyn DynAction>, OpenCell)> = open.into_iter().map(|o| (find(&o), o)).collect();
-        order.sort_by_key(|(action, o)| (action.map_or(u8::MAX, |a| a.spec().restore_rank), std::cmp::Reverse(o.newest())));
-
         let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
-        for (action, open) in order {
+        for (action, open) in in_order(open, ask.actions) {
             let mut entry = RestoredCell {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
@@ -166,12 +175,19 @@ impl Saga<'_> {
             Ok(cx) => cx,
             Err(why) => return self.stuck(ask, entry, why).await,
         };
+        // Somebody of this case is about to write here, or died over it: given a moment, he tells, and the world is read after him.
+        let mut moments = if ask.dry_run || open.grasps.iter().all(|g| g.run == *self.run) { 0 } else { IN_FLIGHT_READS };
+        while moments > 0 && in_flight(&self.log.events(), &open.cell) {
+            moments -= 1;
+            self.clock.sleep(SETTLE_EVERY).await;
+            self.log.catch_up().await;
+        }
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),
             Err(Unread::Over) => {
                 entry.back = Back::Over;
-                return self.end(ask, entry, false).await;
+                return self.end(ask, open, entry, false).await;
             }
             // What stays by design stays whether or not it can be looked at.
             Err(Unread::Failed(_)) if open.leaves().is_some() => return self.left(ask, open, entry).await,
@@ -181,26 +197,34 @@ impl Saga<'_> {
         let Some(before) = open.before() else {
             // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
             entry.back = Back::Released;
-            let Some(expected) = open.found().filter(|state| **state != found).cloned() else {
-                return self.end(ask, entry, false).await;
+            let Some(expected) = open.found().filter(|state| !action.same(state, &found)).cloned() else {
+                return self.end(ask, open, entry, false).await;
             };
             let event = JournalEvent::Drift { run: self.run.clone(), cell: open.cell.clone(), expected, found };
             return if ask.dry_run { Ok(()) } else { self.journal(event).await };
         };
-        if found == *before {
-            self.end(ask, entry, false).await?;
+        if action.same(&found, before) {
+            self.end(ask, open, entry, false).await?;
             entry.back = Back::Restored { wrote: false };
             return Ok(());
         }
         if open.leaves().is_some() {
             return self.left(ask, open, entry).await;
         }
-        if let Some(case) = (self.held_by)(&open.cell, &target) {
+        if let Some(case) = self.others.holder(&open.cell, &target) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
             let event = JournalEvent::HeldElsewhere { run: self.run.clone(), cell: open.cell.clone(), case };
             return if ask.dry_run { Ok(()) } else { self.journal(event).await };
         }
-        if !open.is_ours(&found) && !self.overruled(open, &found, ask, entry).await? {
+        // Not as we left it, but as another case did: two wrote one after the other, and ours is not the one that stands. What stands is that
+        // case's to put back; this one keeps nobody from it.
+        let ours = open.is_ours(|after| action.same(after, &found));
+        if !ours && let Some(case) = self.others.author(&open.cell, &target, &|after| action.same(after, &found)) {
+            entry.back = Back::HeldElsewhere { case: case.clone() };
+            let event = JournalEvent::HeldElsewhere { run: self.run.clone(), cell: open.cell.clone(), case };
+            return if ask.dry_run { Ok(()) } else { self.journal(event).await };
+        }
+        if !ours && !self.overruled(open, &found, ask, entry).await? {
             return Ok(());
         }
         if ask.dry_run {
@@ -210,7 +234,7 @@ impl Saga<'_> {
         if (self.stop)() {
             return Ok(());
         }
-        self.set_back(action, &cx, &target, &found, before, entry).await
+        self.set_back(action, &cx, open, &found, before, entry).await
     }
 
     /// Drift: whether to go on all the same.
@@ -235,7 +259,7 @@ impl Saga<'_> {
         &self,
         action: &'static dyn DynAction,
         cx: &ActCx<'_>,
-        target: &Target,
+        open: &OpenCell,
         found: &Value,
         before: &Value,
         entry: &mut RestoredCell,
@@ -244,21 +268,31 @@ impl Saga<'_> {
         entry.back = Back::Stuck;
         let intent = JournalEvent::RestoreIntent { run, cell: cell.clone(), from: found.clone(), to: before.clone() };
         self.journal(intent).await.inspect_err(|e| entry.error = Some(e.clone()))?;
+        // Whoever took hold before our intent was durable has not seen it, and is seen now; whoever comes later sees it.
+        self.others.look_again().await;
+        if let Some(case) = self.others.holder(&cell, cx.target()) {
+            entry.back = Back::HeldElsewhere { case: case.clone() };
+            return self.journal(JournalEvent::HeldElsewhere { run: self.run.clone(), cell, case }).await;
+        }
+        if let Some(other) = self.taken_since(open) {
+            let why = format!("the run {other} of this case took hold of {cell} in the meantime; restore again when it is done");
+            return self.failed(entry, Trouble::saying(why)).await;
+        }
 
         let wrote = self.write(action, cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
         match (self.confirmed(action, cx, &cell, before).await, wrote) {
             // Also after a write that was reported as failed: it landed.
-            (Ok(Seen::State(state)), _) if state == *before => {
+            (Ok(Seen::State(state)), _) if action.same(&state, before) => {
                 entry.back = Back::Restored { wrote: true };
-                self.end_as(entry, true).await
+                self.end_as(open, entry, true).await
             }
             (Ok(Seen::Over), wrote) => {
                 entry.back = Back::Over;
-                self.end_as(entry, wrote.is_ok()).await
+                self.end_as(open, entry, wrote.is_ok()).await
             }
             (_, Err(e)) => self.failed(entry, Trouble::of(&e)).await,
             (Ok(_), Ok(())) => {
-                let why = format!("AWS accepted the write, yet {cell} of {} does not read as before", target.function);
+                let why = format!("AWS accepted the write, yet {cell} of {} does not read as before", cx.target().function);
                 self.failed(entry, Trouble::saying(why)).await
             }
             (Err(why), Ok(())) => self.failed(entry, why).await,
@@ -268,7 +302,7 @@ impl Saga<'_> {
     /// What containment added stays; only the hold ends.
     async fn left(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &mut RestoredCell) -> Result<(), Trouble> {
         entry.back = Back::Left { what: open.leaves().unwrap_or_default().to_string() };
-        self.end(ask, entry, false).await
+        self.end(ask, open, entry, false).await
     }
 
     async fn stuck(&self, ask: &RestoreAsk<'_>, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
@@ -285,11 +319,19 @@ impl Saga<'_> {
         self.journal(JournalEvent::RestoreFailed { run: self.run.clone(), cell: entry.cell.clone(), error: why.what }).await
     }
 
-    async fn end(&self, ask: &RestoreAsk<'_>, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
-        if ask.dry_run { Ok(()) } else { self.end_as(entry, wrote).await }
+    async fn end(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
+        if ask.dry_run { Ok(()) } else { self.end_as(open, entry, wrote).await }
     }
 
-    async fn end_as(&self, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
-        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: entry.cell.clone(), wrote }).await
+    /// The holds that we knew of end; one that another run took since goes on.
+    async fn end_as(&self, open: &OpenCell, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
+        let through = u64::try_from(open.newest()).ok().map(|at| at + 1);
+        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: entry.cell.clone(), wrote, through }).await
+    }
+
+    /// The other run of this case that took hold of the cell after we looked.
+    fn taken_since(&self, open: &OpenCell) -> Option<String> {
+        let now = open_cells(&self.log.events()).into_iter().find(|o| o.cell == open.cell)?;
+        now.grasps.iter().find(|g| g.at > open.newest() && g.run != *self.run).map(|g| g.run.to_string())
     }
 }

@@ -7,7 +7,8 @@ use super::bag::{self, Bag};
 use super::control::{Brake, Control};
 use super::gather::{GatherStep, gather};
 use super::guard::{self, Guarding, Sentry};
-use super::log::{self, IntentLog, LogError};
+use super::log::{IntentLog, LogError};
+use super::others::OtherCases;
 use super::preflight::PreflightError;
 use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
@@ -30,13 +31,12 @@ use crate::examine::techniques::{TechniqueCounts, is_gone};
 use crate::examine::{self};
 use crate::model::canon::{self, CanonError};
 use crate::model::exchange::Exchange;
-use crate::model::id::{CaseId, CellId, RunId};
+use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, ItemStatus};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
 use crate::model::refusal::Refusal;
-use crate::model::target::Target;
 use crate::plan::approval::Approval;
 use crate::plan::guard::{Approval as Consent, Judgement};
 use crate::plan::pin::Pinned;
@@ -44,6 +44,7 @@ use crate::plan::{Plan, PlannedPhase};
 use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -82,8 +83,8 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     pub progress: Arc<dyn Progress>,
     pub interrupt: watch::Receiver<bool>,
-    /// The other cases that can be seen from here, with their journals: a cell that one of them holds is not restored under it.
-    pub others: Vec<(String, Vec<JournalEvent>)>,
+    /// The other cases that can be seen from here: a cell that one of them holds is not restored under it.
+    pub others: Arc<OtherCases>,
 }
 
 #[async_trait]
@@ -93,6 +94,10 @@ impl IntentLog for CaseJournal {
     }
     fn events(&self) -> Vec<JournalEvent> {
         CaseJournal::events(self)
+    }
+    async fn catch_up(&self) {
+        // What cannot be read now is met by the next append, which then says so.
+        let _ = CaseJournal::catch_up(self).await;
     }
 }
 
@@ -144,7 +149,8 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
     let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
-    let result = Box::pin(running.walk()).await;
+    // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
+    let result = running.walk().boxed().await;
     if let Err(e @ RunError::NotVerified(_)) = &result
         && running.order.plan.contains()
     {
@@ -489,8 +495,8 @@ impl Running {
                 log: &self.journal,
                 clock: &*self.doors.clock,
                 stop: &|| *self.doors.interrupt.borrow(),
-                held_by: &|cell, target| held_elsewhere(&self.doors.others, cell, target),
                 gate: &sentry,
+                others: &*self.doors.others,
                 progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
             };
             Box::pin(saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some())).await
@@ -587,9 +593,4 @@ fn skipped(spec: &CollectorSpec) -> PlannedUnit {
         ended: UnitEnd::SkippedByOperator,
         items: vec![],
     }
-}
-
-/// The other case that holds a cell.
-pub(super) fn held_elsewhere(others: &[(String, Vec<JournalEvent>)], cell: &CellId, target: &Target) -> Option<String> {
-    others.iter().find(|(_, events)| log::holds(events, cell, target)).map(|(case, _)| case.clone())
 }

@@ -4,11 +4,15 @@
 //! refuse unless accepted; intent durable; set; read back. A write that failed is never believed to have done nothing, nor one that
 //! succeeded to have done everything: the read back decides, and the intent stays open either way, for restore to compare.
 //!
+//! Two responders may be at it at once, in one case or in two. The intent is durable before the others are looked at, and theirs before they look at
+//! ours, so one sees the other: containing gives way to a restore that is under way and reads again, restoring gives way to a hold.
+//!
 //! What it never does: write without a durable intent, delete an intent, decide what to contain, print.
 //!
 //! Cancel safety: a saga may be dropped at any await. What was begun is in the log, and restore needs nothing else.
 
-use super::log::{IntentLog, open_cells, same_place};
+use super::log::{IntentLog, open_cells, restores_begun, same_place};
+use super::others::{Others, Restores};
 use crate::aws::Connector;
 use crate::aws::fault::{FaultClass, tame};
 use crate::aws::record::Recorder;
@@ -32,10 +36,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A mapping takes tens of seconds to stop (`containment.md` C4); after three minutes somebody should look.
-const SETTLE_EVERY: Duration = Duration::from_secs(2);
+pub(super) const SETTLE_EVERY: Duration = Duration::from_secs(2);
 const SETTLE_READS: u32 = 90;
 /// A read right after a write may still show the old state (IAM is eventually consistent): asked again after these pauses.
 const CONFIRM_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// Somebody who began to put the cell back is waited for; after a minute he is taken for dead.
+const RESTORE_READS: u32 = 30;
+/// So often may others put the cell back under our hands before we give up.
+const CONTENDED: u32 = 8;
 
 /// AWS refuses a write while another change of the same thing is under way (a deployment, or an attacker's): tried again after these pauses.
 const CONFLICT_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
@@ -218,8 +227,7 @@ pub struct Saga<'d> {
     pub clock: &'d dyn Clock,
     /// True once the run should end: nothing new is begun, what is open stays journalled.
     pub stop: &'d (dyn Fn() -> bool + Sync),
-    /// The other case that holds this cell, if any (see [`super::log::holds`]).
-    pub held_by: &'d (dyn Fn(&CellId, &Target) -> Option<String> + Sync),
+    pub others: &'d dyn Others,
     /// What stands before the writes of containment.
     pub gate: &'d dyn Gate,
     pub progress: &'d (dyn Fn(SagaNote<'_>) + Sync),
@@ -300,7 +308,7 @@ impl Saga<'_> {
         let mut pauses = CONFIRM_AFTER.iter();
         loop {
             match action.read(cx, cell).await {
-                Ok(Reading::Settled(state)) if state == *wanted => return Ok(Seen::State(state)),
+                Ok(Reading::Settled(state)) if action.same(&state, wanted) => return Ok(Seen::State(state)),
                 Ok(Reading::Settled(state)) => last = Ok(Seen::State(state)),
                 Ok(Reading::Over) => return Ok(Seen::Over),
                 Ok(Reading::Moving) if moving < SETTLE_READS => {
@@ -329,6 +337,8 @@ impl Saga<'_> {
     ) -> ContainReport {
         let mut report =
             ContainReport { dry_run, cells: vec![], actions: vec![], remarks: vec![], interrupted: false, journal: None, unwound: None };
+        self.log.catch_up().await;
+        self.others.look_again().await;
         for step in steps {
             if (self.stop)() {
                 report.interrupted = true;
@@ -340,7 +350,7 @@ impl Saga<'_> {
             let id = step.action.spec().id;
             (self.progress)(SagaNote::Looking { action: id });
             let cx = match self.cx(step.action, target, step.params) {
-                Ok(cx) => cx,
+                Ok(cx) => cx.holding(self.held(id, target)),
                 Err(error) => {
                     report.actions.push(ActionTrouble { action: id, error, refused: true });
                     continue;
@@ -401,90 +411,126 @@ impl Saga<'_> {
                 Some(Trouble::saying(format!("this case already holds {id} in another account or Region; use another case for {target}")));
             return Ok(());
         }
-        let asked = self.clock.monotonic_ns();
-        let leave = async { if dry_run { Ok(()) } else { self.gate.may(action, cell).await } };
-        let (read, leave) = join(self.settled(action, cx, id), leave).await;
-        if let Err(refusal) = leave {
-            return self.refused(id, refusal, entry).await;
-        }
-        let before = match read {
-            Ok(state) => state,
-            Err(Unread::Stopped) => {
+        let mut patience = RESTORE_READS;
+        for _ in 0..CONTENDED {
+            // Whoever is putting the cell back is let through first; what he leaves is what we find.
+            while patience > 0 && self.restores(id).open {
+                patience -= 1;
+                self.clock.sleep(SETTLE_EVERY).await;
+                self.log.catch_up().await;
+                self.others.look_again().await;
+            }
+            let begun = self.restores(id).begun;
+            let asked = self.clock.monotonic_ns();
+            let leave = async { if dry_run { Ok(()) } else { self.gate.may(action, cell).await } };
+            let (read, leave) = join(self.settled(action, cx, id), leave).await;
+            if let Err(refusal) = leave {
+                return self.refused(id, refusal, entry).await;
+            }
+            let before = match read {
+                Ok(state) => state,
+                Err(Unread::Over) => {
+                    entry.stand = Stand::Over;
+                    return Ok(());
+                }
+                Err(Unread::Stopped) => {
+                    entry.stand = Stand::NotBegun;
+                    return Ok(());
+                }
+                Err(Unread::Failed(trouble)) => {
+                    entry.error = Some(trouble);
+                    return Ok(());
+                }
+            };
+            let (after, restorable) = match action.contained(cell, &before).and_then(|after| Ok((after, action.restorable(id, &before)?))) {
+                Ok(both) => both,
+                Err(e) => {
+                    if matches!(e, ActError::Refused(_)) {
+                        entry.stand = Stand::Refused;
+                        entry.before = Some(action.shown(id, &before));
+                    }
+                    entry.error = Some(Trouble::of(&e));
+                    return Ok(());
+                }
+            };
+            (entry.before, entry.after) = (Some(action.shown(id, &before)), Some(action.shown(id, &after)));
+            entry.restorable = Some(restorable.clone());
+
+            if action.same(&after, &before) {
+                if dry_run {
+                    entry.stand = Stand::AlreadyContained;
+                    return Ok(());
+                }
+                let event = JournalEvent::AlreadyContained { run: self.run.clone(), cell: id.clone(), target: target.arn(), state: before };
+                self.journal(event).await.inspect_err(|e| entry.error = Some(e.clone()))?;
+                self.others.look_again().await;
+                if self.restores(id).begun == begun {
+                    entry.stand = Stand::AlreadyContained;
+                    return Ok(());
+                }
+                continue;
+            }
+            let (needs, why) = match &restorable {
+                Restorable::Exactly => (Accept::ExactOnly, ""),
+                Restorable::Leaves(what) | Restorable::Approximately(what) => (Accept::Approximate, what.as_str()),
+                Restorable::No(why) => (Accept::Irreversible, why.as_str()),
+            };
+            if step.accept < needs {
+                entry.stand = Stand::Refused;
+                entry.error = Some(Trouble::saying(format!("{id} cannot be restored exactly, which the playbook did not accept: {why}")));
+                return Ok(());
+            }
+            if dry_run {
+                entry.stand = Stand::WouldContain;
+                return Ok(());
+            }
+            if (self.stop)() {
                 entry.stand = Stand::NotBegun;
                 return Ok(());
             }
-            Err(Unread::Over) => {
-                entry.stand = Stand::Over;
-                return Ok(());
+            // The setting was long in settling: somebody may have halted meanwhile.
+            if self.clock.monotonic_ns().saturating_sub(asked) > LEAVE_NS
+                && let Err(refusal) = self.gate.may(action, cell).await
+            {
+                return self.refused(id, refusal, entry).await;
             }
-            Err(Unread::Failed(trouble)) => {
-                entry.error = Some(trouble);
-                return Ok(());
-            }
-        };
-        let (after, restorable) = match action.contained(cell, &before).and_then(|after| Ok((after, action.restorable(id, &before)?))) {
-            Ok(both) => both,
-            Err(e) => {
-                if matches!(e, ActError::Refused(_)) {
-                    entry.stand = Stand::Refused;
-                    entry.before = Some(action.shown(id, &before));
-                }
-                entry.error = Some(Trouble::of(&e));
-                return Ok(());
-            }
-        };
-        (entry.before, entry.after) = (Some(action.shown(id, &before)), Some(action.shown(id, &after)));
-        entry.restorable = Some(restorable.clone());
 
-        if after == before {
-            if !dry_run {
-                let event = JournalEvent::AlreadyContained { run: self.run.clone(), cell: id.clone(), target: target.arn(), state: before };
-                self.journal(event).await.inspect_err(|e| entry.error = Some(e.clone()))?;
+            let (run, permit_record) = (self.run.clone(), permit.record().clone());
+            self.journal(JournalEvent::Intent {
+                run,
+                cell: id.clone(),
+                target: target.arn(),
+                before,
+                after: after.clone(),
+                restorable,
+                permit: permit_record,
+            })
+            .await
+            .inspect_err(|e| entry.error = Some(e.clone()))?;
+            self.others.look_again().await;
+            if self.restores(id).begun == begun {
+                return self.apply(action, cx, id, &after, permit, entry).await;
             }
-            entry.stand = Stand::AlreadyContained;
-            return Ok(());
+            // Somebody put the cell back while we read: what we found may be his leavings, and must not become what we restore to.
+            self.void(id).await.inspect_err(|e| entry.error = Some(e.clone()))?;
         }
-        let (needs, why) = match &restorable {
-            Restorable::Exactly => (Accept::ExactOnly, ""),
-            Restorable::Leaves(what) | Restorable::Approximately(what) => (Accept::Approximate, what.as_str()),
-            Restorable::No(why) => (Accept::Irreversible, why.as_str()),
-        };
-        if step.accept < needs {
-            entry.stand = Stand::Refused;
-            entry.error = Some(Trouble::saying(format!("{id} cannot be restored exactly, which the playbook did not accept: {why}")));
-            return Ok(());
-        }
-        if dry_run {
-            entry.stand = Stand::WouldContain;
-            return Ok(());
-        }
-        if (self.stop)() {
-            entry.stand = Stand::NotBegun;
-            return Ok(());
-        }
+        entry.stand = Stand::Untouched;
+        entry.error = Some(Trouble::saying(format!("others put {id} back {CONTENDED} times while it was to be contained")));
+        Ok(())
+    }
 
-        // The setting was long in settling: somebody may have halted meanwhile.
-        if self.clock.monotonic_ns().saturating_sub(asked) > LEAVE_NS
-            && let Err(refusal) = self.gate.may(action, cell).await
-        {
-            return self.refused(id, refusal, entry).await;
-        }
-        let (run, cell_id) = (self.run.clone(), id.clone());
-        let permit_record = permit.record().clone();
-        self.journal(JournalEvent::Intent {
-            run,
-            cell: cell_id,
-            target: target.arn(),
-            before,
-            after: after.clone(),
-            restorable,
-            permit: permit_record,
-        })
-        .await
-        .inspect_err(|e| entry.error = Some(e.clone()))?;
-
+    /// The intent stands: write, and look what became of it.
+    async fn apply(
+        &self,
+        action: &'static dyn DynAction,
+        cx: &ActCx<'_>,
+        id: &CellId,
+        after: &Value,
+        permit: &ContainPermit,
+        entry: &mut CellReport,
+    ) -> Result<(), Trouble> {
         (self.progress)(SagaNote::Writing { cell: id, label: &entry.label });
-        let wrote = self.write(action, cx, id, &after, permit).await;
+        let wrote = self.write(action, cx, id, after, permit).await;
         // From here on the world may have changed. A journal that refuses now ends the run, but not before the look.
         let noted = match &wrote {
             Ok(()) => self.journal(JournalEvent::Applied { run: self.run.clone(), cell: id.clone() }).await,
@@ -494,7 +540,7 @@ impl Saga<'_> {
                 self.journal(JournalEvent::ApplyFailed { run: self.run.clone(), cell: id.clone(), error: error.what }).await
             }
         };
-        let seen = match self.confirmed(action, cx, id, &after).await {
+        let seen = match self.confirmed(action, cx, id, after).await {
             Ok(Seen::Over) => {
                 entry.stand = Stand::Over;
                 // That the write failed is no news of something that was over.
@@ -503,7 +549,7 @@ impl Saga<'_> {
                 self.journal(JournalEvent::ReadBack { run: self.run.clone(), cell: id.clone(), state, holds: true }).await
             }
             Ok(Seen::State(state)) => {
-                let holds = state == after;
+                let holds = action.same(&state, after);
                 entry.stand = if holds { Stand::Contained } else { Stand::NotHolding };
                 if !holds && entry.error.is_none() {
                     entry.error = Some(Trouble::saying(format!("AWS accepted the write, yet {id} reads otherwise")));
@@ -524,6 +570,26 @@ impl Saga<'_> {
         entry.stand = Stand::Refused;
         entry.error = Some(Trouble::saying(refusal.to_string()));
         self.journal(JournalEvent::Refused { run: self.run.clone(), cell: Some(cell.clone()), refusal }).await
+    }
+
+    /// Take back an intent of this run before anything was written.
+    async fn void(&self, cell: &CellId) -> Result<(), Trouble> {
+        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: cell.clone(), wrote: false, through: None }).await
+    }
+
+    /// What other runs, of this case and of others, have done to put the cell back.
+    fn restores(&self, cell: &CellId) -> Restores {
+        restores_begun(&self.log.events(), cell, Some(self.run)).and(self.others.restores(cell))
+    }
+
+    /// The cells of this action that this case or another one holds.
+    fn held(&self, action: &str, target: &Target) -> Vec<CellId> {
+        let mut held = self.others.cells(action, target);
+        let own = open_cells(&self.log.events()).into_iter().filter(|o| o.cell.action() == action);
+        held.extend(own.filter(|o| o.grasps.iter().any(|g| same_place(&o.cell, &g.target, target))).map(|o| o.cell));
+        held.sort();
+        held.dedup();
+        held
     }
 
     pub(super) async fn journal(&self, event: JournalEvent) -> Result<(), Trouble> {

@@ -11,7 +11,8 @@ use crate::aws::Connector;
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::clock::{self, Clock};
 use crate::contain::{self, ContainPermit};
-use crate::model::id::RunId;
+use crate::model::id::{CellId, RunId};
+use crate::model::target::Target;
 use crate::plan::forecast::{Forecast, foretell};
 use crate::plan::pin::{Moved, Pinned, PinnedCell, PinnedTrouble};
 use crate::plan::{Plan, PlannedPhase};
@@ -40,7 +41,7 @@ pub async fn pin(connector: &Connector, clock: &dyn Clock, run: &RunId, who: &st
             log: &log,
             clock,
             stop: &|| false,
-            held_by: &|_, _| None,
+            others: &|_: &CellId, _: &Target| None,
             gate: &Unguarded,
             progress: &|_| {},
         };

@@ -3,9 +3,9 @@
 
 use super::config::Mode;
 use crate::aws::Connector;
-use crate::bundle::case_journal::CaseJournal;
 use crate::clock::Clock;
 use crate::engine::guard::{Guarding, STORED, StoredPolicy, stored_policy};
+use crate::engine::others::{CasePlaces, OtherCases, Place};
 use crate::engine::preflight::{self, PreflightError};
 use crate::engine::progress::{Note, Progress};
 use crate::engine::report::Report;
@@ -13,7 +13,6 @@ use crate::engine::run::{self as engine, Doors, Order};
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, RunId};
-use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::model::target::{Target, TargetSpec};
@@ -163,19 +162,29 @@ impl Engine {
     }
 
     /// The other cases with what they hold, and a remark for each whose journal cannot be read.
-    async fn other_cases(&self, own: &CaseId) -> Result<(Vec<(String, Vec<JournalEvent>)>, Vec<String>), StoreError> {
+    async fn other_cases(&self, own: &CaseId) -> Result<(OtherCases, Vec<String>), StoreError> {
+        let stored = StoredCases { store: self.store.clone(), own: own.clone() };
+        let others = OtherCases::open(Box::new(stored), self.clock.clone()).await?;
+        let unreadable = others.unreadable().into_iter();
+        let notes = unreadable.map(|(name, e)| format!("the journal of case {name} cannot be read, so what it holds is not known: {e}"));
+        Ok((others, notes.collect()))
+    }
+}
+
+/// Cases below `cases/` of the store.
+struct StoredCases {
+    store: Arc<dyn Store>,
+    own: CaseId,
+}
+
+#[async_trait]
+impl CasePlaces for StoredCases {
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
         let keys = self.store.list("cases").await?;
         let with_journal = keys.iter().filter_map(|k| k.strip_prefix("cases/")?.split_once("/journal/")).map(|(case, _)| case);
-        let names: BTreeSet<&str> = with_journal.filter(|case| *case != own.as_str() && !case.contains('/')).collect();
-        let (mut others, mut notes) = (vec![], vec![]);
-        for name in names {
-            let store = Arc::new(Within::new(self.store.clone(), &format!("cases/{name}"))?);
-            match CaseJournal::open(store, self.clock.clone(), "").await {
-                Ok(journal) => others.push((name.to_string(), journal.events())),
-                Err(e) => notes.push(format!("the journal of case {name} cannot be read, so what it holds is not known: {e}")),
-            }
-        }
-        Ok((others, notes))
+        let names: BTreeSet<&str> = with_journal.filter(|case| *case != self.own.as_str() && !case.contains('/')).collect();
+        let within = |name: &str| Within::new(self.store.clone(), &format!("cases/{name}")).map(|store| Arc::new(store) as Arc<dyn Store>);
+        Ok(names.into_iter().map(|name| (name.to_string(), within(name))).collect())
     }
 }
 
@@ -197,7 +206,10 @@ impl Act for Engine {
         let playbook = open(&job.playbook).ok_or_else(|| format!("there is no shipped playbook `{}`", job.playbook))?;
         let plan = Plan::make(&playbook, &job.found.target, &job.found.known);
         // Only what contains can meet what another case holds.
-        let (others, notes) = if playbook.contains() { self.other_cases(&job.case).await? } else { Default::default() };
+        let (others, notes) = match playbook.contains() {
+            true => self.other_cases(&job.case).await?,
+            false => (OtherCases::none(self.clock.clone()), vec![]),
+        };
         let guard = if playbook.contains() { self.guarding(&job.found.known).await } else { Guarding::default() };
         let order = Order {
             case: job.case,
@@ -219,7 +231,7 @@ impl Act for Engine {
             clock: self.clock.clone(),
             progress: Arc::new(Log),
             interrupt,
-            others,
+            others: Arc::new(others),
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);
         acted.notes.extend(notes);

@@ -190,6 +190,10 @@ pub enum JournalEvent {
         run: RunId,
         cell: CellId,
         wrote: bool,
+        /// How many lines of the journal it speaks of: a hold that another run took later goes on. Absent, it ends what its own run did to the
+        /// cell, or everything when that run did nothing to it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        through: Option<u64>,
     },
     RestoreFailed {
         run: RunId,

@@ -57,7 +57,7 @@ impl ParamKind {
             ParamKind::Bytes => text.as_deref().and_then(parse_bytes).is_some(),
             ParamKind::Count => text.as_deref().is_some_and(|t| t.parse::<u64>().is_ok()),
             ParamKind::ArnOf(service) => text.as_deref().is_some_and(|t| t == NONE || is_arn_of(t, service)),
-            ParamKind::Name => text.as_deref().is_some_and(|t| is_name(t)),
+            ParamKind::Name => text.as_deref().is_some_and(is_name),
             ParamKind::CodeSha256 => text.as_deref().is_some_and(|t| t == NONE || is_code_sha256(t)),
             ParamKind::Word(words) => text.as_deref().is_some_and(|t| words.contains(&t)),
         };

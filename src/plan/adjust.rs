@@ -1,7 +1,8 @@
 //! What an operator says beside the playbook (`--since`, `--trail`, `--set` and the like), applied to it before the plan is made. Everything ends
 //! as a parameter, or as a unit that is skipped, of the plan: nothing symbolic is left, and the plan's digest covers it.
 //!
-//! What it never does: touch an action, or skip what every collect phase needs. A word that fits nothing is an error with a suggestion.
+//! What it never does: touch an action beyond what the operator accepts of it in so many words (`--accept-shared-role`), or skip what every
+//! collect phase needs. A word that fits nothing is an error with a suggestion.
 
 use crate::clock;
 use crate::collect::looks_up;
@@ -33,6 +34,8 @@ pub struct Adjustments {
     pub regions: Option<Choice>,
     /// `<collector>.<param>=<value>`
     pub set: Vec<String>,
+    /// Actions may stop everybody on the role.
+    pub accept_shared_role: bool,
 }
 
 /// A time, or so long before another one.
@@ -62,6 +65,8 @@ pub enum AdjustError {
     NoParam { unit: String, name: String, help: String },
     #[error("`{name}` of `{unit}`: {objection}")]
     BadValue { unit: String, name: String, objection: String, help: String },
+    #[error("{option}: no step of the playbook `{playbook}` asks for it")]
+    AcceptsNothing { option: &'static str, playbook: String },
     #[error("{option} bounds nothing in the playbook `{playbook}`")]
     BoundsNothing { option: &'static str, playbook: String },
 }
@@ -115,10 +120,14 @@ enum Bounds {
 impl Adjustments {
     /// The playbook as the operator wants it. `now` is what durations of `until` are counted from.
     pub fn apply(&self, registry: &Registry, playbook: &mut Playbook, now: DateTime<Utc>) -> Result<(), AdjustError> {
-        if *self == Adjustments::default() {
+        let name = playbook.name.clone();
+        if self.accept_shared_role {
+            accept(playbook, ACCEPT_SHARED_ROLE)
+                .ok_or(AdjustError::AcceptsNothing { option: "--accept-shared-role", playbook: name.clone() })?;
+        }
+        if (Adjustments { accept_shared_role: false, ..self.clone() }) == Adjustments::default() {
             return Ok(());
         }
-        let name = playbook.name.clone();
         let Some(phase) = playbook.phases.iter_mut().find(|p| p.phase == PhaseKind::Collect) else {
             return Err(AdjustError::NoCollectPhase { playbook: name });
         };
@@ -171,6 +180,20 @@ impl Adjustments {
             bounds => Ok(Some(bounds)),
         }
     }
+}
+
+/// The parameter by which an action on the role is told that others may be stopped with it.
+const ACCEPT_SHARED_ROLE: &str = "accept-shared-role";
+
+/// Say yes to this parameter of every step that contains and is on. `None` when there is no such step.
+fn accept(playbook: &mut Playbook, name: &str) -> Option<()> {
+    let contain = playbook.phases.iter_mut().filter(|p| p.phase == PhaseKind::Contain);
+    let mut accepted = None;
+    for step in contain.flat_map(|p| &mut p.steps).filter(|s| s.enabled && param(s.unit, name).is_some()) {
+        step.params.0.insert(name.to_string(), Value::String("true".into()));
+        accepted = Some(());
+    }
+    accepted
 }
 
 /// What every collect phase holds stands in it, so that its windows can be set too.

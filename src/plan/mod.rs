@@ -199,7 +199,7 @@ impl Plan {
 
 /// The plan's JSON Schema: file name in `evidence-schema/` and content.
 pub fn schema() -> (&'static str, String) {
-    crate::bundle::schemas::schema::<Plan>("plan.schema.json", "data/00-plan/plan.json, and what `freezeframe plan --json` prints")
+    crate::bundle::schemas::schema::<Plan>("plan.schema.json", "data/00-plan/plan.json: what was going to be asked and done, resolved")
 }
 
 fn phase(registry: &Registry, phase: &Phase) -> PlannedPhase {

@@ -11,7 +11,7 @@
 use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
-use crate::model::call::{Access, Call, Scope, Service};
+use crate::model::call::{Access, Call, Scope};
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -98,6 +98,8 @@ const FINER: &[Finer] = &[
     finer("signer:DescribeSigningJob", "SigningJobs", "signing jobs", "signer:{region}:*:/signing-jobs/*"),
     finer("ecr:BatchGetImage", "Images", "container images", "ecr:{region}:*:repository/*"),
     finer("ecr:GetDownloadUrlForLayer", "Images", "container images", "ecr:{region}:*:repository/*"),
+    // `flow-records`: only where the step reads any (`words::is_made`); which group is known after the first call.
+    finer("logs:FilterLogEvents", "LogGroups", "log groups, if the step reads flow records", "logs:{region}:{account}:log-group:*"),
     // Network and deployment. File systems may be another account's.
     finer("cloudformation:DescribeStacks", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
     finer("cloudformation:ListStackResources", "Stacks", "the account's stacks", "cloudformation:*:{account}:stack/*"),
@@ -120,6 +122,14 @@ const FINER: &[Finer] = &[
     finer("access-analyzer:ListFindings", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetFinding", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
     finer("access-analyzer:GetAnalyzedResource", "Analyzers", "access analyzers", "access-analyzer:{region}:{account}:analyzer/*"),
+    // Sources that are stopped: which ones is known after the search.
+    finer("events:DisableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:EnableRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:PutRule", "Rules", "the Region's EventBridge rules", "events:{region}:{account}:rule/*"),
+    finer("events:UpdateSubscriber", "Subscribers", "the Region's subscribers", "events:{region}:{account}:subscriber/*"),
+    finer("pipes:StopPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("pipes:StartPipe", "Pipes", "the Region's pipes", "pipes:{region}:{account}:pipe/*"),
+    finer("scheduler:UpdateSchedule", "Schedules", "the Region's schedules", "scheduler:{region}:{account}:schedule/*"),
 ];
 
 /// Actions on the function that IAM wants granted on another thing as well: statement id, and what stands after `arn:<partition>:`.
@@ -172,6 +182,11 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
                 .into(),
         );
     }
+    if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("scheduler:UpdateSchedule")) {
+        // EventBridge Scheduler User Guide, "Identity-based policies": who creates or updates a schedule passes its role. Granted on every role
+        // it would be a way to any permission of the account, so it is not granted here.
+        notes.push("An update of a schedule passes the schedule's role to EventBridge Scheduler, so disable-schedules also needs iam:PassRole on those roles, under the condition iam:PassedToService = scheduler.amazonaws.com. Add it for the roles that the dry run of the step names.".into());
+    }
     if reader.is_some() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
         notes.push(
@@ -179,8 +194,19 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
                 .into(),
         );
     }
+    for (what, policy) in [("reading", &reader), ("containing and restoring", &container)] {
+        let text = policy.as_ref().and_then(|p| serde_json::to_string(p).ok()).unwrap_or_default();
+        let size = text.chars().filter(|c| !c.is_whitespace()).count();
+        if size > MANAGED {
+            // IAM User Guide, "IAM and AWS STS quotas": characters without white space.
+            notes.push(format!("The policy for {what} has {size} characters. IAM takes {MANAGED} in one managed policy and 10240 in all inline policies of a role together: put its statements into several managed policies."));
+        }
+    }
     Permissions { reader, container, notes }
 }
+
+/// Characters that IAM takes in one managed policy, white space not counted.
+const MANAGED: usize = 6_144;
 
 /// The trail that a step of `trail-archive` names.
 fn trail_of(step: &PlannedStep) -> Option<S3Place> {
@@ -271,14 +297,7 @@ fn never() -> Statement {
 
 /// The fence's list as IAM actions.
 pub fn never_actions() -> Vec<String> {
-    const SERVICES: [Service; 8] =
-        [Service::Lambda, Service::Iam, Service::Logs, Service::Cloudtrail, Service::Sts, Service::S3, Service::Events, Service::Sqs];
-    let mut actions: Vec<String> = NEVER
-        .iter()
-        .filter_map(|(id, operation)| SERVICES.iter().find(|s| s.sdk_id() == *id).map(|s| format!("{}:{operation}", s.prefix())))
-        .collect();
-    actions.sort();
-    actions
+    NEVER.iter().map(|n| n.action).collect::<BTreeSet<_>>().into_iter().map(str::to_string).collect()
 }
 
 #[cfg(test)]
@@ -287,8 +306,12 @@ mod tests {
 
     #[test]
     fn the_whole_of_the_fence_is_denied() {
-        assert_eq!(never_actions().len(), NEVER.len(), "an entry of a service that is not listed here");
-        assert!(never_actions().contains(&"logs:DeleteLogGroup".to_string()));
+        let denied = never().action;
+        assert!(NEVER.iter().all(|n| denied.iter().any(|a| a == n.action)));
+        for action in ["lambda:DeleteFunction", "kms:ScheduleKeyDeletion", "logs:DeleteLogGroup", "s3:DeleteObjectVersion"] {
+            assert!(denied.iter().any(|a| a == action), "{action}");
+        }
+        assert!(denied.is_sorted());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) fn phases(phases: &[Phase], problems: &mut Problems<'_>) {
     contain_after_verify(phases, problems);
     for phase in phases {
         steps(phase, problems);
+        capture_before_freeze(phase, problems);
     }
 }
 
@@ -69,6 +70,21 @@ fn contain_after_verify(phases: &[Phase], problems: &mut Problems<'_>) {
             "remove `override`; the verified bundle is the permit",
         ),
         _ => {}
+    }
+}
+
+/// From the freeze on Lambda diverts asynchronous events without a retry: what comes before the queue is named is lost, or mixed into somebody's
+/// dead-letter queue.
+fn capture_before_freeze(phase: &Phase, problems: &mut Problems<'_>) {
+    let place = |id: &str| phase.steps.iter().position(|s| s.unit.id() == id && s.enabled);
+    if let (Some(capture), Some(freeze)) = (place("capture-async-events"), place("freeze-concurrency"))
+        && freeze < capture
+    {
+        problems.help(
+            phase.steps[capture].at,
+            "`capture-async-events` after `freeze-concurrency`: the asynchronous events in between would be lost",
+            format!("move it before `freeze-concurrency` (line {})", phase.steps[freeze].at.line),
+        );
     }
 }
 

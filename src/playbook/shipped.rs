@@ -16,6 +16,7 @@ static SHIPPED: &[Shipped] = &[
     Shipped { name: "snapshot-only", text: include_str!("../../playbooks/snapshot-only.yaml") },
     Shipped { name: "triage", text: include_str!("../../playbooks/triage.yaml") },
     Shipped { name: "deep", text: include_str!("../../playbooks/deep.yaml") },
+    Shipped { name: "stop-sources", text: include_str!("../../playbooks/stop-sources.yaml") },
     Shipped { name: "snapshot-and-contain", text: include_str!("../../playbooks/snapshot-and-contain.yaml") },
     Shipped { name: "contain-first", text: include_str!("../../playbooks/contain-first.yaml") },
     Shipped { name: "contain-fully", text: include_str!("../../playbooks/contain-fully.yaml") },

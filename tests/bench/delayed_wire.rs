@@ -260,6 +260,7 @@ async fn without_pace(stage: &Stage) -> Unpaced {
         plan: Plan::make(&playbook, &preflight.target, &preflight.known),
         pinned: None,
         approval: None,
+        guard: Default::default(),
         trigger: None,
         operator: preflight.identity.arn.clone(),
         preflight: preflight.exchanges,
@@ -273,7 +274,7 @@ async fn without_pace(stage: &Stage) -> Unpaced {
         clock: impatient,
         progress: Arc::new(Silent),
         interrupt: watch::channel(false).1,
-        others: vec![],
+        others: Arc::new(freezeframe::engine::others::OtherCases::none(clock())),
     };
     let report = run(order, doors).await.unwrap();
     let spans = chain::spans(&report.bundles[0].path);

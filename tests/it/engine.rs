@@ -10,6 +10,7 @@ use freezeframe::bundle::documents::{Coverage, UnitEnd};
 use freezeframe::bundle::source::{BagSource, EntryName};
 use freezeframe::clock::{Clock, FakeClock};
 use freezeframe::collect::COLLECTORS;
+use freezeframe::engine::others::OtherCases;
 use freezeframe::engine::preflight::{Missing, PreflightError, preflight_or};
 use freezeframe::engine::progress::Silent;
 use freezeframe::engine::report::Report;
@@ -107,11 +108,11 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),
         case_dir: dir.path().to_path_buf(),
-        clock,
+        clock: clock.clone(),
         progress: Arc::new(Silent),
         // Nobody is left who could interrupt: that must hold up nothing.
         interrupt: watch::channel(false).1,
-        others: vec![],
+        others: Arc::new(OtherCases::none(clock)),
     };
     let report = run(order, doors).await.unwrap();
     Ok(Ran { report, plan, world, dir })
@@ -265,7 +266,8 @@ async fn a_window_of_instants_reaches_the_wire() {
 
 #[tokio::test]
 async fn the_judgement_is_an_item_of_its_own_and_follows_its_schema() {
-    let no_grants = World::default().on("Lambda.GetPolicy", [Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException")]);
+    let none = Answer::error("Lambda.GetPolicy", 404, "ResourceNotFoundException");
+    let no_grants = World::default().on("Lambda.GetPolicy", [none.clone()]).on("Lambda.GetResourcePolicy", [none]);
     let ran = snapshot(no_grants, &Adjustments::default(), &Missing::Refuse).await.unwrap();
     let techniques = ran.techniques();
     assert_eq!(techniques.techniques.len(), 49);

@@ -154,7 +154,7 @@ impl Place {
             clock: self.clock.clone(),
             progress: Arc::new(Silent),
             interrupt: watch::channel(false).1,
-            others: vec![],
+            others: Arc::new(freezeframe::engine::others::OtherCases::none(self.clock.clone())),
         }
     }
     async fn journal(&self, case: &str) -> Vec<JournalEvent> {

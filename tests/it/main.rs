@@ -34,6 +34,8 @@ mod handler;
 mod intake;
 /// Every dependency's licence is on the list.
 mod licences;
+/// A snapshot of a second emulator, run by name.
+mod localemu;
 /// A 200 MB code package passes through in 80 MB of memory.
 mod memory;
 /// Intention: the dry run, and exactly the permissions that it needs.

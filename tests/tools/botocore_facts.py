@@ -40,8 +40,8 @@ def paginators(service):
 
 
 def words(said):
-    """Members of a paginator's entry, which is one or a list; of an expression the first name."""
-    return [re.match(r"\w+", word)[0] for word in ([said] if isinstance(said, str) else said or [])]
+    """Members of a paginator's entry, which is one or a list; of an expression the first name, of a path the last part."""
+    return [re.match(r"[\w.]+", word)[0].rpartition(".")[2] for word in ([said] if isinstance(said, str) else said or [])]
 
 
 def pages(service_id, operation):

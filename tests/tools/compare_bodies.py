@@ -97,7 +97,8 @@ def unsigned(value):
         return {k: unsigned(v) for k, v in value.items()}
     if isinstance(value, list):
         return [unsigned(v) for v in value]
-    if isinstance(value, str) and "X-Amz-Signature=" in value:
+    # By the form of today (X-Amz-Signature) or of old (Signature).
+    if isinstance(value, str) and value.startswith("http") and "Signature=" in value:
         return value.partition("?")[0]
     return value
 

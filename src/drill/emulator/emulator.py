@@ -113,12 +113,14 @@ def main():
 
     import cloudtrail
     import fidelity
+    import sources
     import unused
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
 
     fidelity.apply(os.environ["AWS_ACCESS_KEY_ID"])
+    sources.apply()
     history = cloudtrail.listen(
         cloudtrail.CloudTrail(told["DRILL_EVENTS"], iam_gate()),
         stop_request(told["DRILL_TOKEN"]))

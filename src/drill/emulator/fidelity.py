@@ -26,6 +26,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
                        the role's whole ARN (as AWS wants it) grants nothing; two actions that name it by ARN are evaluated
                        against `*`, and SimulatePrincipalPolicy finds no role that has a path.
+* simulations          SimulateCustomPolicy decides without the context that it is given, so that a condition on aws:userid never
+                       holds: every deny for one function alone would seem to stop nothing.
 * layers_by_action     Every read of a layer is authorized as lambda:ListLayers, so that a policy with the real actions
                        (GetLayerVersion, GetLayerVersionPolicy, ListLayerVersions) is denied its layers.
 * ec2_filters          Six Describe calls of EC2 hand out everything, whatever filter is given: a snapshot of one function's network would
@@ -41,6 +43,7 @@ Left alone, because nothing we collect would misread it: everything else, and th
 MaxItems, event sources deliver without a resource policy, multipart uploads lose Object Lock, ...).
 """
 import base64
+import functools
 import hashlib
 import json
 import random
@@ -327,6 +330,25 @@ def tags_on_leave():
     svc._get_function = get
 
 
+def simulations():
+    simulate = iam._simulate_custom_policy
+
+    def with_context(p):
+        keys, n = {}, 1
+        while name := iam._p(p, f"ContextEntries.member.{n}.ContextKeyName"):
+            keys[name.lower()] = iam._p(p, f"ContextEntries.member.{n}.ContextKeyValues.member.1")
+            n += 1
+        plain = iam_evaluator.EvalContext
+        # The handler looks the class up when it runs, and nothing else runs meanwhile.
+        iam_evaluator.EvalContext = functools.partial(plain, principal_keys=keys)
+        try:
+            return simulate(p)
+        finally:
+            iam_evaluator.EvalContext = plain
+
+    iam._IAM_HANDLERS["SimulateCustomPolicy"] = with_context
+
+
 def layers_by_action():
     """GetLayerVersionByArn is granted by lambda:GetLayerVersion on the layer that its query names."""
     action_of, resource_of = iam_actions._lambda_action, iam_actions.extract_resource_arn
@@ -418,6 +440,7 @@ def apply(root_key):
     lambda_actions()
     roles_by_path()
     layers_by_action()
+    simulations()
     code_of_versions()
     tags_on_leave()
     execution_sessions()

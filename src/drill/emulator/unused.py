@@ -19,7 +19,6 @@ of them can change anything. What each answers, and nothing more:
 * securityhub GetFindings                401: the account is not subscribed (Security Hub CSPM is off)
 * securityhub DescribeSecurityHubV2      404: the newer Security Hub is off
 * access-analyzer ListAnalyzers          none
-* eventsv2 ListSubscribers               none (EventBridge v2, in CBOR)
 """
 import json
 import re
@@ -50,8 +49,6 @@ OFF = {
         "__type": "InvalidAccessException", "message": f"Account {account} is not subscribed to AWS Security Hub"}),
     ("securityhub", "GET", "/hubv2"): lambda account: (404, {"message": "Security Hub is not enabled."}),
     ("access-analyzer", "GET", "/analyzer"): lambda account: (200, {"analyzers": []}),
-    # {"Subscribers": []}
-    ("events", "POST", "/service/AWSEventsV2/operation/ListSubscribers"): lambda account: (200, b"\xa1\x6bSubscribers\x80"),
 }
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 LARGEST = 1 << 16

@@ -193,3 +193,27 @@ fn a_playbook_that_collects_nothing_takes_no_words() {
     let e = since("1h").apply(&Registry::built_in(), &mut playbook, now()).unwrap_err();
     assert!(matches!(e, AdjustError::NoCollectPhase { .. }));
 }
+
+#[test]
+fn a_shared_role_is_accepted_for_every_step_that_asks() {
+    let target: crate::model::target::TargetSpec = "arn:aws:lambda:eu-west-1:123456789012:function:p".parse().unwrap();
+    let target: Target = target.resolve("aws", "123456789012", "eu-west-1").unwrap();
+    let accepted = Adjustments { accept_shared_role: true, ..Default::default() };
+    let mut playbook = playbook::load("snapshot-and-contain").unwrap().0;
+    for step in playbook.phases.iter_mut().filter(|p| p.phase == PhaseKind::Contain).flat_map(|p| &mut p.steps) {
+        step.enabled = true;
+    }
+    accepted.apply(&Registry::built_in(), &mut playbook, now()).unwrap();
+    let plan = Plan::make(&playbook, &target, &Known::default());
+    let said =
+        |id: &str| plan.phase(PhaseKind::Contain).unwrap().steps.iter().find(|s| s.unit == id).unwrap().params.text(ACCEPT_SHARED_ROLE);
+    for id in ["quarantine-role", "revoke-sessions", "block-role-assumption", "set-permissions-boundary", "detach-permissions"] {
+        assert_eq!(said(id).as_deref(), Some("true"), "{id}");
+    }
+    assert_eq!(said("freeze-concurrency"), None);
+    // Where no step asks, the word fits nothing; and a step that is off is not turned on by it.
+    assert!(matches!(
+        Adjustments::apply(&accepted, &Registry::built_in(), &mut playbook::load("snapshot-only").unwrap().0, now()),
+        Err(AdjustError::AcceptsNothing { .. })
+    ));
+}

@@ -18,8 +18,13 @@ fn the_first_thing_that_is_read() {
       plan      Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it
                 needs
       run       Run a playbook; asks before containing
+      approve   Put a second person's word under a pinned plan; AWS proves who it was
       contain   Contain a function of which the case already holds verified evidence
       restore   Put back exactly what a case changed
+      halt      Nothing more is contained, by anybody who reads this store, until `resume`; restoring
+                stays possible
+      resume    Lift what `halt` said, or close the breaker that a failed containment opened
+      guard     The guard policy, which says what must not be contained: check, show
       playbook  The playbooks: list, show, check
       explain   Say what the responder would do with an event; asks nobody
       drill     Practise: seed a compromised function in a local AWS emulator and run the whole job
@@ -87,6 +92,10 @@ fn a_commands_help_in_full() {
                                          a gap
           --max-events <COUNT>           Stop each search of CloudTrail after about so many events; what
                                          is older is a gap
+          --trail <s3://BUCKET/PREFIX>   Read a trail's own files instead of searching CloudTrail's
+                                         event history: the place that the trail delivers to
+          --regions <REGIONS>            Where to look for what the credentials did, and for who shares
+                                         the role: home, all, or names with commas between
           --set <COLLECTOR.PARAM=VALUE>  Set a collector's parameter (may be repeated)
 
     A function that was deleted:
@@ -107,6 +116,8 @@ fn a_commands_help_in_full() {
       freezeframe snapshot payments-export --case IR-2026-0042 --region eu-west-1
       freezeframe snapshot payments-export --case IR-2026-0042 --depth triage
       freezeframe snapshot payments-export --case IR-2026-0042 --since 7d --skip control-plane-history
+      freezeframe snapshot payments-export --case IR-2026-0042 --since 14d --trail s3://org-trail
+      --regions all
       freezeframe snapshot payments-export --case IR-2026-0042 --gone
     --- exit 0
     ");
@@ -127,8 +138,19 @@ fn a_commands_help_in_full() {
                                     snapshot-and-contain]
           --without-evidence <WHY>  Contain although the case holds no verified bundle of this function;
                                     the reason goes into the journal
+          --accept-shared-role      Contain on the role although others use it too: they are stopped
+                                    with it
           --yes                     Do not ask
       -h, --help                    Print help
+
+    Guardrails:
+          --guard <FILE>             The guard policy; otherwise `guard.yaml` beside the cases, if there
+                                     is one [env: FREEZEFRAME_GUARD=]
+          --in-earnest               Contain although the guard policy says `dry-run: true`
+          --control <STORE>          Where halt, breaker and rate lie: s3://bucket/prefix or a
+                                     directory; otherwise beside the cases [env: FREEZEFRAME_CONTROL=]
+          --control-region <REGION>  Region of that bucket, when it is not the function's [env:
+                                     FREEZEFRAME_CONTROL_REGION=]
 
     Connection:
           --profile <NAME>      AWS profile to use

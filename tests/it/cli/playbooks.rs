@@ -11,15 +11,17 @@ fn what_is_shipped() {
     snapshot-only            Keep the evidence; change nothing
     triage                   A first look in seconds; change nothing
     deep                     Everything, as far back as it goes; change nothing
+    stop-sources             Keep the evidence, then stop what calls the function  [changes AWS]
     snapshot-and-contain     Keep the evidence, then stop the function and its credentials  [changes AWS]
     contain-first            Stop the function first, then keep the evidence  [changes AWS]
+    contain-fully            Keep the evidence, then close every door of the function  [changes AWS]
     --- exit 0
     ");
     insta::assert_snapshot!(Terminal::new().transcript(&["playbook", "show", "snapshot"]), @r"
     $ freezeframe playbook show snapshot
     --- stderr
     error: no playbook `snapshot` is shipped
-      hint: there are snapshot-only, triage, deep, snapshot-and-contain, contain-first
+      hint: there are snapshot-only, triage, deep, stop-sources, snapshot-and-contain, contain-first, contain-fully
     --- exit 2
     ");
     for name in ["snapshot-only", "triage", "deep", "snapshot-and-contain", "contain-first"] {

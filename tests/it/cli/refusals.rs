@@ -98,7 +98,7 @@ fn an_action_that_there_is_not() {
     $ freezeframe restore IR-1 --only freeze
     --- stderr
     error: there is no action `freeze`
-      hint: there are freeze-concurrency, quarantine-role, detach-permissions
+      hint: there are publish-evidence-version, stop-subscribers, stop-pipes, disable-schedules, disable-rules, repoint-alias, capture-async-events, pause-durable-executions, freeze-concurrency, quarantine-role, revoke-sessions, block-role-assumption, set-permissions-boundary, detach-permissions, scale-to-zero, deny-invocation, pause-event-source-mappings, close-function-urls, release-provisioned-concurrency, enforce-code-signing
     --- exit 2
     ");
 }

@@ -67,8 +67,8 @@ impl Bag {
 }
 
 async fn run(collectors: &[&str], world: World) -> Bag {
-    // The one parameter without which a collector has nothing to ask.
-    run_with(collectors, world, r#"{"trail": "s3://trail-archive"}"#).await
+    // The parameters without which a collector has nothing to ask.
+    run_with(collectors, world, r#"{"trail": "s3://trail-archive", "flow-bytes": "1MiB"}"#).await
 }
 
 /// One after the other in one run, so that what they share is shared.

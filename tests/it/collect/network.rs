@@ -1,6 +1,6 @@
 //! What is particular to the collectors of network, deployment and history.
 
-use super::{Bag, is_gap, run};
+use super::{Bag, is_gap, run, run_with};
 use crate::support::wire::{Answer, World};
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::{Item, ItemStatus};
@@ -29,7 +29,7 @@ fn gone(key: &str) -> Answer {
     Answer::error(key, 404, "ResourceNotFoundException")
 }
 
-fn sent_to<'b>(bag: &'b Bag, service: &str) -> Vec<String> {
+fn sent_to(bag: &Bag, service: &str) -> Vec<String> {
     let of = |s: &crate::support::wire::Sent| s.key.starts_with(service).then(|| format!("{} {} {}", s.key, s.uri, s.body));
     bag.world.sent().iter().filter_map(of).collect()
 }
@@ -141,6 +141,46 @@ async fn no_peer_and_no_options_are_said_in_words() {
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("peering connections that routes lead into").status, ItemStatus::NotApplicable);
     assert_eq!(bag.item("DHCP options with the DNS servers").status, ItemStatus::NotApplicable);
+}
+
+#[tokio::test]
+async fn flow_records_are_read_of_our_interfaces_only_and_only_when_asked_for() {
+    let bag = run(&["flow-records"], World::default()).await;
+    assert_eq!(bag.gaps(), []);
+    let [asked] = sent_to(&bag, "CloudWatch-Logs.FilterLogEvents").try_into().unwrap();
+    assert!(
+        asked.contains(r#""logGroupName":"/vpc/flow-logs""#) && asked.contains(r#""logStreamNamePrefix":"eni-0a1b2c3d4e5f60718""#),
+        "{asked}"
+    );
+    assert_eq!(run(&["flow-logs", "flow-records"], World::default()).await.sent("EC2.DescribeFlowLogs").len(), 2, "asked for once");
+
+    let bag = run_with(&["flow-records"], World::default(), "{}").await;
+    assert_eq!(bag.of("flow-records").iter().map(|i| i.status).collect::<Vec<_>>(), [ItemStatus::NotApplicable]);
+    assert!(bag.world.sent().is_empty(), "nothing is looked up for a step that reads nothing");
+
+    let flow = |from: &str, to: &str| {
+        let text = World::healthy("EC2.DescribeFlowLogs").text();
+        assert!(text.contains(from));
+        World::default().on("EC2.DescribeFlowLogs", [Answer::new(200, "text/xml", text.replace(from, to))])
+    };
+    let group = "<logGroupName>/vpc/flow-logs</logGroupName>";
+    for odd in ["arn:aws:logs:eu-test-0:123456789012:log-group:/x:*", "arn:aws:s3:::x", "a b", "arn:aws:logs:r:1:log-group:/x"] {
+        let bag = run(&["flow-records"], flow(group, &format!("<logDestination>{odd}</logDestination>"))).await;
+        assert!(is_gap(bag.item("flow records in "), GapKind::Unsupported), "{odd}");
+        assert!(sent_to(&bag, "CloudWatch-Logs").is_empty(), "{odd}");
+    }
+    let bag = run(
+        &["flow-records"],
+        flow("cloud-watch-logs</logDestinationType>", "s3</logDestinationType><logDestination>arn:aws:s3:::b</logDestination>"),
+    )
+    .await;
+    assert_eq!(bag.gaps(), []);
+    assert!(sent_to(&bag, "CloudWatch-Logs").is_empty());
+    let denied = World::default().on("EC2.DescribeFlowLogs", [Answer::error("EC2.DescribeFlowLogs", 403, "UnauthorizedOperation")]);
+    let bag = run(&["flow-records"], denied).await;
+    assert!(is_gap(bag.item("further flow records"), GapKind::Unsupported));
+    let bag = run(&["flow-records"], world_where(|c| drop(c.as_object_mut().unwrap().remove("VpcConfig")))).await;
+    assert!(detail(bag.of("flow-records")[0]).contains("no flow logs exist"));
 }
 
 #[tokio::test]

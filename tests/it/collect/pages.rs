@@ -70,12 +70,15 @@ pub fn followed_by(call: &Call, token: &str) -> Answer {
     let tokens = || paging.tokens.iter().enumerate().map(|(n, name)| (name, if n == 0 { token } else { "v" }));
     if whole.trim_start().starts_with('<') {
         let mut text = whole;
-        for more in &paging.more {
+        // Where the whole answer is one member (CloudFront), what names the next page is said below it.
+        let last = |name: &String| name.rsplit('.').next().unwrap_or_default().to_string();
+        for more in paging.more.iter().map(last) {
             text = text.replace(&format!("<{more}>false</{more}>"), &format!("<{more}>true</{more}>"));
         }
         let result = format!("</{}Result>", call.operation);
         let end = text.find(&result).or_else(|| text.rfind("</")).unwrap_or_else(|| panic!("{call}: its answer in the world ends nowhere"));
-        let members: String = tokens().map(|(name, token)| format!("<{name}>{token}</{name}>")).collect();
+        let members: String =
+            tokens().map(|(name, token)| (last(name), token)).map(|(name, token)| format!("<{name}>{token}</{name}>")).collect();
         text.insert_str(end, &members);
         return Answer::new(200, "text/xml", text);
     }

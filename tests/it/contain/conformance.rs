@@ -1,6 +1,6 @@
 //! What every action must keep, whatever goes wrong.
 
-use super::rig::{Rig, clean_run, count, faults, intents, left_behind, never, nobody, scenarios, undone};
+use super::rig::{Beside, Rig, clean_run, count, faults, intents, left_behind, never, nobody, scenarios, undone};
 use crate::support::cells::{params_of, target};
 use freezeframe::contain::ACTIONS;
 use freezeframe::engine::log::{IntentLog, MemLog, holds};
@@ -8,6 +8,10 @@ use freezeframe::engine::{Back, OnFailure, RestoreAsk, Stand};
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::outcome::Outcome;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn is_read(operation: &str) -> bool {
+    ["Describe", "Get", "List", "Simulate"].iter().any(|verb| operation.starts_with(verb))
+}
 
 #[tokio::test]
 async fn contain_then_restore_is_identity_twice() {
@@ -159,11 +163,7 @@ async fn a_refusing_journal_means_an_untouched_world() {
             assert_eq!(rig.aws.landed().len(), intents(&log), "{at}: no write without its intent, and none after the refusal");
             if room == 0 {
                 assert_eq!(rig.world(), world, "{at}");
-                assert_eq!(
-                    rig.aws.tried().iter().filter(|o| !["Get", "List", "Describe"].iter().any(|r| o.starts_with(r))).count(),
-                    0,
-                    "{at}"
-                );
+                assert_eq!(rig.aws.tried().iter().filter(|o| !is_read(o)).count(), 0, "{at}");
             }
             let log = MemLog::new(log.events());
             assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete, "{at}");
@@ -193,16 +193,14 @@ async fn two_cases_hold_what_both_hold() {
         let (first, second) = (MemLog::default(), MemLog::default());
         rig.contain(&first, &actions, OnFailure::Hold).await;
         let (contained, writes) = (rig.aws.world(), rig.aws.landed().len());
-        let report = rig.contain(&second, &actions, OnFailure::Hold).await;
+        let report = rig.contain_beside(&second, &actions, OnFailure::Hold, &never, &Beside("first", &first)).await;
         assert_eq!((report.outcome(), rig.aws.landed().len()), (Outcome::Complete, writes), "{name}: already contained writes nothing");
         assert_eq!(intents(&second), 0, "{name}");
         let held: Vec<_> = report.cells.iter().map(|c| c.cell.clone()).collect();
 
         // The first case lets go; what the second holds stays as it is.
-        let held_by = |cell: &_, target: &_| holds(&second.events(), cell, target).then(|| "second".to_string());
-        let report = rig
-            .with(&first, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await)
-            .await;
+        let restore = RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() };
+        let report = rig.with(&first, &never, &Beside("second", &second), async |saga| saga.restore(&restore).await).await;
         for entry in &report.cells {
             // What stays by design is put back by nobody, so nobody is in the way.
             let ok = match &entry.back {
@@ -221,10 +219,7 @@ async fn two_cases_hold_what_both_hold() {
         }
 
         // The second lets go: it wrote nothing, so nothing is written; the first can now put everything back.
-        let held_by = |cell: &_, target: &_| holds(&first.events(), cell, target).then(|| "first".to_string());
-        let report = rig
-            .with(&second, &never, &held_by, async |saga| saga.restore(&RestoreAsk { actions: ACTIONS, ..RestoreAsk::default() }).await)
-            .await;
+        let report = rig.with(&second, &never, &Beside("first", &first), async |saga| saga.restore(&restore).await).await;
         assert!(report.cells.iter().all(|c| c.back == Back::Released), "{name}: {report:?}");
         assert!(held.iter().all(|c| !holds(&second.events(), c, &target())), "{name}");
         let report = rig.restore(&first).await;

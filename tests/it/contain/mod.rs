@@ -1,10 +1,13 @@
 //! Every property of `conformance` and `killed` holds for every action of `ACTIONS`, alone and together, for free. `saga` has the engine's own
-//! rules on fake actions; `actions` and `surface` what is particular to one action.
+//! rules on fake actions; `actions`, `surface` and `sources` what is particular to one action, `roles` to those on the role; `race` lets two
+//! responders at it at once.
 
 mod actions;
 mod conformance;
 mod killed;
+mod race;
 mod rig;
+mod roles;
 mod saga;
 mod sources;
 mod surface;

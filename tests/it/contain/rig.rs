@@ -1,15 +1,18 @@
 //! One case against one small AWS: run containment and restore with what a test wants to go wrong.
 
 use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, params_of, target};
+use async_trait::async_trait;
 use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
-use freezeframe::engine::log::{IntentLog, MemLog};
+use freezeframe::engine::log::{IntentLog, MemLog, holds, open_cells};
+use freezeframe::engine::others::{Others, Restores};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step, Unguarded};
 use freezeframe::model::id::{CellId, RunId};
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::params::Params;
 use freezeframe::model::restorable::Restorable;
 use freezeframe::model::target::Target;
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,9 +54,32 @@ pub fn nobody(_: &CellId, _: &Target) -> Option<String> {
     None
 }
 
+/// The other case, as its log shows it.
+pub struct Beside<'l>(pub &'static str, pub &'l MemLog);
+
+#[async_trait]
+impl Others for Beside<'_> {
+    async fn look_again(&self) {}
+    fn holder(&self, cell: &CellId, target: &Target) -> Option<String> {
+        holds(&self.1.events(), cell, target).then(|| self.0.to_string())
+    }
+    fn author(&self, _: &CellId, _: &Target, _: &dyn Fn(&Value) -> bool) -> Option<String> {
+        None
+    }
+    fn restores(&self, _: &CellId) -> Restores {
+        Restores::default()
+    }
+    fn cells(&self, action: &str, _: &Target) -> Vec<CellId> {
+        open_cells(&self.1.events()).into_iter().filter(|o| o.cell.action() == action).map(|o| o.cell).collect()
+    }
+}
+
 impl Rig {
     pub fn new(world: World) -> Rig {
-        let aws = FakeAws::new(world);
+        Rig::on(FakeAws::new(world))
+    }
+
+    pub fn on(aws: FakeAws) -> Rig {
         Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
     }
 
@@ -73,7 +99,7 @@ impl Rig {
         &self,
         log: &dyn IntentLog,
         stop: &(dyn Fn() -> bool + Sync),
-        held_by: &(dyn Fn(&CellId, &Target) -> Option<String> + Sync),
+        others: &dyn Others,
         act: impl AsyncFnOnce(Saga<'_>) -> T,
     ) -> T {
         let (run, clock) = (self.run(), clock());
@@ -86,8 +112,8 @@ impl Rig {
             log,
             clock: clock.as_ref(),
             stop,
-            held_by,
             gate: &Unguarded,
+            others,
             progress: &|_| {},
         };
         act(saga).await
@@ -100,10 +126,21 @@ impl Rig {
         on_failure: OnFailure,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> ContainReport {
+        self.contain_beside(log, actions, on_failure, stop, &nobody).await
+    }
+
+    pub async fn contain_beside(
+        &self,
+        log: &dyn IntentLog,
+        actions: &Actions,
+        on_failure: OnFailure,
+        stop: &(dyn Fn() -> bool + Sync),
+        others: &dyn Others,
+    ) -> ContainReport {
         let params: Vec<Params> = actions.iter().map(|a| params_of(a.spec().id)).collect();
         let steps: Vec<Step<'_>> =
             actions.iter().zip(&params).map(|(a, params)| Step { action: *a, params, accept: Accept::Approximate }).collect();
-        self.with(log, stop, &nobody, async |saga| saga.contain(&steps, &target(), &permit(), on_failure, false).await).await
+        self.with(log, stop, others, async |saga| saga.contain(&steps, &target(), &permit(), on_failure, false).await).await
     }
 
     pub async fn contain(&self, log: &dyn IntentLog, actions: &Actions, on_failure: OnFailure) -> ContainReport {

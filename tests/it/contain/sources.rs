@@ -95,7 +95,10 @@ async fn only_the_failure_destination_changes() {
     assert_eq!(captured["live"], expected);
     assert_eq!(captured["$LATEST"]["DestinationConfig"]["OnFailure"]["Destination"], QUEUE);
     let commands = by_hand("capture-async-events", &report);
-    assert!(commands[0].starts_with("if aws lambda get-function-event-invoke-config --function-name payments-export "), "{commands:?}");
+    assert!(
+        commands[0].starts_with("if why=$(aws lambda get-function-event-invoke-config --function-name payments-export "),
+        "{commands:?}"
+    );
     assert!(commands[1].contains("--cli-input-json") && commands[1].contains("sns:eu-west-1:123456789012:failed"), "{commands:?}");
 
     // A function that is gone is not a function without configuration.

@@ -425,7 +425,15 @@ async fn code_signing_wants_a_configuration_that_enforces() {
 async fn restore_by_hand_word_for_word() {
     let mut lines = vec![];
     for world in [World::shared_role(), World::own_role_with_reservation()] {
-        for action in &ACTIONS[3..9] {
+        let surface = [
+            "scale-to-zero",
+            "deny-invocation",
+            "pause-event-source-mappings",
+            "close-function-urls",
+            "release-provisioned-concurrency",
+            "enforce-code-signing",
+        ];
+        for action in ACTIONS.iter().filter(|a| surface.contains(&a.spec().id)) {
             let rig = Rig::new(world.clone());
             let steps = [Step { action: *action, params: &params_of(action.spec().id), accept: Accept::ExactOnly }];
             let log = MemLog::default();

@@ -187,13 +187,13 @@ async fn one_word_in_the_playbook_detaches_every_permission_and_restore_brings_a
     let stage = Stage::set().await;
     let shown = stage.root().process(&["playbook", "show", "snapshot-and-contain"]).output().await.unwrap();
     let text = String::from_utf8(shown.stdout).unwrap();
-    assert_eq!(text.matches("enabled: false").count(), 1, "{text}");
     let own = stage.scratch().join("mine.yaml");
-    std::fs::write(&own, text.replace("enabled: false", "enabled: true")).unwrap();
+    let (before, detach) = text.split_at(text.find("use: detach-permissions").unwrap());
+    std::fs::write(&own, format!("{before}{}", detach.replacen("enabled: false", "with: { accept-shared-role: true }", 1))).unwrap();
     let own = own.to_str().unwrap();
 
     let shell = responder(&stage, own).await;
-    let run = ok(shell.run(&["run", own, names::FUNCTION, "--case", CASE, "--yes"]).await.unwrap(), 0);
+    let run = ok(shell.run(&["run", own, names::FUNCTION, "--case", CASE, "--yes", "--accept-shared-role"]).await.unwrap(), 0);
     assert_eq!(cells(&run).len(), 2 + 3, "{run:#}");
     assert!(cells(&run).iter().all(|(_, stand)| *stand == "contained"), "{run:#}");
     let iam = &stage.aws.iam;

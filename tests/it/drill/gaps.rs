@@ -88,10 +88,14 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     let mut answered = BTreeSet::from(["techniques", "traces", "runtime-management"]);
     // Detections: services that are off.
     answered.extend(["guardduty-findings", "security-hub-findings", "access-analyzer-findings", "event-subscribers"]);
+    // They ask nothing until they are told what to read.
+    answered.extend(["flow-records", "trail-archive"]);
     let open = collectors(&report["gaps"]);
     let silent: Vec<&&str> = units.difference(&open).filter(|u| !answered.contains(**u)).collect();
     assert!(units.len() > 8 && silent.is_empty(), "{silent:?}\n{:#}", report["gaps"]);
-    assert!(report["gaps"].as_array().unwrap().iter().all(|g| g["kind"] == "denied"), "{:#}", report["gaps"]);
+    // Of a function that may not be read, no session can be told apart by its role: that follows from the denials beside it.
+    let follows = |g: &Value| g["collector"] == "credential-activity" && g["kind"] == "unsupported";
+    assert!(report["gaps"].as_array().unwrap().iter().all(|g| g["kind"] == "denied" || follows(g)), "{:#}", report["gaps"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

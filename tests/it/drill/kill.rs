@@ -270,3 +270,57 @@ async fn half_a_file_is_unfinished_and_not_broken() {
     fs::write(&line, &bytes[..bytes.len() - 9]).unwrap();
     assert_eq!(verify(&bag).unwrap().verdict(), Verdict::Unfinished);
 }
+
+/// Everything that can be done to the function's role, and the function: every line of the journal of such a containment is the last one once.
+const FULL: &str = "\
+playbook: everything
+title: All that contains without a word about this function
+phases:
+  - phase: contain
+    override: a rehearsal
+    steps:
+      - use: freeze-concurrency
+      - use: quarantine-role
+      - use: revoke-sessions
+        with: { recycle: on }
+      - use: block-role-assumption
+      - use: set-permissions-boundary
+        with: { boundary: \"arn:aws:iam::123456789012:policy/nothing-at-all\" }
+      - use: detach-permissions
+";
+
+fn full_contain<'a>(case: &'a str, file: &'a str) -> [&'a str; 10] {
+    let why = ["--without-evidence", "a rehearsal", "--accept-shared-role", "--yes"];
+    ["contain", names::FUNCTION, "--case", case, "--playbook", file, why[0], why[1], why[2], why[3]]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_line_of_a_full_containment() {
+    if !FAULT_POINTS {
+        return println!("skipped: it needs a debug build, for its fault points");
+    }
+    let stage = Stage::set().await;
+    let shell = stage.root();
+    // The emulator has not AWS's own AWSDenyAll.
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+    stage.aws.iam.create_policy().policy_name("nothing-at-all").policy_document(deny).send().await.unwrap();
+    let full = stage.scratch().join("everything.yaml");
+    fs::write(&full, FULL).unwrap();
+    let (case, file) = ("IR-0", full.to_str().unwrap());
+    let whole = ok(shell.run(&full_contain(case, file)).await.unwrap(), 0);
+    assert!(whole["containment"]["cells"].as_array().unwrap().len() >= 8, "{whole:#}");
+    let segments = fs::read_dir(stage.case(case).join("journal")).unwrap().count() as u32;
+    assert!(segments > 24, "{segments}: three lines for each cell, and the case's own");
+    ok(shell.run(&["restore", case, "--yes"]).await.unwrap(), 0);
+    stage.assert_as_before("nobody killed it").await;
+
+    for n in 1..=segments {
+        let case = format!("IR-{n}");
+        kill(&stage, &shell, &full_contain(&case, file), Point("case-segment", n)).await;
+        let last = last_event(&stage.case(&case)).await;
+        ok(shell.run(&["restore", &case, "--yes"]).await.unwrap(), 0);
+        stage.assert_as_before(&format!("restored after a kill at line {n} of {segments} ({last})")).await;
+        let again = ok(shell.run(&["restore", &case, "--yes"]).await.unwrap(), 0);
+        assert_eq!(again["headline"], "nothing to restore: this case holds nothing contained", "after line {n} ({last})");
+    }
+}

@@ -8,7 +8,8 @@ use freezeframe::model::s3_place::S3Place;
 use freezeframe::model::target::Target;
 use freezeframe::plan::adjust::Adjustments;
 use freezeframe::plan::forecast::FORECAST;
-use freezeframe::plan::{self, Effect, Known, PARTICULAR, PREFLIGHT, Plan, Policy, What, guard};
+use freezeframe::plan::guard;
+use freezeframe::plan::{self, Effect, Known, PARTICULAR, PREFLIGHT, Plan, Policy, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -128,14 +129,14 @@ fn allowed(policy: Option<&Policy>) -> BTreeSet<String> {
 }
 
 fn declared(plan: &Plan, kind: PhaseKind) -> BTreeSet<String> {
-    let steps = plan.phase(kind).into_iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone());
-    // What is asked before the steps, whatever they are.
-    let before: &[&[Call]] = match kind {
-        _ if plan.phase(kind).is_none() => &[],
-        PhaseKind::Contain => &[PREFLIGHT, guard::CALLS, FORECAST],
-        _ => &[PREFLIGHT],
+    let own = plan.phase(kind).into_iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).filter_map(|c| c.action.clone());
+    // Every run looks at its target first; containment asks the guardrails, and is foretold.
+    let around: Vec<&Call> = match (plan.phase(kind), kind) {
+        (None, _) => vec![],
+        (Some(_), PhaseKind::Contain) => PREFLIGHT.iter().chain(guard::CALLS).chain(FORECAST).collect(),
+        (Some(_), _) => PREFLIGHT.iter().collect(),
     };
-    steps.chain(before.iter().copied().flatten().filter_map(|c| c.action.map(str::to_string))).collect()
+    own.chain(around.into_iter().filter_map(|c| c.action.map(str::to_string))).collect()
 }
 
 /// Both directions: nothing that is called is missing, nothing that is not called is granted.
@@ -148,8 +149,13 @@ fn permissions_cover_the_declared_calls_exactly() {
     for unit in registry.collectors.iter().map(|c| Unit::Collector(c)).chain(registry.actions.iter().map(|a| Unit::Action(a))) {
         let text = match unit {
             Unit::Collector(c) => {
-                // Without a trail there is nothing that it would call.
-                let with = if c.id == "trail-archive" { ", with: { trail: \"s3://trail/org\" }" } else { "" };
+                let with = match c.id {
+                    // Without a trail there is nothing that it would call.
+                    "trail-archive" => ", with: { trail: \"s3://trail/org\" }",
+                    // The same without a size.
+                    "flow-records" => ", with: { flow-bytes: 1MiB }",
+                    _ => "",
+                };
                 format!(
                     "playbook: x\ntitle: x\nphases:\n  - phase: collect\n    steps: [ {{ use: {}{with} }} ]\n  - phase: seal\n  - phase: verify\n",
                     c.id

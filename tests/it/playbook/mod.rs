@@ -130,9 +130,27 @@ fn detaching_policies_is_off_by_default_and_one_word_away() {
         let steps = &playbook.phase(PhaseKind::Contain).unwrap().steps;
         let on: Vec<&str> = steps.iter().filter(|s| s.enabled).map(|s| s.unit.id()).collect();
         assert_eq!(on, ["freeze-concurrency", "quarantine-role"], "{name}");
-        let turned_on = playbook::parse("x.yaml", &text.replace("enabled: false", "enabled: true")).unwrap();
+        let (before, detach) = text.split_at(text.find("use: detach-permissions").unwrap());
+        let turned_on = playbook::parse("x.yaml", &format!("{before}{}", detach.replacen("enabled: false", "enabled: true", 1))).unwrap();
         assert_eq!(turned_on.phase(PhaseKind::Contain).unwrap().steps.iter().filter(|s| s.enabled).count(), 3, "{name}");
     }
+}
+
+#[test]
+fn asynchronous_events_are_captured_before_the_freeze() {
+    let contain = |steps: &str| {
+        let text = format!("playbook: x\ntitle: x\nphases:\n  - phase: contain\n    override: x\n    steps:\n{steps}");
+        playbook::parse("x.yaml", &text)
+    };
+    let (freeze, capture) = ("      - use: freeze-concurrency\n", "      - use: capture-async-events\n");
+    let off = "      - use: capture-async-events\n        enabled: false\n";
+    assert!(contain(&format!("{capture}{freeze}")).is_ok());
+    assert!(contain(&format!("{freeze}{off}")).is_ok(), "what is off is in nobody's way");
+    let invalid = contain(&format!("{freeze}      - use: quarantine-role\n{capture}")).unwrap_err();
+    let problem = &invalid.problems()[0];
+    assert_eq!((invalid.problems().len(), problem.at.line), (1, 9));
+    assert!(problem.message.contains("would be lost"), "{problem}");
+    assert_eq!(problem.help.as_deref(), Some("move it before `freeze-concurrency` (line 7)"));
 }
 
 #[test]

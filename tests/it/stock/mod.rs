@@ -8,6 +8,7 @@ mod containment;
 mod digests;
 mod documents;
 mod groups;
+mod restore_script;
 mod same_questions;
 mod verify_txt;
 

@@ -12,7 +12,7 @@ const BUILD_REQUIREMENTS: &str = "tests/tools/build-requirements.txt";
 /// and the network; every later one, in this process or another, finds them there.
 pub fn python_tools() -> &'static Path {
     static BIN: OnceLock<PathBuf> = OnceLock::new();
-    BIN.get_or_init(|| install().unwrap_or_else(|e| panic!("cannot install the tests' Python tools ({REQUIREMENTS}): {e}")))
+    BIN.get_or_init(|| environment("python3", REQUIREMENTS).unwrap_or_else(|e| panic!("cannot install {REQUIREMENTS}: {e}")))
 }
 
 /// A file of this repository.
@@ -20,11 +20,12 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn install() -> Result<PathBuf, String> {
-    let python = run(Command::new("python3").args(["-c", "import sys; print(sys.version)"]))?;
-    let lists = [REQUIREMENTS, BUILD_REQUIREMENTS].map(|p| fs::read_to_string(repository(p)).unwrap_or_default());
+/// The `bin` of a virtual environment of this Python with these packages, each checked against its hash.
+pub fn environment(python: &str, requirements: &str) -> Result<PathBuf, String> {
+    let identity = run(Command::new(python).args(["-c", "import sys; print(sys.version)"]))?;
+    let lists = [requirements, BUILD_REQUIREMENTS].map(|p| fs::read_to_string(repository(p)).unwrap_or_default());
     // Another list or another Python is another environment.
-    let hash = super::super::bundle::bag::sha(format!("{python}\n{}\n{}", lists[0], lists[1]).as_bytes());
+    let hash = super::super::bundle::bag::sha(format!("{identity}\n{}\n{}", lists[0], lists[1]).as_bytes());
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?.join("test-tools");
     let home = target.join(&hash[..16]);
     let (bin, complete) = (home.join("bin"), home.join(".complete"));
@@ -35,7 +36,7 @@ fn install() -> Result<PathBuf, String> {
         return Ok(bin);
     }
     let _ = fs::remove_dir_all(&home); // the remains of an installation that was cut off
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+    run(Command::new(python).args(["-m", "venv"]).arg(&home))?;
     let pip = |arguments: &[&str], list: &str| {
         let mut pip = Command::new(bin.join("pip"));
         run(pip
@@ -45,7 +46,7 @@ fn install() -> Result<PathBuf, String> {
             .arg(repository(list)))
     };
     pip(&[], BUILD_REQUIREMENTS)?;
-    pip(&["--no-build-isolation"], REQUIREMENTS)?;
+    pip(&["--no-build-isolation"], requirements)?;
     fs::write(&complete, "").map_err(|e| e.to_string())?;
     Ok(bin)
 }

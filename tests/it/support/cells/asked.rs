@@ -37,7 +37,17 @@ impl Asked {
         let qualified = query.iter().any(|(k, _)| k == "Qualifier");
         let operation = match host.as_str() {
             "events" | "pipes" | "scheduler" | "eventsv2" => events::operation(&host, method, &parts, target),
-            "lambda" => qualified::operation(method, &parts, qualified)?,
+            // Which aliases and versions there are, and how they are configured, `surface` tells the SDK's client, and `qualified` the raw path: two small functions in one.
+            "lambda" => {
+                let sdk = request.headers().get("x-amz-user-agent").is_some();
+                let number = query.iter().any(|(k, v)| k == "Qualifier" && v.parse::<u32>().is_ok());
+                let listed = |o: &&str| match *o {
+                    "ListAliases" | "ListVersionsByFunction" => !sdk,
+                    "GetFunctionConfiguration" => !sdk || number,
+                    _ => true,
+                };
+                qualified::operation(method, &parts, qualified).filter(listed)?
+            }
             _ => return None,
         };
         let cbor = host == "eventsv2";

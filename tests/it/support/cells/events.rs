@@ -125,7 +125,8 @@ impl Events {
             }
             "disable-schedules" => {
                 let (group, name) = key.split_once('/').unwrap();
-                self.schedules.get_mut(&(group.to_string(), name.to_string())).unwrap()["Description"] = "drifted".into();
+                let schedule = self.schedules.get_mut(&(group.to_string(), name.to_string())).unwrap();
+                (schedule["Description"], schedule["State"]) = ("drifted".into(), "ENABLED".into());
             }
             // Runs or does not run.
             _ => return false,

@@ -13,6 +13,7 @@ pub fn operation(method: &str, path: &[&str]) -> &'static str {
         ("PUT", ["2017-10-31", "functions", _, "concurrency"]) => "PutFunctionConcurrency",
         ("DELETE", ["2017-10-31", "functions", _, "concurrency"]) => "DeleteFunctionConcurrency",
         ("GET", ["2015-03-31", "functions", _, "configuration"]) => "GetFunctionConfiguration",
+        ("PUT", ["2015-03-31", "functions", _, "configuration"]) => "UpdateFunctionConfiguration",
         ("GET", ["2015-03-31", "functions"]) => "ListFunctions",
         other => panic!("teach tests/it/support/cells.rs this Lambda call: {other:?}"),
     }
@@ -22,6 +23,12 @@ pub fn operation(method: &str, path: &[&str]) -> &'static str {
 pub fn arguments(operation: &str, path: &[&str], body: &[u8], args: &mut BTreeMap<String, String>) {
     if let Some(name) = path.get(2) {
         args.insert("FunctionName".into(), name.to_string());
+    }
+    if operation == "UpdateFunctionConfiguration" {
+        let json: Value = serde_json::from_slice(body).unwrap();
+        for (member, value) in json.as_object().unwrap() {
+            args.insert(member.clone(), value.as_str().unwrap().to_string());
+        }
     }
     if operation == "PutFunctionConcurrency" {
         let json: Value = serde_json::from_slice(body).unwrap();
@@ -33,13 +40,18 @@ impl Parsed {
     pub(super) fn lambda(&self, world: &mut World) -> HttpResponse {
         let ok = |v: Value| HttpResponse::new(200.try_into().unwrap(), SdkBody::from(v.to_string()));
         let describe = |name: &str, f: &Function| {
-            let mut conf =
-                json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")});
+            let mut conf = json!({"FunctionName": name, "Role": f.role, "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"), "Description": f.description, "RevisionId": f.revision.0.to_string()});
             if let Some(group) = &f.log_group {
                 conf["LoggingConfig"] = json!({"LogGroup": group});
             }
             conf
         };
+        if self.operation == "ListFunctions" && self.args["Region"] != REGION {
+            let there = world.elsewhere.iter().filter(|(region, ..)| *region == self.args["Region"]);
+            let all: Vec<Value> = there.map(|(_, name, role)| json!({"FunctionName": name, "Role": role})).collect();
+            return ok(json!({ "Functions": all }));
+        }
+        assert_eq!(self.args["Region"], REGION);
         if self.operation == "ListFunctions" {
             // One on a page, so that whoever does not follow the marker is found out.
             let at: usize = self.args.get("Marker").map_or(0, |m| m.parse().unwrap());
@@ -59,6 +71,14 @@ impl Parsed {
                 self.error(404, "ResourceNotFoundException", "Function not found")
             }
             "GetFunctionConfiguration" => ok(describe(name, f)),
+            "UpdateFunctionConfiguration" => {
+                if self.args.get("RevisionId").is_some_and(|r| *r != f.revision.0.to_string()) {
+                    return self.error(412, "PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId");
+                }
+                f.description = self.args["Description"].clone();
+                f.revision.0 += 1;
+                ok(describe(name, f))
+            }
             "GetFunctionConcurrency" => ok(f.reserved.map_or(json!({}), |n| json!({"ReservedConcurrentExecutions": n}))),
             "PutFunctionConcurrency" => {
                 f.reserved = Some(self.args["Reserved"].parse().unwrap());

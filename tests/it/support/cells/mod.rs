@@ -40,9 +40,19 @@ pub const REGION: &str = "eu-west-1";
 pub const FUNCTION: &str = "payments-export";
 pub const ROLE: &str = "shared-role";
 
+const STATEMENT: &str = r#"{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}"#;
+const TRUST: &str = r#"{ "Version":"2012-10-17",
+  "Statement" : {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}, "Action": "sts:AssumeRole"} }
+"#;
+/// Stands in a trust policy for a role that was deleted.
+pub const GONE: &str = "AROAGONE000000000001";
+
 pub fn target() -> Target {
     Target { partition: "aws".into(), account: ACCOUNT.into(), region: REGION.into(), function: FUNCTION.into(), qualifier: None }
 }
+
+/// AWS's clock, which is not ours.
+pub const DATE: &str = "Fri, 20 Nov 2026 12:34:56 GMT";
 
 pub fn clock() -> Arc<FakeClock> {
     Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap())
@@ -61,6 +71,11 @@ const WITH: &[(&str, &str)] = &[
     ("capture-async-events", r#"{"queue": "arn:aws:sqs:eu-west-1:123456789012:quarantine"}"#),
     ("disable-rules", r#"{"accept-shared": true}"#),
     ("repoint-alias", r#"{"alias": "live", "version": 1, "code-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}"#),
+    // The role; others share it in one of the worlds.
+    ("revoke-sessions", r#"{"accept-shared-role": true}"#),
+    ("block-role-assumption", r#"{"accept-shared-role": true}"#),
+    ("set-permissions-boundary", r#"{"boundary": "arn:aws:iam::aws:policy/AWSDenyAll", "accept-shared-role": true}"#),
+    ("detach-permissions", r#"{"accept-shared-role": true}"#),
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +84,17 @@ pub struct Function {
     pub reserved: Option<u32>,
     pub log_group: Option<String>,
     pub surface: surface::Surface,
+    pub description: String,
+    pub revision: Revision,
+}
+
+/// Counts updates. Two worlds that differ in it alone are the same: nothing can set it back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Revision(pub u32);
+impl PartialEq for Revision {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +103,8 @@ pub struct Role {
     pub path: String,
     pub inline: BTreeMap<String, String>,
     pub attached: BTreeSet<String>,
+    pub trust: String,
+    pub boundary: Option<String>,
 }
 
 /// All remote state. Comparing two of these is the whole question of restore.
@@ -86,6 +114,8 @@ pub struct World {
     pub roles: BTreeMap<String, Role>,
     pub events: events::Events,
     pub qualified: qualified::Qualified,
+    /// Functions of other Regions: Region, name, ARN of the role.
+    pub elsewhere: Vec<(String, String, String)>,
 }
 
 impl World {
@@ -96,6 +126,9 @@ impl World {
             reserved: None,
             log_group: None,
             surface,
+            // As a word of the aws-cli it would be read from a file.
+            description: "file:///etc/passwd \"exports\" $(echo x)".into(),
+            revision: Revision(1),
         };
         let inline = [
             // Bytes that a careless round trip would change: blanks, a plus, a percent, more than ASCII, a final newline.
@@ -109,6 +142,8 @@ impl World {
             path: "/team/".into(),
             inline: inline.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             attached: attached.iter().map(|a| a.to_string()).collect(),
+            trust: TRUST.into(),
+            boundary: None,
         };
         World {
             functions: [
@@ -120,6 +155,7 @@ impl World {
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
             events: events::Events::seeded(),
             qualified: qualified::Qualified::seeded(),
+            elsewhere: vec![("us-east-1".into(), "distant".into(), format!("arn:aws:iam::{ACCOUNT}:role/lone-role"))],
         }
     }
 
@@ -131,7 +167,10 @@ impl World {
         let f = world.functions.get_mut(FUNCTION).unwrap();
         (f.reserved, f.log_group) = (Some(7), Some("/custom/payments".into()));
         f.surface = surface::Surface::older();
-        world.roles.get_mut(ROLE).unwrap().inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
+        let role = world.roles.get_mut(ROLE).unwrap();
+        role.inline.insert(format!("freezeframe-quarantine-{FUNCTION}"), "{\"Id\":\"somebody's\"}".into());
+        role.boundary = Some(format!("arn:aws:iam::{ACCOUNT}:policy/team/bounds"));
+        role.trust = format!("{{\"Statement\": [{STATEMENT}], \"Version\": \"2012-10-17\"}}");
         world
     }
 
@@ -162,6 +201,13 @@ impl World {
             ("capture-async-events" | "repoint-alias" | "pause-durable-executions" | "publish-evidence-version", _) => {
                 return self.qualified.drift(cell.action(), cell.key());
             }
+            ("revoke-sessions", [role, policy]) => drop(self.roles.get_mut(*role).unwrap().inline.insert(policy.to_string(), third())),
+            ("block-role-assumption", [role]) => {
+                self.roles.get_mut(*role).unwrap().trust = format!(r#"{{"Statement":[{STATEMENT}],"Id":"drifted"}}"#)
+            }
+            ("set-permissions-boundary", [role]) => {
+                self.roles.get_mut(*role).unwrap().boundary = Some(format!("arn:aws:iam::{ACCOUNT}:policy/drifted"))
+            }
             other => panic!("teach tests/it/support/cells.rs how {other:?} drifts"),
         }
         true
@@ -179,6 +225,10 @@ pub enum Fault {
     Timeout,
     /// No answer; it was done.
     TimeoutAfterLanding,
+    /// The connection breaks off; nothing was done.
+    Cut,
+    /// The connection breaks off; it was done.
+    CutAfterLanding,
     Throttled,
     Denied,
     /// Never answers; `FakeAws::hung` tells when. Nothing was done.
@@ -188,10 +238,18 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const FAILING: [Fault; 6] =
-        [Fault::Error, Fault::ErrorAfterLanding, Fault::Timeout, Fault::TimeoutAfterLanding, Fault::Throttled, Fault::Denied];
+    pub const FAILING: [Fault; 8] = [
+        Fault::Error,
+        Fault::ErrorAfterLanding,
+        Fault::Timeout,
+        Fault::TimeoutAfterLanding,
+        Fault::Cut,
+        Fault::CutAfterLanding,
+        Fault::Throttled,
+        Fault::Denied,
+    ];
     pub fn lands(self) -> bool {
-        matches!(self, Fault::ErrorAfterLanding | Fault::TimeoutAfterLanding | Fault::HangAfterLanding)
+        matches!(self, Fault::ErrorAfterLanding | Fault::TimeoutAfterLanding | Fault::CutAfterLanding | Fault::HangAfterLanding)
     }
 }
 
@@ -206,6 +264,37 @@ struct Inner {
     fault: Mutex<Option<(usize, Fault)>>,
     denied: Mutex<BTreeSet<String>>,
     hung: Notify,
+    /// Where each call waits a while before it arrives, and before its answer does.
+    pauses: Option<Pauses>,
+}
+
+/// Seeded pauses of no duration: where two tasks run, who goes first is what they decide.
+#[derive(Clone, Debug)]
+pub struct Pauses(Arc<Mutex<u64>>);
+
+impl Pauses {
+    pub fn seeded(seed: u64) -> Pauses {
+        Pauses(Arc::new(Mutex::new(seed | 1)))
+    }
+    pub async fn pause(&self) {
+        let turns = {
+            let mut x = self.0.lock().unwrap();
+            // xorshift64
+            *x ^= *x << 13;
+            *x ^= *x >> 7;
+            *x ^= *x << 17;
+            // Mostly none, sometimes long: the other one then gets through several steps.
+            match *x >> 60 {
+                0..=7 => 0,
+                8..=11 => 1,
+                12..=13 => 4,
+                _ => 40,
+            }
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -213,7 +302,15 @@ pub struct FakeAws(Arc<Inner>);
 
 impl FakeAws {
     pub fn new(world: World) -> Self {
+        Self::with(world, None)
+    }
+    /// One where calls overtake each other.
+    pub fn pausing(world: World, pauses: Pauses) -> Self {
+        Self::with(world, Some(pauses))
+    }
+    fn with(world: World, pauses: Option<Pauses>) -> Self {
         FakeAws(Arc::new(Inner {
+            pauses,
             world: Mutex::new(world),
             landed: Mutex::default(),
             tried: Mutex::default(),
@@ -294,6 +391,9 @@ impl FakeAws {
             None => Ok(answer.expect("answered above when there is no fault")),
             Some(Fault::Error | Fault::ErrorAfterLanding) => Ok(call.error(500, "ServiceException", "told to fail")),
             Some(Fault::Timeout | Fault::TimeoutAfterLanding) => Err(ConnectorError::timeout("told not to answer".into())),
+            Some(Fault::Cut | Fault::CutAfterLanding) => {
+                Err(ConnectorError::io(io::Error::new(io::ErrorKind::ConnectionReset, "told to break off").into()))
+            }
             Some(Fault::Throttled) => Ok(call.error(429, "Throttling", "told to throttle")),
             Some(Fault::Denied) => Ok(call.denied()),
             Some(Fault::Hang | Fault::HangAfterLanding) => {
@@ -308,7 +408,14 @@ impl FakeAws {
 struct Wire(FakeAws);
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.answer(&request)
+        let Some(pauses) = self.0.0.pauses.clone() else { return self.0.answer(&request) };
+        let aws = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            pauses.pause().await;
+            let answer = aws.answer(&request).await;
+            pauses.pause().await;
+            answer
+        })
     }
 }
 
@@ -334,8 +441,9 @@ impl Parsed {
             let args = form(std::str::from_utf8(body).unwrap());
             return Parsed { operation: args["Action"].clone(), args, iam: true, asked: None };
         }
-        assert_eq!(uri.host(), Some("lambda.eu-west-1.amazonaws.com"));
         let mut args = form(uri.query().unwrap_or_default());
+        let region = uri.host().unwrap().strip_prefix("lambda.").unwrap().strip_suffix(".amazonaws.com").unwrap();
+        args.insert("Region".into(), region.into());
         let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
         let operation = match surface::operation(request.method(), &path, &args) {
             Some(operation) => {
@@ -352,7 +460,7 @@ impl Parsed {
     }
 
     fn writes(&self) -> bool {
-        !["Get", "List", "Describe"].iter().any(|read| self.operation.starts_with(read))
+        !["Get", "List", "Describe", "Simulate"].iter().any(|read| self.operation.starts_with(read))
     }
 
     fn denied(&self) -> HttpResponse {
@@ -384,12 +492,13 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
-        let response = match (&self.asked, self.operation.as_str()) {
+        let mut response = match (&self.asked, self.operation.as_str()) {
             (Some(asked), _) => asked.respond(world),
             (None, "GetCallerIdentity") => surface::caller(),
             (None, _) if self.iam => self.iam(world),
             (None, _) => self.lambda(world),
         };
+        response.headers_mut().insert("date", DATE);
         (response, *world != before)
     }
 }

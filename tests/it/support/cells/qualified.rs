@@ -88,7 +88,10 @@ impl Qualified {
 
     pub fn drift(&mut self, action: &str, key: &str) -> bool {
         match action {
-            "repoint-alias" => self.aliases.get_mut("live").unwrap().version = "3".into(),
+            "repoint-alias" => {
+                let alias = self.aliases.get_mut("live").unwrap();
+                (alias.version, alias.weights) = ("3".into(), json!({"2": 0.5}));
+            }
             "capture-async-events" => {
                 let qualifier = key.split_once(':').map_or("$LATEST", |(_, q)| q);
                 self.configs.insert(qualifier.into(), json!({"MaximumRetryAttempts": 1}));
