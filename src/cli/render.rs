@@ -26,6 +26,11 @@ impl Screen {
         let _ = writeln!(anstream::stdout().lock(), "{text}");
     }
 
+    /// Whether what goes to stdout is seen rather than kept.
+    pub fn is_terminal(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// The command's one JSON document; nothing in text mode.
     pub fn document<T: Serialize>(self, value: &T) {
         if self.json {

@@ -10,7 +10,7 @@ use crate::bundle::case_journal::CaseJournal;
 use crate::clock::SystemClock;
 use crate::engine::preflight;
 use crate::engine::put_back::{RestoreOrder, put_back};
-use crate::engine::script::restore_script;
+use crate::engine::script::{Reader, restore_script};
 use crate::model::id::{CaseId, CellId};
 use crate::model::outcome::Outcome;
 use crate::store::dir::DirStore;
@@ -77,7 +77,8 @@ async fn print_script(screen: Screen, case: &CaseId, dir: &Path, only: &[String]
     let broken = |e: Box<dyn std::error::Error + Send + Sync>| CliError::new("cannot read the case journal").because(e);
     let store = DirStore::open(dir).map_err(|e| broken(e.into()))?;
     let journal = CaseJournal::open(Arc::new(store), Arc::new(SystemClock::new()), "").await.map_err(|e| broken(e.into()))?;
-    let script = restore_script(&journal.events(), only);
+    let reader = if screen.is_terminal() { Reader::Terminal } else { Reader::File };
+    let script = restore_script(&journal.events(), only, reader);
     screen.text(script.trim_end());
     screen.document(&RestoreScript { v: 1, case: case.to_string(), script });
     Ok(Outcome::Complete)

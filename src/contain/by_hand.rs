@@ -119,7 +119,8 @@ impl fmt::Display for AwsCli {
                 f.write_str("; else case $why in *NoSuch*|*NotFound*) ;; *) printf '%s\\n' \"$why\" >&2; false ;; esac; fi")
             }
             Some(Only::Unless(..)) => f.write_str("; fi"),
-            Some(Only::When(..)) => f.write_str(";; esac"),
+            // No answer is no state: that it could not be asked is a failure.
+            Some(Only::When(..)) => f.write_str(";; '') false;; esac"),
         }
     }
 }
@@ -156,7 +157,7 @@ mod tests {
         assert_eq!(
             cli.in_region("eu-west-1").to_string(),
             "case \"$(aws pipes describe-pipe --name p --query CurrentState --output text --region eu-west-1)\" in STOPPED|'X Y') \
-             aws pipes start-pipe --name p --region eu-west-1;; esac"
+             aws pipes start-pipe --name p --region eu-west-1;; '') false;; esac"
         );
     }
 
@@ -200,6 +201,11 @@ mod tests {
         let unless = AwsCli::new("iam", "delete", []).unless_says("iam", "get-it", [("--query", "A.B")], "None");
         assert_eq!(run(&unless, "0", "", "None"), (true, String::new()));
         assert_eq!(run(&unless, "0", "", "arn:x"), (true, "<iam><delete>".into()));
+
+        let when = AwsCli::new("pipes", "start", []).only_when("pipes", "get-it", [], "State", &["STOPPED"]);
+        assert_eq!(run(&when, "0", "", "STOPPED"), (true, "<pipes><start>".into()));
+        assert_eq!(run(&when, "0", "", "RUNNING"), (true, String::new()));
+        assert_eq!(run(&when, "254", "no network", ""), (false, String::new()));
 
         let input = AwsCli::new("lambda", "update", []).input_from("lambda", "get-it", [], "{Description: Description}");
         let says = "{\"Description\": \"file:///etc/passwd $(echo x)\"}";

@@ -3,7 +3,7 @@
 use super::progress::{Note, Progress};
 use super::report::BundleReport;
 use super::run::RunError;
-use super::script::restore_script;
+use super::script::{Reader, restore_script};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
 use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
@@ -121,7 +121,7 @@ pub(super) fn put_changes<R: serde::Serialize>(
         lines.push(b'\n');
     }
     let report = canon::to_vec("a report", report)?;
-    let script = restore_script(events, &[]);
+    let script = restore_script(events, &[], Reader::File);
     let items = vec![
         put(draft, Group::Contain, name, name, "every cell: before, after, and how it stands", "json", &report)?,
         put(draft, Group::Contain, name, "actions", "this run's events of the case journal", "jsonl", &lines)?,

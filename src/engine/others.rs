@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Putting back of one cell.
@@ -34,8 +35,10 @@ impl Restores {
 
 #[async_trait]
 pub trait Others: Send + Sync {
-    /// Read what they have written since.
+    /// Read what they have written since, and find those that are new.
     async fn look_again(&self);
+    /// Read what the known ones have written since: quick, for the moment between an intent and its write.
+    async fn glance(&self);
     /// The other case that holds this cell, if any.
     fn holder(&self, cell: &CellId, target: &Target) -> Option<String>;
     /// The other case that left the cell like this and has not put it back, whether or not it gave way.
@@ -52,6 +55,7 @@ where
     F: Fn(&CellId, &Target) -> Option<String> + Send + Sync,
 {
     async fn look_again(&self) {}
+    async fn glance(&self) {}
     fn holder(&self, cell: &CellId, target: &Target) -> Option<String> {
         self(cell, target)
     }
@@ -76,6 +80,8 @@ pub trait CasePlaces: Send + Sync {
     async fn places(&self) -> Result<Vec<Place>, StoreError>;
 }
 
+/// A list of cases is good for so long.
+const FRESH_NS: u64 = 1_000_000_000;
 /// Journals that are opened at once.
 const FETCH: usize = 8;
 
@@ -92,17 +98,19 @@ pub struct OtherCases {
     places: Option<Box<dyn CasePlaces>>,
     clock: Arc<dyn Clock>,
     cases: Mutex<BTreeMap<String, Case>>,
+    /// When they were last listed, in monotonic nanoseconds.
+    looked: AtomicU64,
 }
 
 impl OtherCases {
     /// There are none, and there will be none.
     pub fn none(clock: Arc<dyn Clock>) -> Self {
-        OtherCases { places: None, clock, cases: Mutex::default() }
+        OtherCases { places: None, clock, cases: Mutex::default(), looked: AtomicU64::new(0) }
     }
 
     /// All that are there now; read again before each change.
     pub async fn open(places: Box<dyn CasePlaces>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let others = OtherCases { places: Some(places), clock, cases: Mutex::default() };
+        let others = OtherCases { places: Some(places), clock, cases: Mutex::default(), looked: AtomicU64::new(0) };
         others.read().await?;
         Ok(others)
     }
@@ -117,14 +125,21 @@ impl OtherCases {
         self.cases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Every case that there is, opened or read on.
     async fn read(&self) -> Result<(), StoreError> {
         let Some(places) = &self.places else { return Ok(()) };
+        self.looked.store(self.clock.monotonic_ns(), Ordering::SeqCst);
         let found = places.places().await?;
-        let reads: Vec<_> = {
+        let reads = {
             let cases = self.cases();
             let journal = |name: &str| cases.get(name).and_then(|c| c.journal.clone());
-            found.into_iter().map(|(name, store)| read_one(journal(&name), name, store, self.clock.clone())).collect()
+            found.into_iter().map(|(name, store)| read_one(journal(&name), name, Some(store), self.clock.clone())).collect::<Vec<_>>()
         };
+        self.take(reads).await;
+        Ok(())
+    }
+
+    async fn take(&self, reads: Vec<impl Future<Output = (String, Result<Arc<CaseJournal>, String>)>>) {
         let mut read = stream::iter(reads).buffer_unordered(FETCH);
         while let Some((name, read)) = read.next().await {
             let mut cases = self.cases();
@@ -137,7 +152,6 @@ impl OtherCases {
                 Err(why) => case.trouble = Some(why),
             }
         }
-        Ok(())
     }
 
     fn events(&self) -> Vec<(String, Arc<Vec<JournalEvent>>)> {
@@ -149,13 +163,14 @@ impl OtherCases {
 async fn read_one(
     known: Option<Arc<CaseJournal>>,
     name: String,
-    store: Result<Arc<dyn Store>, StoreError>,
+    store: Option<Result<Arc<dyn Store>, StoreError>>,
     clock: Arc<dyn Clock>,
 ) -> (String, Result<Arc<CaseJournal>, String>) {
     let read = match (known, store) {
         (Some(journal), _) => journal.catch_up().await.map(|()| journal).map_err(|e| e.to_string()),
-        (None, Ok(store)) => CaseJournal::open(store, clock, "").await.map(Arc::new).map_err(|e| e.to_string()),
-        (None, Err(e)) => Err(e.to_string()),
+        (None, Some(Ok(store))) => CaseJournal::open(store, clock, "").await.map(Arc::new).map_err(|e| e.to_string()),
+        (None, Some(Err(e))) => Err(e.to_string()),
+        (None, None) => Err("its journal could not be opened".into()),
     };
     (name, read)
 }
@@ -163,11 +178,23 @@ async fn read_one(
 #[async_trait]
 impl Others for OtherCases {
     async fn look_again(&self) {
+        // A case that is younger than this sees us: it looks for others when it begins, and at them before it writes.
+        if self.clock.monotonic_ns().saturating_sub(self.looked.load(Ordering::SeqCst)) < FRESH_NS {
+            return self.glance().await;
+        }
         if let Err(e) = self.read().await {
             for case in self.cases().values_mut() {
                 case.trouble.get_or_insert_with(|| e.to_string());
             }
         }
+    }
+    async fn glance(&self) {
+        let reads = {
+            let cases = self.cases();
+            let known = cases.iter().filter_map(|(name, case)| Some((name.clone(), case.journal.clone()?)));
+            known.map(|(name, journal)| read_one(Some(journal), name, None, self.clock.clone())).collect::<Vec<_>>()
+        };
+        self.take(reads).await;
     }
     fn holder(&self, cell: &CellId, target: &Target) -> Option<String> {
         self.events().into_iter().find(|(_, events)| holds(events, cell, target)).map(|(case, _)| case)
@@ -231,6 +258,7 @@ mod tests {
         let begins = JournalEvent::RestoreIntent { run: RunId("s".into()), cell: cell.clone(), from: json!(0), to: json!(1) };
         journal.append(begins).await.unwrap();
         second.put_if_absent("journal/000001.jsonl", b"no line".to_vec()).await.unwrap();
+        clock.sleep(std::time::Duration::from_secs(2)).await;
         places.0.lock().unwrap().push(("IR-2".to_string(), second));
         others.look_again().await;
         assert_eq!(others.restores(&cell), Restores { begun: 1, open: true });

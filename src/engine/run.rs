@@ -187,11 +187,12 @@ impl Running {
         for phase in &phases {
             self.doors.progress.note(Note::Phase(phase.phase.as_str()));
             match phase.phase {
-                PhaseKind::Collect => self.collect(phase).await?,
+                // On the heap: each holds everything below it, and a thread of tokio has two megabytes of stack.
+                PhaseKind::Collect => Box::pin(self.collect(phase)).await?,
                 PhaseKind::Seal => self.seal().await?,
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
-                PhaseKind::Contain => self.contain(phase).await?,
+                PhaseKind::Contain => Box::pin(self.contain(phase)).await?,
             }
             if !self.finished {
                 break;
@@ -465,7 +466,7 @@ impl Running {
             (None, None) => return Err(RunError::NoPermit),
         };
         let steps = survey::steps(phase)?;
-        let Judgement { of_role, dry_run, .. } = match self.gate(phase).await? {
+        let Judgement { of_role, dry_run, .. } = match Box::pin(self.gate(phase)).await? {
             Ok(judged) => judged,
             Err(refusals) => return self.refuse(refusals).await,
         };
@@ -480,7 +481,7 @@ impl Running {
         // Where every second counts it is read afterwards: bleeding is stopped first.
         let bleed_first = self.bleeds_first(phase);
         if !bleed_first {
-            self.foretell(&draft).await;
+            Box::pin(self.foretell(&draft)).await;
         }
         let sentry = self.sentry(of_role, draft.clone(), asked);
         let contained = {
@@ -498,12 +499,12 @@ impl Running {
                 others: &*self.doors.others,
                 progress: &|note| self.doors.progress.note(Note::Cell(note.to_string())),
             };
-            saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some()).await
+            Box::pin(saga.contain(&steps, target, &permit, phase.on_failure, dry_run.is_some())).await
         };
         self.refuse(dry_run.into_iter().collect()).await?;
         self.refused(sentry.said());
         if bleed_first {
-            self.foretell(&draft).await;
+            Box::pin(self.foretell(&draft)).await;
         }
         let mut items = plan_unit.items.clone();
         if let Some(forecast) = &self.report.forecast {

@@ -378,7 +378,7 @@ impl Saga<'_> {
                     error: None,
                 };
                 if !(self.stop)() && report.journal.is_none() && !(on_failure == OnFailure::Unwind && failed(&report)) {
-                    let refusal = self.contain_cell(step, &cx, cell, permit, dry_run, &mut entry).await;
+                    let refusal = Box::pin(self.contain_cell(step, &cx, cell, permit, dry_run, &mut entry)).await;
                     report.journal = report.journal.or(refusal.err());
                 }
                 (self.progress)(SagaNote::Contained { report: &entry });
@@ -463,7 +463,7 @@ impl Saga<'_> {
                 }
                 let event = JournalEvent::AlreadyContained { run: self.run.clone(), cell: id.clone(), target: target.arn(), state: before };
                 self.journal(event).await.inspect_err(|e| entry.error = Some(e.clone()))?;
-                self.others.look_again().await;
+                self.others.glance().await;
                 if self.restores(id).begun == begun {
                     entry.stand = Stand::AlreadyContained;
                     return Ok(());
@@ -507,7 +507,7 @@ impl Saga<'_> {
             })
             .await
             .inspect_err(|e| entry.error = Some(e.clone()))?;
-            self.others.look_again().await;
+            self.others.glance().await;
             if self.restores(id).begun == begun {
                 return self.apply(action, cx, id, &after, permit, entry).await;
             }

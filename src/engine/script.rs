@@ -3,7 +3,8 @@
 //!
 //! It knows what the journal knows and no more. It sets the recorded state whatever stands there now, so it asks nobody whether somebody else
 //! changed it since, nor whether another case holds it; it writes no journal, so the case stays open until `freezeframe restore` has looked.
-//! It holds no secrets: a before-state is a number, a switch, an ARN or a policy. What the commands print goes nowhere, because AWS answers some of
+//! A before-state is a number, a switch, an ARN or a policy; where it may hold more (the input of a schedule), a bag's script holds it as the journal
+//! beside it does, and a terminal does not see it. What the commands print goes nowhere, because AWS answers some of
 //! them with a function's environment.
 
 use super::log::{OpenCell, open_cells};
@@ -25,7 +26,14 @@ enum Hand {
     Cannot(String),
 }
 
-fn by_hand(action: Option<&'static dyn DynAction>, open: &OpenCell) -> Hand {
+/// For whom the script is: a file of the responder's and a bag may hold what the journal holds; a terminal may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    File,
+    Terminal,
+}
+
+fn by_hand(action: Option<&'static dyn DynAction>, open: &OpenCell, reader: Reader) -> Hand {
     let Some(action) = action else {
         return Hand::Cannot(format!("the build that wrote this knows no action `{}`", open.cell.action()));
     };
@@ -35,6 +43,9 @@ fn by_hand(action: Option<&'static dyn DynAction>, open: &OpenCell) -> Hand {
     let Some(before) = open.before() else {
         return Hand::Nothing("was contained before this case, which never wrote it".into());
     };
+    if reader == Reader::Terminal && action.shown(&open.cell, before) != *before {
+        return Hand::Cannot("it holds what is not shown on a terminal; print the script into a file".into());
+    }
     let Some(target) = open.target() else { return Hand::Cannot("the journal names no function that it belongs to".into()) };
     match action.by_hand(&target, &open.cell, before) {
         Ok(all) if all.is_empty() => Hand::Nothing("reads as before whatever is done".into()),
@@ -52,11 +63,11 @@ fn case_of(events: &[JournalEvent]) -> &str {
 }
 
 /// What would put back everything that these events say is held. `only` cells of these actions; empty means all.
-pub fn restore_script(events: &[JournalEvent], only: &[String]) -> String {
+pub fn restore_script(events: &[JournalEvent], only: &[String], reader: Reader) -> String {
     let mut open = open_cells(events);
     open.retain(|o| only.is_empty() || only.iter().any(|a| a == o.cell.action()));
     let cells: Vec<(OpenCell, Hand)> =
-        in_order(open, ACTIONS).into_iter().map(|(action, o)| (by_hand(action, &o), o)).map(|(h, o)| (o, h)).collect();
+        in_order(open, ACTIONS).into_iter().map(|(action, o)| (by_hand(action, &o, reader), o)).map(|(h, o)| (o, h)).collect();
     let case = tame(case_of(events), 64);
     let places: BTreeSet<(&str, &str)> = cells
         .iter()
@@ -188,7 +199,7 @@ mod tests {
     #[test]
     fn a_shell_does_what_restore_would_and_tells_what_it_could_not() {
         let mut events = events();
-        let script = restore_script(&events, &[]);
+        let script = restore_script(&events, &[], Reader::File);
         let (code, asked, said, complained) = run(&script, "123456789012", "none");
         assert_eq!(code, 1, "one cell is of an action that nobody knows");
         assert!(
@@ -206,7 +217,7 @@ mod tests {
 
         // What fails does not keep the rest from being tried.
         events.retain(|e| !matches!(e, JournalEvent::Intent { cell, .. } if cell.action() == "unknown-action"));
-        let script = restore_script(&events, &[]);
+        let script = restore_script(&events, &[], Reader::File);
         let (code, asked, ..) = run(&script, "123456789012", "put-function-concurrency");
         assert_eq!((code, asked.iter().filter(|a| a.contains("delete-role-policy")).count()), (1, 1));
         let (code, _, said, _) = run(&script, "123456789012", "none");
@@ -215,13 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_does_not_see_what_reports_do_not_show() {
+        let before = json!({"State": "ENABLED", "Target": {"Arn": "a", "Input": "hunter2"}});
+        let events = [intent("disable-schedules/default/nightly", before, Restorable::Exactly)];
+        assert!(restore_script(&events, &[], Reader::File).contains("hunter2"));
+        let shown = restore_script(&events, &[], Reader::Terminal);
+        assert!(!shown.contains("hunter2") && shown.contains("into a file"), "{shown}");
+    }
+
+    #[test]
     fn another_account_is_not_touched_and_a_case_that_holds_nothing_asks_nobody() {
-        let (code, asked, _, complained) = run(&restore_script(&events(), &[]), "999999999999", "none");
+        let (code, asked, _, complained) = run(&restore_script(&events(), &[], Reader::File), "999999999999", "none");
         assert_eq!((code, asked.len()), (1, 0), "{complained}");
         assert!(complained.contains("account 999999999999") && complained.contains("123456789012"), "{complained}");
-        let (code, asked, ..) = run(&restore_script(&events()[..1], &[]), "999999999999", "none");
+        let (code, asked, ..) = run(&restore_script(&events()[..1], &[], Reader::File), "999999999999", "none");
         assert_eq!((code, asked.len()), (0, 0));
-        let only = restore_script(&events(), &["quarantine-role".into()]);
+        let only = restore_script(&events(), &["quarantine-role".into()], Reader::File);
         assert!(only.contains("delete-role-policy") && !only.contains("put-function-concurrency"));
     }
 }

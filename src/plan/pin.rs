@@ -135,15 +135,16 @@ impl Pinned {
         differ("revision of the function".into(), &word(&self.function.revision_id), &word(&now.function.revision_id));
         differ("code of the function".into(), &word(&self.function.code_sha256), &word(&now.function.code_sha256));
         for cell in &self.cells {
-            match now.cells.iter().find(|c| c.cell == cell.cell) {
+            match now.cells.iter().find(|c| same_cell(c, cell)) {
                 None => differ(cell.label.clone(), "to be changed", "not there any more"),
                 Some(found) => {
                     differ(cell.label.clone(), &state(cell.before.as_ref()), &state(found.before.as_ref()));
-                    differ(format!("what {} would be set to", cell.label), &state(cell.after.as_ref()), &state(found.after.as_ref()));
+                    let after = |c: &PinnedCell| state(c.after.as_ref().map(|v| moment_left_out(&c.action, v)).as_ref());
+                    differ(format!("what {} would be set to", cell.label), &after(cell), &after(found));
                 }
             }
         }
-        for found in now.cells.iter().filter(|f| !self.cells.iter().any(|c| c.cell == f.cell)) {
+        for found in now.cells.iter().filter(|f| !self.cells.iter().any(|c| same_cell(c, f))) {
             differ(found.label.clone(), "not there", "new");
         }
         for found in now.troubles.iter().filter(|t| !self.troubles.contains(t)) {
@@ -151,6 +152,38 @@ impl Pinned {
         }
         moved
     }
+}
+
+/// Actions that deny what was issued until the moment in which they are carried out. That the moment comes later than the plan is what was meant:
+/// no move of the world.
+const OF_A_MOMENT: [&str; 2] = ["revoke-sessions", "quarantine-role"];
+
+fn same_cell(a: &PinnedCell, b: &PinnedCell) -> bool {
+    let name = |c: &PinnedCell| moment_left_out(&c.action, &Value::from(c.cell.0.clone()));
+    a.action == b.action && name(a) == name(b)
+}
+
+/// A state or a name with its times (`20261120T120000Z`, `2026-11-20T12:00:00Z`) left out, if the action is one of a moment.
+fn moment_left_out(action: &str, value: &Value) -> Value {
+    let Some(text) = value.as_str().filter(|_| OF_A_MOMENT.contains(&action)) else { return value.clone() };
+    const FORMS: [&str; 2] = ["ddddddddTddddddZ", "dddd-dd-ddTdd:dd:ddZ"];
+    let is = |at: &str, form: &str| {
+        at.len() >= form.len() && at.bytes().zip(form.bytes()).all(|(b, f)| if f == b'd' { b.is_ascii_digit() } else { b == f })
+    };
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        match FORMS.iter().find(|form| is(rest, form)) {
+            Some(form) => {
+                out.push_str("<then>");
+                rest = &rest[form.len()..];
+            }
+            None => {
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    Value::from(out)
 }
 
 /// A state in one line that tells it from others.
@@ -179,4 +212,34 @@ fn check(registry: &Registry, step: &PlannedStep) -> Result<(), PinError> {
         return Err(PinError::AnotherBuild(step.unit.clone()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_moment_of_an_action_is_no_move_of_the_world() {
+        let cell = |action: &str, time: &str, text: &str| PinnedCell {
+            action: action.into(),
+            cell: CellId(format!("{action}/r/freezeframe-revoked-sessions-{time}")),
+            label: String::new(),
+            before: Some(Value::Null),
+            after: Some(json!(text)),
+            trouble: None,
+        };
+        let a = cell("revoke-sessions", "20261120T120000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:00:00Z\",\"é\":1}");
+        let later = cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":1}");
+        assert!(same_cell(&a, &later));
+        let after = |c: &PinnedCell| moment_left_out(&c.action, c.after.as_ref().unwrap());
+        assert_eq!(after(&a), after(&later));
+        assert_ne!(
+            after(&a),
+            after(&cell("revoke-sessions", "20261120T123000Z", "{\"aws:TokenIssueTime\":\"2026-11-20T12:30:00Z\",\"é\":2}"))
+        );
+        // Of other actions a time is a state like any other.
+        let of = |time| cell("disable-rules", time, "x");
+        assert!(!same_cell(&of("20261120T120000Z"), &of("20261120T123000Z")));
+    }
 }

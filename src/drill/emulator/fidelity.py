@@ -18,6 +18,9 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
+* tags_on_leave        GetFunction shows a function's tags to everybody (AWS: only to who may list them, and says nothing
+                       otherwise; and nothing of a function without tags), so that a guardrail that takes silence for
+                       absence would pass.
 * lambda_actions       Reading or deleting a reservation asks for the permission to set one; listing function URLs for GetFunction,
                        and reading one event source mapping for the list: least privilege fails where it holds on AWS, or passes.
 * roles_by_path        Permissions on a role are evaluated against its name without the path, so that a policy that names
@@ -309,6 +312,24 @@ def lambda_actions():
     iam_actions._lambda_action = action
 
 
+def tags_on_leave():
+    get_function = svc._get_function
+
+    def get(name, *args, **kw):
+        status, headers, body = get_function(name, *args, **kw)
+        if status != 200:
+            return status, headers, body
+        answer = json.loads(body)
+        # Whose signature this request passed; nobody's for root.
+        key = iam_evaluator._verified_key.get()
+        refused = key and iam_evaluator.enforce(key, "lambda:ListTags", "lambda", svc.get_region(), svc._func_arn(name))
+        if refused or not answer.get("Tags"):
+            answer.pop("Tags", None)
+        return json_response(answer)
+
+    svc._get_function = get
+
+
 def simulations():
     simulate = iam._simulate_custom_policy
 
@@ -421,6 +442,7 @@ def apply(root_key):
     layers_by_action()
     simulations()
     code_of_versions()
+    tags_on_leave()
     execution_sessions()
     reserved_everywhere()
     resource_policies()

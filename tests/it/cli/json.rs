@@ -23,6 +23,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("error", &["playbook", "show", "none"]),
     ("playbook-checked", &["playbook", "check", "good.yaml"]),
     ("error", &["playbook", "check", "bad.yaml"]),
+    ("control", &["halt", "--why", "x"]),
+    ("control", &["resume", "--why", "x"]),
+    ("guard-text", &["guard", "show"]),
+    ("guard-checked", &["guard", "check", "guard.yaml"]),
+    ("error", &["guard", "check", "bad.yaml"]),
     ("explanation", &["explain", "finding.json"]),
     ("explanation", &["explain", "garbage.zip"]),
     ("error", &["explain", "nowhere.json"]),
@@ -49,6 +54,7 @@ fn terminal() -> Terminal {
     broken.write_to(&at("broken"));
     std::fs::copy(repository("playbooks/contain-first.yaml"), at("good.yaml")).unwrap();
     std::fs::write(at("bad.yaml"), "playbook: x\ntitle: X\nphases:\n  - phase: colect\n").unwrap();
+    std::fs::write(at("guard.yaml"), "guard: acme\notherwise: approve\n").unwrap();
     std::fs::copy(repository("tests/data/events/guardduty/good/c2-activity.json"), at("finding.json")).unwrap();
     terminal
 }

@@ -60,6 +60,7 @@ pub struct Beside<'l>(pub &'static str, pub &'l MemLog);
 #[async_trait]
 impl Others for Beside<'_> {
     async fn look_again(&self) {}
+    async fn glance(&self) {}
     fn holder(&self, cell: &CellId, target: &Target) -> Option<String> {
         holds(&self.1.events(), cell, target).then(|| self.0.to_string())
     }

@@ -189,7 +189,7 @@ async fn one_word_in_the_playbook_detaches_every_permission_and_restore_brings_a
     let text = String::from_utf8(shown.stdout).unwrap();
     let own = stage.scratch().join("mine.yaml");
     let (before, detach) = text.split_at(text.find("use: detach-permissions").unwrap());
-    std::fs::write(&own, format!("{before}{}", detach.replacen("enabled: false", "enabled: true", 1))).unwrap();
+    std::fs::write(&own, format!("{before}{}", detach.replacen("enabled: false", "with: { accept-shared-role: true }", 1))).unwrap();
     let own = own.to_str().unwrap();
 
     let shell = responder(&stage, own).await;

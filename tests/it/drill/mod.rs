@@ -4,6 +4,7 @@
 mod contain;
 mod gaps;
 mod gate;
+mod guard;
 mod interrupt;
 mod kill;
 mod network;

@@ -150,7 +150,7 @@ async fn sources_stop_and_flow_again_as_before() {
         "      - use: stop-subscribers\n      - use: stop-pipes\n      - use: disable-schedules\n      - use: disable-rules\n        with: {{ accept-shared: true }}\n\
          \x20     - use: repoint-alias\n        with: {{ alias: live, version: \"1\", code-sha256: \"{sha}\" }}\n\
          \x20     - use: capture-async-events\n        with: {{ queue: \"{queue}\" }}\n\
-         \x20     - use: freeze-concurrency\n      - use: quarantine-role\n        with: {{ scope: role }}\n"
+         \x20     - use: freeze-concurrency\n      - use: quarantine-role\n        with: {{ scope: role, accept-shared-role: true }}\n"
     );
     let own = playbook(&stage, &steps);
     let before = outside.reads();
