@@ -47,7 +47,6 @@ fn what_is_no_log_file_says_what_it_is() {
         (gzip(br#"{"Records": {}}"#), Odd::Json, 0),
         (gzip(br#"{"Records": [{"a":1}, {"b"]}"#), Odd::Json, 1),
         (gzip(br#"{"Records": [{"a":1}]} {"Records": []}"#), Odd::Json, 1),
-        (gzip(format!("{{\"Records\": [{}{}]}}", "[".repeat(100_000), "]".repeat(100_000)).as_bytes()), Odd::Json, 0),
         (gzip(b"{\"Records\": [{\"a\": \"\xff\"}]}"), Odd::Json, 0),
     ] {
         let (unpacked, _) = read(&file);
@@ -86,4 +85,11 @@ fn a_digest_is_read_whole() {
     let (unpacked, bytes) = whole(&path);
     assert_eq!((unpacked.odd, bytes.as_slice()), (None, &b"{\"logFiles\": []}"[..]));
     assert_eq!(unpacked.content, Some(Sha256::of(&bytes)));
+}
+
+#[test]
+fn no_depth_overflows_our_stack() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let (unpacked, all) = read(&gzip(format!("{{\"Records\": [{deep}, 1]}}").as_bytes()));
+    assert_eq!((unpacked.odd, unpacked.records, all.len()), (None, 2, 2), "whoever reads a record says that it is too deep");
 }

@@ -131,11 +131,13 @@ struct Taken {
     changes: bool,
 }
 
-/// What the filter took of one file, and how many records did not fit.
+/// What the filter took of one file, how many records did not fit, how many could not be read.
 #[derive(Default)]
 struct Filtered {
     taken: Vec<Taken>,
     left: u64,
+    /// Records that could not be read, so that nobody can tell whether they are about the function.
+    unreadable: u64,
 }
 
 struct Reading<'r> {
@@ -168,6 +170,11 @@ impl Reading<'_> {
 
     async fn first_time(&mut self, got: Got) -> Result<(), Abort> {
         let (unpacked, filtered) = unpack(got.path.clone(), self.filter.clone()).await;
+        if filtered.unreadable > 0 {
+            let subject = tame(&format!("records in {}", got.key), 300);
+            let why = format!("{} records are nested too deep, or hold numbers that are none: they are in the file", filtered.unreadable);
+            self.files.gap(GapKind::Unsupported, &subject, &why)?;
+        }
         self.take(&got.key, filtered);
         if let Some(content) = unpacked.content {
             self.contents.insert(got.key.clone(), content);
@@ -266,7 +273,11 @@ async fn unpack(path: PathBuf, filter: Filter) -> (Unpacked, Filtered) {
 fn filtered(path: &Path, filter: &Filter) -> (Unpacked, Filtered) {
     let (mut out, mut bytes) = (Filtered::default(), 0usize);
     let unpacked = log_file::records(path, &mut |text| {
-        let Some(record) = filter.take(text) else { return };
+        let record = match filter.take(text) {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            Err(_) => return out.unreadable += 1,
+        };
         let changes = filter.is_change(&record);
         let id = record.get("eventID").and_then(Value::as_str).map(str::to_string);
         let record = record.to_string();
