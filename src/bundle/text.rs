@@ -5,6 +5,7 @@
 
 use super::documents::{BundleKind, Predicate};
 use super::manifest::{PAYLOAD_MANIFEST, TAG_MANIFEST};
+use super::signer::SignerKind;
 use crate::model::item::Item;
 
 pub(super) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
@@ -59,7 +60,8 @@ pub(super) fn readme(about: &Predicate) -> String {
          meta/VERIFY.txt         how to check all this with sha256sum, jq, openssl and bagit.py alone\n\
          {payload}     digests of everything in data/\n\
          {tags}  digests of everything else; its own digest is the ROOT of the bundle\n\
-         seal/statement.json     states the root, and who collected what with which tool\n\n\
+         seal/statement.json     states the root, and who collected what with which tool\n\
+         {signed}\n\
          Outcomes: collected, empty, not_applicable and not_found are answers (that something does not exist is\n\
          evidence). Every other outcome is a gap: something that was meant to be learnt and was not.\n\n\
          This bundle may hold secrets (environment variables, tokens in logs). Keep it as you would keep them.\n",
@@ -76,6 +78,12 @@ pub(super) fn readme(about: &Predicate) -> String {
         gaps = about.gaps,
         payload = PAYLOAD_MANIFEST,
         tags = TAG_MANIFEST,
+        signed = if about.signers.is_empty() {
+            "This bundle is sealed, and not signed.\n".to_string()
+        } else {
+            let keys: String = about.signers.iter().map(|s| format!("                        {}\n", line(&s.name()))).collect();
+            format!("seal/statement.dsse.json  the same, signed (DSSE) with\n{keys}")
+        },
     )
 }
 
@@ -83,6 +91,11 @@ pub(super) fn readme(about: &Predicate) -> String {
 /// says so in capitals and fails, without closing the shell of whoever pasted it.
 pub(super) fn verify(about: &Predicate, items: &[Item]) -> String {
     let bundle = &about.bundle;
+    let compare = if about.signers.is_empty() {
+        "Compare it with what the collector wrote down as well: this bundle\n#    is not signed, so whoever could change all of it could change its statement too."
+    } else {
+        "That nobody changed both, step 7 shows."
+    };
     let mut text = format!(
         r#"# How to check {bundle}
 # without freezeframe. Read before you paste. It needs sha256sum, jq (1.6 or later), openssl, base64, and bagit.py 1.9.0
@@ -97,8 +110,7 @@ sha256sum -c --strict --quiet {PAYLOAD_MANIFEST} && sha256sum -c --strict --quie
 # 2. Nothing was added: sha256sum does not look for additional files, bagit.py does.
 bagit.py --validate .
 
-# 3. The root digest is the one that the statement names. Compare it with what the collector wrote down as well: this bundle
-#    is not signed, so whoever could change all of it could change its statement too.
+# 3. The root digest is the one that the statement names. {compare}
 sha256sum {TAG_MANIFEST}
 test "$(jq -r '.subject[0].digest.sha256' seal/statement.json)" = "$(sha256sum {TAG_MANIFEST} | cut -d' ' -f1)" && echo root-ok || {{ echo ROOT DIFFERS; false; }}
 
@@ -128,6 +140,41 @@ jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
         let path = file.path.as_str();
         text.push_str(&format!(
             "test \"$(openssl dgst -sha256 -binary {path} | base64)\" = \"$(jq -r 'select(.id==\"{item}\").provider_digest.value' meta/items.jsonl)\" && echo code-ok {path} || {{ echo CODE DIFFERS {path}; false; }}\n"
+        ));
+    }
+    if !about.signers.is_empty() {
+        text.push_str(&signature(about));
+    }
+    text
+}
+
+/// The step about the signatures: commands alone, for what they find is not known when this text is written.
+fn signature(about: &Predicate) -> String {
+    let mut kinds: Vec<SignerKind> = about.signers.iter().map(|s| s.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let files: Vec<&str> = kinds.into_iter().map(SignerKind::file).collect();
+    let mut text = format!(
+        r#"
+# 7. What was signed is this statement, and every key that was to sign it did. (DSSE: the signature is over the pre-authentication encoding.)
+#    Whose keys these are, no file in here can prove: compare the fingerprints that are printed with those that the collector gave you.
+W=$(mktemp -d); E=seal/statement.dsse.json
+jq -r .payload $E | base64 -d > $W/st && cmp $W/st seal/statement.json && echo statement-ok || {{ echo STATEMENT DIFFERS; false; }}
+T=$(jq -r .payloadType $E); {{ printf 'DSSEv1 %d %s %d ' ${{#T}} "$T" $(wc -c < $W/st); cat $W/st; }} > $W/pae
+for K in {files}; do
+  F=$(openssl pkey -pubin -in $K -outform DER | sha256sum | cut -d' ' -f1)
+  jq -r --arg f "$F" '.signatures[] | select(.keyid == $f) | .sig' $E | base64 -d > $W/sig
+  openssl dgst -sha256 -verify $K -signature $W/sig $W/pae > /dev/null && echo signature-ok $F || {{ echo SIGNATURE WRONG $K; false; }}
+done
+"#,
+        files = files.join(" ")
+    );
+    for arn in about.signers.iter().filter_map(|s| s.arn.as_deref()) {
+        // An ARN of a narrow alphabet (`KmsKey`); its fourth part is the Region.
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        text.push_str(&format!(
+            "# That the key is yours, AWS says: aws kms get-public-key --region {region} --key-id {arn} --query PublicKey --output text | base64 -d | sha256sum
+"
         ));
     }
     text

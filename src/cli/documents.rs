@@ -2,6 +2,7 @@
 
 use super::error::CliError;
 use crate::engine::control::{Control, Standing, Stop};
+use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
 use crate::plan::Plan;
@@ -152,6 +153,23 @@ pub struct GuardText {
     /// Version of this form: 1.
     pub v: u32,
     pub text: &'static str,
+}
+
+/// `key new`, `key show`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct KeyShown {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// Of a local key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Of a KMS key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fingerprint: Sha256,
+    /// In PEM.
+    pub public_key: String,
 }
 
 /// `restore --print-script`

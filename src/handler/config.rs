@@ -1,5 +1,6 @@
 //! The handler's configuration, from environment variables. The table is in the parent module's documentation.
 
+use crate::model::kms_key::KmsKey;
 use crate::model::path::BundlePath;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -66,6 +67,10 @@ pub struct Config {
     pub settings: Settings,
     /// The guard policy's file; without one, `guard.yaml` in the store.
     pub guard: Option<PathBuf>,
+    /// Local key that signs bundles.
+    pub sign_key: Option<PathBuf>,
+    /// KMS key that signs bundles.
+    pub kms_key: Option<KmsKey>,
     pub scratch: PathBuf,
     pub log: String,
 }
@@ -95,6 +100,8 @@ impl Config {
             store_region: None,
             settings: Settings::default(),
             guard: None,
+            sign_key: None,
+            kms_key: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
@@ -118,6 +125,12 @@ impl Config {
                 }
                 "GUARD" if !value.is_empty() => config.guard = Some(value.into()),
                 "GUARD" => return Err(bad("FREEZEFRAME_GUARD", "the path of a guard policy")),
+                "SIGN_KEY" if !value.is_empty() => config.sign_key = Some(value.into()),
+                "SIGN_KEY" => return Err(bad("FREEZEFRAME_SIGN_KEY", "the path of a P-256 key, PKCS#8 in PEM")),
+                "KMS_KEY" => {
+                    let wanted = "a key's ARN, like arn:aws:kms:eu-west-1:123456789012:key/…";
+                    config.kms_key = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_KMS_KEY", wanted))?);
+                }
                 "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
                 "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
                 "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
@@ -170,6 +183,10 @@ mod tests {
             assert_eq!(c.settings.mode, mode);
         }
         assert_eq!(c.scratch, PathBuf::from("/tmp"));
+        assert_eq!((c.sign_key, c.kms_key), (None, None));
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/1111-2222";
+        let c = of(&[("FREEZEFRAME_STORE", "/cases"), ("FREEZEFRAME_KMS_KEY", arn), ("FREEZEFRAME_SIGN_KEY", "/k.pem")]).unwrap();
+        assert_eq!((c.kms_key.unwrap().arn(), c.sign_key.unwrap()), (arn, PathBuf::from("/k.pem")));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "/cases")]).unwrap().store, Place::Dir("/cases".into()));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "s3://vault")]).unwrap().store, Place::S3 { bucket: "vault".into(), prefix: String::new() });
     }
@@ -183,6 +200,8 @@ mod tests {
             ("FREEZEFRAME_MODE", "contain-with-approvals"),
             ("FREEZEFRAME_MOED", "contain"),
             ("FREEZEFRAME_GUARD", ""),
+            ("FREEZEFRAME_SIGN_KEY", ""),
+            ("FREEZEFRAME_KMS_KEY", "alias/seal"),
             ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
             ("FREEZEFRAME_STORE", "s3://"),
             ("FREEZEFRAME_STORE", "S3://vault"),

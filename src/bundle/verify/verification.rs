@@ -3,6 +3,7 @@
 use super::facts::{Facts, TAG_MANIFEST};
 use super::findings::{Finding, Level, shown};
 use super::provider;
+use super::signatures::SignatureCheck;
 use crate::bundle::documents::BundleKind;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
@@ -104,6 +105,8 @@ pub struct Verification {
     pub checks: Vec<CheckRun>,
     /// In the order of the checks.
     pub findings: Vec<Finding>,
+    /// Who signed it, and whether that holds; empty for an unsigned bundle.
+    pub signatures: Vec<SignatureCheck>,
     pub provider_digests: Vec<ProviderCheck>,
     /// What the bundle says that it could not learn. Gaps do not break a bundle.
     pub gaps: Vec<Gap>,
@@ -140,6 +143,7 @@ impl Verification {
             },
             checks,
             findings,
+            signatures: facts.signatures.clone(),
             provider_digests: provider::recompute(facts),
             gaps: facts.coverage.iter().flat_map(|c| &c.gaps).map(harmless).collect(),
         }
