@@ -9,4 +9,4 @@ mod independent;
 mod kept;
 mod memory;
 mod raw_zip;
-mod signed;
+pub mod signed;

@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod help;
 pub mod json;
+mod key;
 mod output;
 mod playbooks;
 mod redact;

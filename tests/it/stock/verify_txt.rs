@@ -62,7 +62,11 @@ fn pasted_as_it_stands_from_the_zip_on() {
             assert!(told.contains(word), "{word}: {told}");
         }
         assert_eq!(told.contains(&format!("code-ok {CODE}")), code, "{told}");
-        for word in ["DIFFERS", "BROKEN", "ELSEWHERE"] {
+        let [local, kms] = &practice().keys;
+        assert!(told.contains("statement-ok") && told.contains(&format!("signature-ok {local}")), "{told}");
+        // The KMS key was asked for the acquisition alone.
+        assert_eq!(told.contains(&format!("signature-ok {kms}")), code, "{told}");
+        for word in ["DIFFERS", "BROKEN", "ELSEWHERE", "WRONG"] {
             assert!(!told.contains(word), "{told}");
         }
     }
@@ -109,6 +113,15 @@ fn each_part_by_itself_and_each_fails_for_its_own_reason() {
     std::fs::write(at("meta/journal/000001.jsonl"), &journal[..journal[..last].rfind('\n').unwrap() + 1]).unwrap();
     fails(4, "CHAIN ENDS ELSEWHERE");
     std::fs::write(at("meta/journal/000001.jsonl"), &journal).unwrap();
+
+    // Of the envelope: a letter inside the payload, and one inside the last signature.
+    let envelope = std::fs::read_to_string(at("seal/statement.dsse.json")).unwrap();
+    flip(&at("seal/statement.dsse.json"), envelope.find("payload\":\"").unwrap() + 60);
+    fails(7, "STATEMENT DIFFERS");
+    flip(&at("seal/statement.dsse.json"), envelope.find("payload\":\"").unwrap() + 60);
+    flip(&at("seal/statement.dsse.json"), envelope.rfind("\"sig\":\"").unwrap() + 40);
+    fails(7, "SIGNATURE WRONG");
+    flip(&at("seal/statement.dsse.json"), envelope.rfind("\"sig\":\"").unwrap() + 40);
 
     flip(&at(CODE), 40);
     fails(6, "CODE DIFFERS");
