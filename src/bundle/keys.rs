@@ -139,7 +139,8 @@ impl SigningKey {
 
     /// A key that is there: PKCS#8 in PEM, readable by its owner alone.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let bytes = read(path)?;
+        let block = only_block(&read(path)?, PRIVATE)?;
+        // What is no private key may lie open.
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -148,7 +149,7 @@ impl SigningKey {
                 return Err(KeyError::OpenToOthers(path.into()));
             }
         }
-        SigningKey::from_pkcs8(only_block(&bytes, PRIVATE)?.contents())
+        SigningKey::from_pkcs8(block.contents())
     }
 
     fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {

@@ -128,7 +128,8 @@ async fn a_local_key_signs() {
 
 #[tokio::test]
 async fn without_a_key_it_is_sealed_and_said_to_be_unsigned() {
-    let report = Rig::new(World::default()).snapshot(Sealing::default()).await;
+    let rig = Rig::new(World::default());
+    let report = rig.snapshot(Sealing::default()).await;
     assert_eq!((report.outcome, report.bundles[0].signed_by.len()), (Outcome::Complete, 0));
     let v = verified(&report, &[]);
     assert!(v.verdict().as_str() == "whole" && v.findings.iter().any(|f| f.message.starts_with("unsigned:")), "{:#?}", v.findings);
