@@ -44,6 +44,7 @@ pub mod seal;
 pub mod signer;
 pub mod source;
 mod text;
+pub mod timestamp;
 pub mod tool;
 pub mod verify;
 pub mod zip_reader;

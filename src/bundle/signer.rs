@@ -58,9 +58,14 @@ impl SignerKind {
 pub static KMS_CALLS: &[Call] =
     &[Call::read(Service::Kms, "GetPublicKey", "kms:GetPublicKey", Scope::Any), Call::write(Service::Kms, "Sign", "kms:Sign", Scope::Any)];
 
+/// A timestamp authority is no AWS service: plain HTTPS (or HTTP: its answer is signed).
+pub static TIMESTAMP_CALLS: &[Call] = &[Call::free(Service::Https, "Timestamp")];
+
 pub const PUBLIC_KEY: &str = "seal/public-key.pem";
 pub const KMS_PUBLIC_KEY: &str = "seal/kms-public.pem";
 pub const ENVELOPE: &str = "seal/statement.dsse.json";
+/// The authority's answer, as it came.
+pub const TIMESTAMP: &str = "seal/root.tsr";
 pub const SEALING: &str = "seal/sealing.json";
 
 /// What a signer made.

@@ -177,8 +177,20 @@ done
 "
         ));
     }
+    if about.timestamp_authority.is_some() {
+        text.push_str(TIME);
+    }
     text
 }
+
+/// The certificate must come from elsewhere: one that lies beside the stamp could have been made together with it.
+const TIME: &str = r#"
+# 8. The time of the signature, by a clock that is not the collector's. Set TSA_CA to a file with the certificate of the authority's CA, had from
+#    the authority itself (seal/statement.json names it); without that, this step only shows what the stamp says.
+W=$(mktemp -d); jq -r '.signatures[0].sig' seal/statement.dsse.json | base64 -d > $W/sig
+openssl ts -reply -in seal/root.tsr -text 2> /dev/null | grep '^Time stamp:' || { echo NO TIME; false; }
+if [ -n "${TSA_CA-}" ]; then openssl ts -verify -data $W/sig -in seal/root.tsr -CAfile "$TSA_CA" && echo time-ok || { echo TIME WRONG; false; }; fi
+"#;
 
 fn title(kind: BundleKind) -> &'static str {
     match kind {

@@ -5,6 +5,7 @@ use crate::model::kms_key::KmsKey;
 use crate::model::params::parse_bytes;
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
+use crate::model::web_address::WebAddress;
 use crate::plan::adjust::{Adjustments, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -166,6 +167,13 @@ pub struct SealArgs {
     pub sign_key: Option<PathBuf>,
     #[command(flatten)]
     pub kms: KmsArgs,
+    /// Have the signature stamped by this timestamp authority (RFC 3161)
+    #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
+    pub tsa: Option<WebAddress>,
+}
+
+fn web_address(text: &str) -> Result<WebAddress, &'static str> {
+    WebAddress::parse(text).ok_or("an address is wanted, like http://timestamp.example.com/tsr, without user and password")
 }
 
 #[derive(Clone, Debug, Default, Args)]

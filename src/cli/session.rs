@@ -9,8 +9,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::others::{CasePlaces, OtherCases, Place};
 use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
-use crate::engine::sealing::Sealing;
 use crate::engine::sealing::kms::KmsSigner;
+use crate::engine::sealing::{Sealing, Tsa};
 use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
@@ -94,6 +94,16 @@ impl Session {
                 CliError::new("cannot sign with the KMS key; nothing was done").because(e).hint(hint)
             })?;
             sealing.with(Arc::new(signer));
+        }
+        if let Some(address) = &args.tsa {
+            if !sealing.signs() {
+                return Err(CliError::new(
+                    "there is nothing to be stamped: a timestamp is over the signature, and no key is there to sign",
+                )
+                .hint("freezeframe key new, --sign-key FILE or --kms-key ARN")
+                .outcome(Outcome::Usage));
+            }
+            sealing.stamped_by(Tsa::new(&self.connector, address));
         }
         Ok(Arc::new(sealing))
     }

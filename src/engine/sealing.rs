@@ -5,6 +5,9 @@
 //! than the process lives, or wait for a signature without end.
 
 pub mod kms;
+mod tsa;
+
+pub use tsa::Tsa;
 
 use crate::aws::fault::tame;
 use crate::bundle::documents::PlannedUnit;
@@ -12,7 +15,9 @@ use crate::bundle::draft::Draft;
 use crate::bundle::dsse::{self, Envelope};
 use crate::bundle::keys::{KeyError, SigningKey};
 use crate::bundle::seal::{SealError, Sealed, ToBeSigned};
-use crate::bundle::signer::{ENVELOPE, Ended, SEALING, SealingRecord, SignatureEnd, Signer, SignerKind, StatedSigner};
+use crate::bundle::signer::{
+    ENVELOPE, Ended, SEALING, SealingRecord, SignatureEnd, Signer, SignerKind, StatedSigner, TIMESTAMP, TimestampEnd,
+};
 use crate::clock::{Clock, stamp};
 use crate::model::canon;
 use crate::model::digest::Sha256;
@@ -30,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub struct Sealing {
     signers: Vec<Arc<dyn Signer>>,
     unready: Vec<(StatedSigner, String)>,
+    tsa: Option<Tsa>,
 }
 
 /// A sealed bag, and what a person should know of how it was sealed.
@@ -57,13 +63,21 @@ impl Sealing {
         self.unready.push((stated, chain(why)));
     }
 
+    /// The authority that stamps the first signature.
+    pub fn stamped_by(&mut self, tsa: Tsa) {
+        self.tsa = Some(tsa);
+    }
+
     pub fn signs(&self) -> bool {
         !self.signers.is_empty()
     }
 
     fn to_be(&self) -> ToBeSigned {
         let ready = self.signers.iter().map(|s| s.stated());
-        ToBeSigned { signers: ready.chain(self.unready.iter().map(|(s, _)| s.clone())).collect(), timestamp_authority: None }
+        ToBeSigned {
+            signers: ready.chain(self.unready.iter().map(|(s, _)| s.clone())).collect(),
+            timestamp_authority: self.tsa.as_ref().map(Tsa::address),
+        }
     }
 
     /// Close the draft, sign its statement, and write that down beside it.
@@ -99,11 +113,31 @@ impl Sealing {
             let why = end.detail.as_deref().unwrap_or_default();
             missing.push(format!("{} is NOT signed with {}: {why}", draft.name(), end.signer.name()));
         }
+        if let Some(tsa) = &self.tsa {
+            let stamped = match signatures.first() {
+                None => Err("there is no signature to be stamped".to_string()),
+                Some((_, signature)) => match tokio::time::timeout(PATIENCE, tsa.stamp(signature)).await {
+                    Ok(stamped) => stamped.map_err(|e| chain(&e)),
+                    Err(_) => Err(format!("there was no answer within {} seconds", PATIENCE.as_secs())),
+                },
+            };
+            let (ended, detail) = match stamped {
+                Ok(answer) => {
+                    beside.push((TIMESTAMP, answer));
+                    (Ended::Done, None)
+                }
+                Err(why) => {
+                    missing.push(format!("{} is NOT stamped by {}: {why}", draft.name(), tsa.address()));
+                    (Ended::Failed, Some(why))
+                }
+            };
+            record.timestamp = Some(TimestampEnd { authority: tsa.address(), ended, at: stamp(clock.now()), detail });
+        }
         if !signatures.is_empty() {
             let envelope = Envelope::of(closed.statement(), &signatures);
             beside.push((ENVELOPE, canon::to_vec("the envelope", &envelope).map_err(SealError::MakeDocument)?));
         }
-        if !record.signatures.is_empty() {
+        if !record.signatures.is_empty() || record.timestamp.is_some() {
             beside.push((SEALING, canon::to_vec("the note on sealing", &record).map_err(SealError::MakeDocument)?));
         }
         let signed_by = signatures.iter().map(|(key, _)| *key).collect();

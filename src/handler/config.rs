@@ -2,6 +2,7 @@
 
 use crate::model::kms_key::KmsKey;
 use crate::model::path::BundlePath;
+use crate::model::web_address::WebAddress;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -71,6 +72,8 @@ pub struct Config {
     pub sign_key: Option<PathBuf>,
     /// KMS key that signs bundles.
     pub kms_key: Option<KmsKey>,
+    /// Timestamp authority.
+    pub tsa: Option<WebAddress>,
     pub scratch: PathBuf,
     pub log: String,
 }
@@ -81,6 +84,8 @@ pub enum ConfigError {
     NoStore,
     #[error("{name}={value} is not understood: {wanted}")]
     Value { name: &'static str, value: String, wanted: &'static str },
+    #[error("FREEZEFRAME_TSA is set, and no key is: a timestamp is over a signature (FREEZEFRAME_KMS_KEY, FREEZEFRAME_SIGN_KEY)")]
+    NothingToStamp,
     #[error("{0} is no variable of freezeframe; it is set in vain, and perhaps another was meant")]
     Unknown(String),
 }
@@ -102,6 +107,7 @@ impl Config {
             guard: None,
             sign_key: None,
             kms_key: None,
+            tsa: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
@@ -131,12 +137,19 @@ impl Config {
                     let wanted = "a key's ARN, like arn:aws:kms:eu-west-1:123456789012:key/…";
                     config.kms_key = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_KMS_KEY", wanted))?);
                 }
+                "TSA" => {
+                    let wanted = "an address like http://timestamp.example.com/tsr";
+                    config.tsa = Some(WebAddress::parse(&value).ok_or_else(|| bad("FREEZEFRAME_TSA", wanted))?);
+                }
                 "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
                 "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
                 "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
                 "LOG" => return Err(bad("FREEZEFRAME_LOG", "error, warn, info or debug")),
                 _ => return Err(ConfigError::Unknown(shown(&name))),
             }
+        }
+        if config.tsa.is_some() && config.sign_key.is_none() && config.kms_key.is_none() {
+            return Err(ConfigError::NothingToStamp);
         }
         config.store = store.ok_or(ConfigError::NoStore)?;
         Ok(config)
@@ -202,6 +215,8 @@ mod tests {
             ("FREEZEFRAME_GUARD", ""),
             ("FREEZEFRAME_SIGN_KEY", ""),
             ("FREEZEFRAME_KMS_KEY", "alias/seal"),
+            ("FREEZEFRAME_TSA", "timestamp.example.com"),
+            ("FREEZEFRAME_TSA", "http://timestamp.example.com"),
             ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
             ("FREEZEFRAME_STORE", "s3://"),
             ("FREEZEFRAME_STORE", "S3://vault"),

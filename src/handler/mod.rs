@@ -11,6 +11,7 @@
 //! | `FREEZEFRAME_GUARD` | the guard policy's file; without it, the object `guard.yaml` in the store, if there is one |
 //! | `FREEZEFRAME_KMS_KEY` | ARN of the KMS key (`ECC_NIST_P256`) that signs bundles; without it, or a key file, they are sealed and not signed |
 //! | `FREEZEFRAME_SIGN_KEY` | file of a local P-256 key that signs them (PKCS#8 in PEM), alone or beside the other |
+//! | `FREEZEFRAME_TSA` | address of the authority that stamps the signature (RFC 3161) |
 //! | `FREEZEFRAME_SCRATCH` | where bundles are drafted before they are kept; `/tmp` |
 //! | `FREEZEFRAME_LOG` | level of our own log lines: `error`, `warn`, `info` (default), `debug` |
 //!

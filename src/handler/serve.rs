@@ -5,8 +5,8 @@ use super::config::{Config, Place};
 use super::{Delivery, Handler, HandlerError};
 use crate::aws::{ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::sealing::Sealing;
 use crate::engine::sealing::kms::KmsSigner;
+use crate::engine::sealing::{Sealing, Tsa};
 use crate::plan::guard::{self, Ourselves, Policy};
 use crate::playbook::MAX_BYTES;
 use crate::store::Store;
@@ -78,6 +78,9 @@ async fn sealing(config: &Config, connector: &Connector) -> Result<Sealing, Caus
                 sealing.without(key, &e);
             }
         }
+    }
+    if let Some(address) = &config.tsa {
+        sealing.stamped_by(Tsa::new(connector, address));
     }
     if !sealing.signs() {
         tracing::warn!("bundles are not signed: FREEZEFRAME_KMS_KEY names a key");

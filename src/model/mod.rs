@@ -42,3 +42,4 @@ pub mod restorable;
 pub mod s3_place;
 pub mod target;
 pub mod trigger;
+pub mod web_address;

@@ -1,25 +1,30 @@
 //! A run that signs what it seals, over the scripted wire: with a local key, and with a KMS key that refuses, answers nonsense or is another
 //! kind of key. (That KMS signs what `verify` accepts is for the emulator to show: `stock`.)
 
+use crate::support::tsa::Authority;
 use crate::support::wire::{self, Answer, World};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use freezeframe::aws::Connector;
+use freezeframe::aws::plain::StaticKeys;
 use freezeframe::bundle::keys::SigningKey;
+use freezeframe::bundle::source::BagSource;
 use freezeframe::bundle::verify::{DemandedKey, Level, SignatureResult, Verification, verify_with};
-use freezeframe::clock::{Clock, FakeClock};
+use freezeframe::clock::{Clock, FakeClock, SystemClock};
 use freezeframe::engine::others::OtherCases;
 use freezeframe::engine::preflight::preflight;
 use freezeframe::engine::progress::Silent;
 use freezeframe::engine::report::Report;
 use freezeframe::engine::run::{Doors, Order, run};
-use freezeframe::engine::sealing::Sealing;
 use freezeframe::engine::sealing::kms::{KmsError, KmsSigner};
+use freezeframe::engine::sealing::{Sealing, Tsa};
 use freezeframe::model::id::RunId;
 use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::outcome::Outcome;
+use freezeframe::model::path::BundlePath;
+use freezeframe::model::web_address::WebAddress;
 use freezeframe::plan::Plan;
 use freezeframe::plan::adjust::Adjustments;
 use freezeframe::playbook::{self, Registry};
@@ -198,6 +203,81 @@ async fn another_kind_of_kms_key_is_refused_at_once() {
         assert!(matches!(error, KmsError::OtherKey { .. } | KmsError::BadPublicKey(_)), "{error:?}");
         assert!(!error.hint().is_empty());
     }
+}
+
+/// The scripted wire knows no authority, so the run has a connector of its own for that: a real socket.
+async fn stamped(answer: impl Fn(Vec<u8>) -> Vec<u8> + Send + 'static) -> Option<(Report, DemandedKey, Rig, Arc<Authority>)> {
+    let authority = Authority::new()?;
+    let address = WebAddress::parse(&authority.serve(answer)).unwrap();
+    Some(stamped_by(&address, authority).await)
+}
+
+async fn stamped_by(address: &WebAddress, authority: Arc<Authority>) -> (Report, DemandedKey, Rig, Arc<Authority>) {
+    let mut rig = Rig::new(World::default());
+    rig.clock = Arc::new(SystemClock::new());
+    let (path, public) = rig.local();
+    let mut sealing = Sealing::default();
+    sealing.with_local(&path).unwrap();
+    let keys = StaticKeys { access_key_id: "x".into(), secret_access_key: "x".into(), session_token: None };
+    let real = Connector::for_endpoint("http://127.0.0.1:9", "eu-west-1", keys, rig.clock.clone()).await;
+    sealing.stamped_by(Tsa::new(&real, address));
+    let report = rig.snapshot(sealing).await;
+    (report, public, rig, authority)
+}
+
+fn in_bag(report: &Report, path: &str) -> Option<Vec<u8>> {
+    let bag = BagSource::open(&report.bundles[0].path).unwrap();
+    bag.read_small(&BundlePath::parse(path).unwrap(), 1 << 20).ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_stamps_the_signature_and_openssl_agrees() {
+    let Some((report, public, _rig, authority)) = stamped(|answer| answer).await else { return };
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.notes);
+    let v = verified(&report, &[public]);
+    assert_eq!((v.verdict().as_str(), found(&v)), ("whole", vec![]));
+    assert!(v.timestamp.as_ref().unwrap().of_this_signature);
+    let envelope: Value = serde_json::from_slice(&in_bag(&report, "seal/statement.dsse.json").unwrap()).unwrap();
+    let signature = STANDARD.decode(envelope["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    let tsr = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(tsr.path(), in_bag(&report, "seal/root.tsr").unwrap()).unwrap();
+    assert!(authority.verifies(&signature, tsr.path()));
+    assert!(!authority.verifies(b"another", tsr.path()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_does_not_stamp_is_noted_and_costs_no_evidence() {
+    // The answer to another question, a page of some proxy, an answer without end.
+    let other = Authority::new().map(|a| a.stamp(b"another question"));
+    let Some(other) = other else { return };
+    let answers: [(&str, Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>); 3] = [
+        ("the answer to another question", Box::new(move |_| other.clone())),
+        ("no answer of RFC 3161", Box::new(|_| b"<html>".to_vec())),
+        ("is too long", Box::new(|_| vec![0x30; 1 << 20])),
+    ];
+    for (says, answer) in answers {
+        let Some((report, public, _rig, _authority)) = stamped(answer).await else { return };
+        check_unstamped(&report, &public, says);
+    }
+}
+
+fn check_unstamped(report: &Report, public: &DemandedKey, says: &str) {
+    assert_eq!(report.outcome, Outcome::Gaps, "{says}");
+    assert!(report.notes.iter().any(|n| n.contains("NOT stamped") && n.contains(says)), "{says}: {:?}", report.notes);
+    assert!(report.bundles[0].path.exists() && in_bag(report, "seal/root.tsr").is_none());
+    let v = verified(report, std::slice::from_ref(public));
+    let told = found(&v);
+    assert!(v.verdict().as_str() == "whole" && told.len() == 1 && told[0].starts_with("timestamp Warn"), "{told:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_cannot_be_reached_is_noted() {
+    let Some(authority) = Authority::new() else { return };
+    // A port that nobody listens on: bound, and given up again.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = WebAddress::parse(&format!("http://127.0.0.1:{port}/tsr")).unwrap();
+    let (report, public, _rig, _authority) = stamped_by(&nobody, authority).await;
+    check_unstamped(&report, &public, "did not answer");
 }
 
 #[test]

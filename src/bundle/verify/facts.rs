@@ -12,6 +12,7 @@ use crate::bundle::dsse::Envelope;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::signer::{SealingRecord, StatedSigner};
 use crate::bundle::source::{BagSource, EntryName};
+use crate::bundle::timestamp::{self, Stamp};
 use crate::bundle::zip_reader::Oddity;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::exchange::Exchange;
@@ -29,7 +30,7 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const ITEMS: &str = "meta/items.jsonl";
 pub const COVERAGE: &str = "meta/coverage.json";
 pub const STATEMENT: &str = "seal/statement.json";
-pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING};
+pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING, TIMESTAMP};
 
 /// Documents are read whole up to here; ours are far smaller.
 const MAX_DOCUMENT: usize = 16 << 20;
@@ -90,6 +91,8 @@ pub struct Facts {
     /// Keys that the reader asks for.
     pub demanded: Vec<DemandedKey>,
     pub signatures: Vec<SignatureCheck>,
+    /// What the timestamp says; why it says nothing.
+    pub timestamp: Option<Result<Stamp, String>>,
 }
 
 enum Tap {
@@ -190,7 +193,7 @@ impl Facts {
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
             ITEMS => self.items = Some(Vec::new()),
             ACTIONS => self.changes = Some(Changes::default()),
-            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING => {
+            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
                 return Tap::Whole(Vec::new(), false);
             }
             p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
@@ -247,6 +250,7 @@ impl Facts {
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             ENVELOPE => strict(bytes, None).map(|e| self.envelope = Some(e)),
             SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
+            TIMESTAMP => Ok(self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)))),
             // What is no key is the signature check's to report.
             PUBLIC_KEY => Ok(drop(self.keys.insert(PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),
             KMS_PUBLIC_KEY => Ok(drop(self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),

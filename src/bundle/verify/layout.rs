@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::facts::{
-    BAG_INFO, BAGIT, COVERAGE, ENVELOPE, Facts, ITEMS, KMS_PUBLIC_KEY, MANIFEST, PUBLIC_KEY, SEALING, STATEMENT, TAG_MANIFEST,
+    BAG_INFO, BAGIT, COVERAGE, ENVELOPE, Facts, ITEMS, KMS_PUBLIC_KEY, MANIFEST, PUBLIC_KEY, SEALING, STATEMENT, TAG_MANIFEST, TIMESTAMP,
 };
 use super::findings::{Findings, remedy};
 use super::journal_reader::segment_number;
@@ -12,7 +12,7 @@ pub struct Layout;
 /// Tag files that need no parsing, besides those that the checks read.
 const PLAIN: [&str; 2] = ["meta/README.txt", "meta/VERIFY.txt"];
 /// What may lie in `seal/` beside the statement.
-const SEAL: [&str; 4] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING];
+const SEAL: [&str; 5] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING, TIMESTAMP];
 const REQUIRED: [&str; 6] = [BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST, ITEMS, COVERAGE];
 
 impl Check for Layout {

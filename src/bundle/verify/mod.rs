@@ -27,11 +27,13 @@ mod schema;
 mod signature;
 mod signatures;
 mod tag_manifest;
+mod timestamp;
 mod verification;
 mod verified;
 
 pub use findings::{Finding, Findings, Level, shown};
 pub use signatures::{DemandedKey, SignatureCheck, SignatureResult};
+pub use timestamp::TimestampCheck;
 pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
 pub use verified::{NotVerified, Verified};
 
@@ -58,6 +60,7 @@ pub static CHECKS: &[&dyn Check] = &[
     &envelope::EnvelopeCheck,
     &signature::Signature,
     &key::Key,
+    &timestamp::Timestamp,
     &chain::Chain,
     &schema::Schema,
     &items::Items,

@@ -10,3 +10,4 @@ mod kept;
 mod memory;
 mod raw_zip;
 pub mod signed;
+mod stamped;
