@@ -28,8 +28,10 @@
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod case_journal;
+mod certification;
 pub mod chain;
 pub mod changes;
+pub mod custody;
 pub mod documents;
 pub mod draft;
 pub mod dsse;

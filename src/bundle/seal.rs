@@ -10,7 +10,7 @@ use super::journal::JournalError;
 use super::manifest::{self, DiskError, PAYLOAD_MANIFEST, TAG_MANIFEST};
 use super::payload::Digest;
 use super::signer::StatedSigner;
-use super::{fault_point, text, zip_writer};
+use super::{certification, fault_point, text, zip_writer};
 use crate::clock::stamp;
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -178,6 +178,7 @@ impl Inner {
         let coverage = Coverage { v: 1, finished, groups: counts(&items), gaps: gaps.clone(), planned };
         tags.write("meta/coverage.json", &pretty("meta/coverage.json", &coverage)?)?;
         tags.write("meta/README.txt", text::readme(&predicate).as_bytes())?;
+        tags.write("meta/CERTIFICATION.md", certification::template(&predicate).as_bytes())?;
         tags.write("meta/VERIFY.txt", text::verify(&predicate, &items).as_bytes())?;
         tags.write("bagit.txt", text::BAGIT.as_bytes())?;
         tags.write("bag-info.txt", text::bag_info(&predicate, manifest::oxum(payload)).as_bytes())?;

@@ -57,6 +57,7 @@ pub(super) fn readme(about: &Predicate) -> String {
          meta/items.jsonl        one line for each question that was asked, with its one outcome\n\
          meta/coverage.json      what was planned, what came of it, and every gap with the question it leaves open\n\
          meta/journal/           what happened in which order; each line holds the digest of the line before\n\
+         meta/CERTIFICATION.md   a form for the person who will vouch for all this before a court; nobody has signed it\n\
          meta/VERIFY.txt         how to check all this with sha256sum, jq, openssl and bagit.py alone\n\
          {payload}     digests of everything in data/\n\
          {tags}  digests of everything else; its own digest is the ROOT of the bundle\n\
@@ -209,6 +210,6 @@ fn what(kind: BundleKind) -> &'static str {
 }
 
 /// One line of visible characters, whatever was typed.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_string()
 }

@@ -8,9 +8,9 @@ use crate::model::digest::Sha256;
 use chrono::{DateTime, Utc};
 use cms::cert::x509::spki::AlgorithmIdentifier;
 use cms::content_info::ContentInfo;
-use cms::signed_data::SignedData;
+use cms::signed_data::EncapsulatedContentInfo;
 use der::asn1::{Int, ObjectIdentifier, OctetString};
-use der::{Any, Decode as _, Encode as _, Tag};
+use der::{Any, AnyRef, Decode as _, Encode as _, SliceReader, Tag, Tagged as _};
 use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion, TstInfo};
 
 /// A token with its certificates has some kilobytes.
@@ -106,8 +106,7 @@ pub fn read(response: &[u8]) -> Result<Stamp, StampError> {
     if token.content_type != SIGNED_DATA {
         return Err(StampError::OtherContent(token.content_type));
     }
-    let signed: SignedData = token.content.decode_as().map_err(StampError::Parse)?;
-    let inner = signed.encap_content_info;
+    let inner = stamped(&token.content).map_err(StampError::Parse)?;
     if inner.econtent_type != TST_INFO {
         return Err(StampError::OtherContent(inner.econtent_type));
     }
@@ -123,6 +122,15 @@ pub fn read(response: &[u8]) -> Result<Stamp, StampError> {
         serial: hex::encode(info.serial_number.as_bytes()),
         nonce: info.nonce.map(|n| n.as_bytes().to_vec()),
     })
+}
+
+/// The first three members of a `SignedData`; the third is what was signed. The certificates behind it are for whoever checks the signature, and
+/// real authorities send them twice or out of order, which a strict reader of the whole would refuse.
+fn stamped(signed: &Any) -> der::Result<EncapsulatedContentInfo> {
+    signed.tag().assert_eq(Tag::Sequence)?;
+    let mut members = SliceReader::new(signed.value())?;
+    let (_version, _digest_algorithms) = (AnyRef::decode(&mut members)?, AnyRef::decode(&mut members)?);
+    EncapsulatedContentInfo::decode(&mut members)
 }
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ pub enum Command {
     /// The keys that sign bundles: make one, show one
     #[command(subcommand, after_help = "Examples:\n  freezeframe key new\n  freezeframe key show")]
     Key(KeyCommand),
+    /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
+    #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
+    Custody(CustodyArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -344,6 +347,15 @@ pub enum KeyCommand {
         #[command(flatten)]
         kms: KmsArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct CustodyArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod approve;
 pub mod args;
 mod contain;
 mod control;
+mod custody;
 mod documents;
 mod error;
 mod explain;
@@ -86,6 +87,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Approve(args) => approve::approve(global, args).await,
         Command::Verify(args) => verify::verify(global, args),
         Command::Show(args) => show::show(global, args),
+        Command::Custody(args) => custody::custody(global, args).await,
         Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,

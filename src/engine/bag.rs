@@ -114,26 +114,27 @@ pub(super) fn put(
     draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
 }
 
-/// What a change of AWS leaves in its bag, as the unit `name`: its report, the run's events of the case journal, and how everything that the case
+/// What a change of AWS leaves in its bag, as the unit `name`: its report, the run's lines of the case journal, and how everything that the case
 /// then holds is put back by hand.
 pub(super) fn put_changes<R: serde::Serialize>(
     draft: &Draft,
     name: &str,
     question: &str,
     report: &R,
-    events: &[JournalEvent],
+    journal: &CaseJournal,
     run: &RunId,
 ) -> Result<PlannedUnit, RunError> {
+    let (all, events) = (journal.lines(), journal.events());
+    let own = || all.iter().filter(|l| l.event.run() == Some(run));
+    draft.set_stated_changes(Changes::of(own().map(|l| &l.event)));
     let mut lines = vec![];
-    let own = || events.iter().filter(|e| e.run() == Some(run));
-    draft.set_stated_changes(Changes::of(own()));
-    for event in own() {
-        lines.extend(canon::to_vec("a journal event", event)?);
+    for line in own() {
+        lines.extend(canon::to_vec("a journal line", line)?);
         lines.push(b'\n');
     }
     let report = canon::to_vec("a report", report)?;
-    let script = restore_script(events, &[], Reader::File);
-    let actions = put(draft, Group::Contain, name, "actions", "this run's events of the case journal", "jsonl", &lines)?;
+    let script = restore_script(&events, &[], Reader::File);
+    let actions = put(draft, Group::Contain, name, "actions", "this run's lines of the case journal", "jsonl", &lines)?;
     debug_assert!(draft.item(actions).is_some_and(|i| i.files[0].path.as_str() == ACTIONS), "where `verify` looks for them");
     let items = vec![
         put(draft, Group::Contain, name, name, "every cell: before, after, and how it stands", "json", &report)?,

@@ -89,7 +89,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
     report.headline = restored.headline();
     if let Some(draft) = draft {
         let question = "Does every setting that was changed read as it did before?";
-        let unit = put_changes(&draft, RESTORE, question, &restored, &journal.events(), &order.run)?;
+        let unit = put_changes(&draft, RESTORE, question, &restored, &journal, &order.run)?;
         let outcome = bag.seal(&draft, vec![unit], true).await?;
         let (bundle, _) = bag.hand_over(&outcome, true, &*doors.progress).await?;
         report.unsealed(&outcome.missing);

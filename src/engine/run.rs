@@ -527,7 +527,7 @@ impl Running {
         }
         let plan_unit = PlannedUnit { items, ..plan_unit };
         let question = "What was changed in AWS, from what to what, and does it hold?";
-        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
+        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal, &self.order.run)?;
         let outcome = self.bag().seal(&draft, vec![plan_unit, changes], true).await?;
         let (bundle, _) = self.bag().hand_over(&outcome, true, &*self.doors.progress).await?;
         self.report.unsealed(&outcome.missing);

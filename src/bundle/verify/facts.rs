@@ -18,7 +18,7 @@ use crate::model::digest::{Hasher, Sha256};
 use crate::model::exchange::Exchange;
 use crate::model::id::ExchangeId;
 use crate::model::item::Item;
-use crate::model::journal_event::JournalEvent;
+use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -222,9 +222,9 @@ impl Facts {
                 }
             }
             ACTIONS => {
-                let event = bytes.and_then(|b| serde_json::from_slice::<JournalEvent>(b).ok());
+                let event = bytes.and_then(|b| serde_json::from_slice::<JournalLine>(b).ok());
                 match (&mut self.changes, event) {
-                    (Some(changes), Some(event)) if changes.len() < MAX_CELLS => changes.event(&event),
+                    (Some(changes), Some(line)) if changes.len() < MAX_CELLS => changes.event(&line.event),
                     _ => self.changes = None,
                 }
             }

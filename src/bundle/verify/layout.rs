@@ -10,7 +10,7 @@ use super::journal_reader::segment_number;
 pub struct Layout;
 
 /// Tag files that need no parsing, besides those that the checks read.
-const PLAIN: [&str; 2] = ["meta/README.txt", "meta/VERIFY.txt"];
+const PLAIN: [&str; 3] = ["meta/README.txt", "meta/VERIFY.txt", "meta/CERTIFICATION.md"];
 /// What may lie in `seal/` beside the statement.
 const SEAL: [&str; 5] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING, TIMESTAMP];
 const REQUIRED: [&str; 6] = [BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST, ITEMS, COVERAGE];

@@ -82,7 +82,13 @@ fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
             &[],
             "",
         ),
-        ("late", stamped(&authority, Duration::hours(3), |_| {}), Verdict::Whole, &[("timestamp", Warn)], "180 minutes after"),
+        (
+            "late",
+            stamped(&authority, Duration::hours(3), |_| {}),
+            Verdict::Whole,
+            &[("timestamp", Warn)],
+            "minutes after the bundle was sealed",
+        ),
         ("taken away", after(&|b| drop(b.files.remove(TSR))), Verdict::Broken, &[("timestamp", Error)], "it was taken away"),
         (
             "not to be had, and said so",

@@ -3,6 +3,7 @@
 
 mod bundles;
 mod connection;
+mod custody;
 mod events;
 mod help;
 pub mod json;

@@ -16,6 +16,7 @@ mod verify_txt;
 use crate::support::emulator::{Stage, bundle, ok, permitted};
 use crate::support::stage::{PROGRAM, stranger};
 use crate::support::tools::{python_tools, repository};
+use crate::support::tsa::Authority;
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::{Ended, Shell};
 use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
 pub const CASE: &str = "IR-2026-0042";
@@ -46,6 +47,8 @@ pub struct Practice {
     pub compared_changed: (bool, String),
     /// Fingerprints of the local key, which signs everything, and of the KMS key, which signs the acquisition.
     pub keys: [String; 2],
+    /// Who stamped the acquisition.
+    pub authority: Option<Arc<Authority>>,
     /// Where all of it lies.
     files: TempDir,
 }
@@ -80,6 +83,7 @@ async fn play() -> Practice {
         compared: Default::default(),
         compared_changed: Default::default(),
         keys: Default::default(),
+        authority: None,
         files,
     };
     let created = aws(&stage, &["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY"]);
@@ -101,7 +105,12 @@ async fn play() -> Practice {
     let early = shell.run(&["contain", FUNCTION, "--case", CASE, "--yes"]).await.unwrap();
     practice.heard("error", "contain without evidence", &early);
 
-    let snapshot = shell.run(&["snapshot", FUNCTION, "--case", CASE, "--kms-key", kms]).await.unwrap();
+    // Without openssl there is no authority to ask, and the acquisition is not stamped.
+    practice.authority = Authority::new();
+    let mut words = vec!["snapshot", FUNCTION, "--case", CASE, "--kms-key", kms];
+    let address = practice.authority.as_ref().map(|a| a.serve(|answer| answer));
+    words.extend(address.iter().flat_map(|a| ["--tsa", a.as_str()]));
+    let snapshot = shell.run(&words).await.unwrap();
     practice.heard("report", "snapshot", &snapshot);
     practice.bundles[0] = only_bundle(ok(snapshot, 0));
     let bag = unpacked(&practice.bundles[0]);
@@ -142,6 +151,10 @@ async fn play() -> Practice {
     for (name, n) in [("verify acquisition", 0), ("verify containment", 1), ("verify restore", 2)] {
         let verified = shell.run(&["verify", &practice.bundles[n].to_string_lossy()]).await.unwrap();
         practice.heard("verification", name, &verified);
+    }
+    for (name, n) in [("custody acquisition", 0), ("custody containment", 1), ("custody restore", 2)] {
+        let told = shell.run(&["custody", &practice.bundles[n].to_string_lossy()]).await.unwrap();
+        practice.heard("custody", name, &told);
     }
     practice
 }
