@@ -403,6 +403,26 @@ fn an_unsigned_bundle_says_so_and_nothing_else() {
     assert!(v.findings[0].message.starts_with("unsigned:"), "{:?}", v.findings);
 }
 
+/// The schemas are not blessed by whoever wrote the types alone: another program holds the documents to them.
+#[test]
+fn an_independent_validator_knows_envelope_and_note() {
+    use crate::support::tools::{python_tools, repository};
+    let validate = |bag: &Bag| {
+        let dir = tempfile::tempdir().unwrap();
+        bag.write_to(dir.path());
+        let mut python = std::process::Command::new(python_tools().join("python3"));
+        let out =
+            python.arg(repository("tests/tools/validate_bag.py")).arg(dir.path()).arg(repository("evidence-schema")).output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let (ok, said) = validate(&good());
+    assert!(ok && said.contains("envelope: 1") && said.contains("sealing: 1"), "{said}");
+    for (path, member) in [(ENVELOPE, "note"), (SEALING, "note")] {
+        let (ok, said) = validate(&edited(path, |v| v[member] = json!(1)));
+        assert!(!ok && said.contains(path), "{said}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
