@@ -90,7 +90,7 @@ async fn play() -> Practice {
     let kms = created["KeyMetadata"]["Arn"].as_str().unwrap();
     let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION, "--kms-key", kms]).await.unwrap();
     let permissions = permitted(&plan.document);
-    practice.heard("plan", "plan", &plan);
+    practice.heard("foretold", "plan", &plan);
     let keys = stage.operator("ir-responder", &permissions).await;
     let shell = Shell::new(Path::new(PROGRAM), &stage.emulator, &keys, practice.files.path());
     // Under root: whoever may ask about one function alone is told nothing of another, not even that it is not there.
