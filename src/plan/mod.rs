@@ -136,6 +136,15 @@ pub static PREFLIGHT: &[Call] = &[
     Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
 ];
 
+/// What a watch asks about a function that is contained, beside the reads of the actions that contained it.
+pub static WATCH: &[Call] = &[
+    // What ran before: role, log group and timeout of every version.
+    Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function),
+    Call::read(Service::Cloudwatch, "GetMetricData", "cloudwatch:GetMetricData", Scope::Any),
+    Call::read(Service::Logs, "FilterLogEvents", "logs:FilterLogEvents", Scope::LogGroup),
+    Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any),
+];
+
 /// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {

@@ -9,7 +9,7 @@
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
 use super::forecast::FORECAST;
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, WATCH, guard};
 use crate::aws::fence::NEVER;
 use crate::model::call::{Access, Call, Scope};
 use crate::model::s3_place::S3Place;
@@ -244,10 +244,10 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast; afterwards it is watched.
         let contains = phase.phase == PhaseKind::Contain;
-        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
-        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
+        let around: &[&[Call]] = if contains { &[PREFLIGHT, guard::CALLS, FORECAST, WATCH] } else { &[PREFLIGHT] };
+        for call in around.iter().copied().flatten() {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
