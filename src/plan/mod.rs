@@ -16,7 +16,7 @@ mod render;
 pub mod tables;
 mod words;
 
-pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
+pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
 use crate::model::call::{Access, Call, Scope, Service};

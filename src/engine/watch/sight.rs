@@ -229,7 +229,7 @@ mod tests {
             (|s, _| drop(s.cells.insert(cell(), Look::Adrift)), "freeze-concurrency/f was changed by somebody else"),
             (|s, _| drop(s.cells.insert(cell(), Look::AsBefore)), "freeze-concurrency/f reads as it did before"),
             (
-                |s, _| drop(s.minutes.insert(t("12:02:00"), Minute { invocations: 3, ..Minute::default() })),
+                |s, _| s.minutes.extend([(t("12:02:00"), Minute { invocations: 3, ..Minute::default() })]),
                 "3 invocations in the minute of 2026-11-20T12:02:00Z",
             ),
             (|s, _| s.began = Some(t("12:01:10")), "an invocation began at 2026-11-20T12:01:10Z"),
