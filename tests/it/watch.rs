@@ -81,9 +81,21 @@ fn event(id: &str, seconds: i64, name: &str, session: &str, agent: &str, error: 
     json!({"EventId": id, "EventName": name, "EventTime": NOON + seconds, "CloudTrailEvent": record.to_string()})
 }
 
+/// Two versions of thirty seconds, on nobody's managed instances.
+fn versions(more: Value) -> Answer {
+    let version = |name: &str| {
+        json!({"FunctionName": "payments-export", "Version": name, "Timeout": 30, "Role": "arn:aws:iam::123456789012:role/service/payments-role",
+               "LoggingConfig": {"LogGroup": "/payments/export"}})
+    };
+    let (latest, mut one) = (version("$LATEST"), version("1"));
+    one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Answer::json(&json!({"Versions": [latest, one]}))
+}
+
 /// Nobody does anything.
 fn quiet() -> World {
     World::default()
+        .on("Lambda.ListVersionsByFunction", [versions(json!({}))])
         .on("Lambda.GetFunctionConcurrency", [reserved(Some(0))])
         .on("CloudWatch.GetMetricData", [counted(&[], &[])])
         .on("CloudWatch-Logs.FilterLogEvents", [Answer::json(&json!({"events": []}))])
@@ -252,6 +264,23 @@ async fn what_cannot_be_read_is_not_held() {
     let short = watched_for(quiet(), Some(30), false).await;
     assert_eq!(short.report.outcome, Outcome::Gaps);
     assert!(short.report.headline.contains("ask again after 2026-11-20T12:05:00Z"), "{}", short.report.headline);
+}
+
+/// A version with another timeout, or on instances that heed no reservation.
+#[tokio::test]
+async fn what_runs_is_asked_of_every_version() {
+    let long = watched(quiet().on("Lambda.ListVersionsByFunction", [versions(json!({"Timeout": 600}))])).await;
+    assert!(long.record().held_at.as_deref().unwrap() >= "2026-11-20T12:10:00", "{:?}", long.record());
+    let managed = json!({"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p"}}});
+    let invoked = counted(&[(3, 2)], &[]);
+    let w = watched(quiet().on("Lambda.ListVersionsByFunction", [versions(managed)]).on("CloudWatch.GetMetricData", [invoked])).await;
+    assert_eq!(w.report.outcome, Outcome::Complete, "what this case did not promise is not broken");
+    assert!(w.says(About::Verdict, "nothing that this case holds stops every invocation"), "{:?}", w.told);
+    // What cannot be read is taken for the longest.
+    let denied = Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException");
+    let w = watched(quiet().on("Lambda.ListVersionsByFunction", [denied])).await;
+    assert_eq!(w.report.functions[0].running_until.as_deref(), Some("2026-11-20T12:15:00.000Z"));
+    assert!(w.says(About::Reading, "allow lambda:ListVersionsByFunction"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //!
 //! Cancel safety: what was observed is in the journal as soon as it is seen; a watch may be dropped or killed at any await.
 
+mod followed;
 mod look;
 mod promises;
 mod report;
@@ -30,11 +31,11 @@ use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::target::Target;
 use crate::store::Store;
-use chrono::{DateTime, TimeDelta, Utc};
-use look::{Asker, Versions};
+use chrono::TimeDelta;
+use followed::{Followed, enough, seen, shown, words};
 use promises::{Promise, claims, promises};
 use serde_json::Value;
-use sight::{Look, Sight};
+use sight::Look;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,9 +48,6 @@ const CHANGES: usize = 2_000;
 const EVENTS_EVERY: Duration = Duration::from_secs(60);
 /// Longer ago than this the counters are not read back; what a containment of last week has let in is a question for a snapshot.
 const COUNT_BACK: TimeDelta = TimeDelta::hours(3);
-/// When nothing was said: as long as it takes to tell, within these bounds.
-const SHORTEST: TimeDelta = TimeDelta::minutes(5);
-const LONGEST: TimeDelta = TimeDelta::minutes(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -158,26 +156,6 @@ struct Watch<'w> {
     report: WatchReport,
 }
 
-/// One function, and what was seen of it so far.
-struct Followed<'t> {
-    target: &'t Target,
-    asker: Asker<'t>,
-    sight: Sight,
-    versions: Option<Versions>,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-    /// Since when it holds, by our clock.
-    held_at: Option<DateTime<Utc>>,
-    now: Option<sight::Judgement>,
-    /// Lines of the log that are asked for from here on.
-    lines_from: Option<DateTime<Utc>>,
-    events_at: Option<u64>,
-    cells: Vec<WatchedCell>,
-    /// What could not be read, and was told.
-    unread: BTreeMap<&'static str, String>,
-    restored: bool,
-}
-
 impl Watch<'_> {
     async fn note(&mut self, event: JournalEvent) {
         if let Err(e) = self.journal.append(event).await {
@@ -245,6 +223,10 @@ impl Watch<'_> {
         }
         let promises = promises(&lines, &open, f.asker.skew);
         f.sight.claims = claims(&promises, f.versions.as_ref(), f.from + f.asker.skew);
+        if f.now.is_none() && f.sight.claims.invocations.is_none() {
+            let words = "nothing that this case holds stops every invocation: that it runs is no contradiction, and is told alone";
+            self.say(About::Verdict, format!("{}: {words}", f.target));
+        }
         self.settings(f, &events, &open, promises).await;
         self.counters(f).await;
         self.log(f).await;
@@ -419,96 +401,9 @@ impl Watch<'_> {
     }
 }
 
-impl<'t> Followed<'t> {
-    fn new(doors: &WatchDoors<'_>, target: &'t Target) -> Self {
-        let now = doors.clock.now();
-        Followed {
-            target,
-            asker: Asker::new(doors.connector, target),
-            sight: Sight::default(),
-            versions: None,
-            from: now,
-            until: now,
-            held_at: None,
-            now: None,
-            lines_from: None,
-            events_at: None,
-            cells: vec![],
-            unread: BTreeMap::new(),
-            restored: false,
-        }
-    }
-
-    fn record(&self) -> WatchRecord {
-        let mut why = self.sight.contrary.clone();
-        let holding = match (&self.now, why.is_empty()) {
-            (_, false) => Holding::DoesNotHold,
-            (Some(now), true) => now.now,
-            (None, true) => Holding::CouldNotTell,
-        };
-        if why.is_empty() {
-            why = self.now.as_ref().map_or_else(|| vec!["the first look was not brought to its end".to_string()], |n| n.why.clone());
-        }
-        WatchRecord {
-            target: self.target.arn(),
-            holding,
-            from: stamp(self.from),
-            until: stamp(self.until),
-            held_at: self.held_at.map(stamp),
-            adrift: self.sight.adrift(),
-            why: why.iter().map(|w| tame(w, 400)).collect(),
-        }
-    }
-
-    fn into_report(self) -> WatchedFunction {
-        let since = self.sight.claims.invocations;
-        let counted = || self.sight.minutes.iter().filter(|(at, _)| since.is_none_or(|since| **at >= since)).map(|(_, m)| m);
-        WatchedFunction {
-            watched: self.record(),
-            running_until: self.sight.claims.running_until.map(|t| stamp(t - self.asker.skew)),
-            invocations: counted().map(|m| m.invocations).sum(),
-            throttles: counted().map(|m| m.throttles).sum(),
-            restored: self.restored,
-            cells: self.cells,
-        }
-    }
-}
-
-/// How long to watch when nobody said: until all can be told that waiting tells.
-fn enough(all: &[Followed<'_>]) -> Duration {
-    let each = all.iter().filter_map(|f| Some(f.sight.tells_at()? - f.asker.skew - f.from + TimeDelta::seconds(30)));
-    each.max().unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST).to_std().unwrap_or_default()
-}
-
 async fn interrupted(interrupt: &mut tokio::sync::watch::Receiver<bool>) {
     if interrupt.wait_for(|stop| *stop).await.is_err() {
         // Nobody is left who could.
         std::future::pending::<()>().await;
     }
-}
-
-fn words(look: &Look) -> &'static str {
-    match look {
-        Look::AsLeft => "is as we left it",
-        Look::Over => "came to its end by itself",
-        Look::AsBefore => "READS AS IT DID BEFORE CONTAINMENT",
-        Look::Adrift => "WAS CHANGED BY SOMEBODY ELSE",
-        Look::Moving => "is being changed",
-        Look::Unread(_) => "cannot be read",
-    }
-}
-
-fn seen(look: &Look) -> SeenAs {
-    match look {
-        Look::AsLeft => SeenAs::AsLeft,
-        Look::Over => SeenAs::Over,
-        Look::AsBefore => SeenAs::AsBefore,
-        Look::Adrift => SeenAs::Drift,
-        Look::Moving => SeenAs::Moving,
-        Look::Unread(_) => SeenAs::Unread,
-    }
-}
-
-fn shown(state: &Value) -> String {
-    tame(&state.to_string(), 200)
 }

@@ -110,6 +110,11 @@ impl Rig {
         Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
     }
 
+    /// The world as a run left it that ended somehow; runs of this rig are others than any before.
+    pub fn after(world: World) -> Rig {
+        Rig { runs: AtomicUsize::new(1_000), ..Rig::new(world) }
+    }
+
     /// One whose calls are repeated as the program repeats them.
     pub fn persistent(world: World) -> Rig {
         let aws = FakeAws::new(world);
