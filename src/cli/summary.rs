@@ -81,6 +81,9 @@ pub fn show(screen: Screen, report: &Report) {
         screen.text(&format!("  where it stands: {}", tame(&refusal.stands, 300)));
         screen.text(&format!("  what would lift it: {}", tame(&refusal.lift, 400)));
     }
+    for watched in &report.watched {
+        screen.text(&tame(&watched.words(), 400));
+    }
     if let Some(approval) = &report.approval {
         screen.text(&format!("approved by {}", tame(&approval.approver, 300)));
     }
@@ -110,6 +113,7 @@ pub fn show(screen: Screen, report: &Report) {
         screen.remark("without us: unzip it and follow meta/VERIFY.txt");
     }
     if report.containment.is_some() {
+        screen.remark(&format!("watch it:   freezeframe watch {}", report.case));
         screen.remark(&format!("put back:   freezeframe restore {}", report.case));
     }
 }

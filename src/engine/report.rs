@@ -8,7 +8,7 @@ use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
-use crate::model::journal_event::ApprovalRecord;
+use crate::model::journal_event::{ApprovalRecord, WatchRecord};
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::plan::forecast::Forecast;
@@ -105,6 +105,9 @@ pub struct Report {
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restoration: Option<RestoreReport>,
+    /// When what the case holds was observed to hold, as a watch recorded it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchRecord>,
     /// What else a person should know.
     pub notes: Vec<String>,
 }
@@ -135,6 +138,7 @@ impl Report {
             approval: None,
             containment: None,
             restoration: None,
+            watched: vec![],
             notes: vec![],
         }
     }

@@ -55,6 +55,38 @@ pub struct ApprovalRecord {
     pub note: Option<String>,
 }
 
+/// Whether containment was seen to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holding {
+    Holds,
+    /// Not known: something could not be read, or it is too early to tell.
+    CouldNotTell,
+    /// A setting is not as we left it, or the function or its credentials were at work all the same.
+    DoesNotHold,
+}
+
+/// What a watch saw of one function's containment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchRecord {
+    /// The function's ARN.
+    pub target: String,
+    /// Of the whole time between `from` and `until`: the worst that was seen.
+    pub holding: Holding,
+    /// RFC 3339: the first and the last look.
+    pub from: String,
+    pub until: String,
+    /// Containment was observed to hold at this time, and without a break from then to `until`. None: it was not, or does not any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub held_at: Option<String>,
+    /// Cells that were seen otherwise than this case left them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub adrift: Vec<CellId>,
+    /// Why it does not hold, or cannot be told.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub why: Vec<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "ev")]
 pub enum JournalEvent {
@@ -219,6 +251,12 @@ pub enum JournalEvent {
         cell: CellId,
         case: String,
     },
+    /// What a watch saw up to this line; its run's last one is the whole of it. It changes nothing that the case holds.
+    Watched {
+        run: RunId,
+        #[serde(flatten)]
+        watched: WatchRecord,
+    },
 }
 
 impl JournalEvent {
@@ -243,7 +281,8 @@ impl JournalEvent {
             | E::RestoreFailed { run, .. }
             | E::Drift { run, .. }
             | E::DriftOverruled { run, .. }
-            | E::HeldElsewhere { run, .. } => Some(run),
+            | E::HeldElsewhere { run, .. }
+            | E::Watched { run, .. } => Some(run),
             E::Clock { .. }
             | E::Plan { .. }
             | E::Req { .. }

@@ -14,3 +14,4 @@ mod sources;
 mod story;
 mod surface;
 mod two_persons;
+mod watch;
