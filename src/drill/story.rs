@@ -171,7 +171,7 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
             story.check(
                 told.tokens_in_answers > 0 && told.derived > 0 && told.tokens_in_derived.is_empty(),
                 &format!(
-                    "{} answers of CloudTrail hold session tokens, and none of the {} files that were made of them does",
+                    "session tokens are in CloudTrail's own answers ({} of them) and in none of the {} files that were made of answers",
                     told.tokens_in_answers, told.derived
                 ),
             );

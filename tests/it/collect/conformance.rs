@@ -58,6 +58,9 @@ fn elsewhere(collector: &str, call: &Call, what: Situation) -> Option<Elsewhere>
     match (collector, call.operation, what) {
         ("recent-invocations", "StopQuery", ThreePages | PageTwoFailing) => {}
         ("recent-invocations", "StopQuery", _) => return Some(Elsewhere::In("a_running_query_is_waited_for_and_not_for_ever")),
+        ("layers", "GetLayerVersionByArn", Absent) => {
+            return Some(Elsewhere::In("a_layer_that_was_deleted_still_runs_and_is_a_gap"));
+        }
         // One world cannot have its traces in two places; and one function is in one Region.
         ("traces", "StartTraceRetrieval" | "ListRetrievedTraces", Healthy) => return Some(Elsewhere::In("absence_is_an_answer")),
         ("edge-associations", _, Healthy) => {
