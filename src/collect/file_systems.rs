@@ -105,9 +105,13 @@ async fn efs(cx: &CollectCx<'_>, aws: &Aws, id: &str) -> Result<(), Abort> {
     cx.ask_json(question, aws, get("DescribeFileSystems", &[ROOT, "file-systems"], &by_id)).await?;
     let question = Question::new(&EFS_POLICY, format!("policy of EFS file system {fs}"));
     cx.ask_json(question, aws, get("DescribeFileSystemPolicy", &[ROOT, "file-systems", &fs, "policy"], &[])).await?;
-    // One for each Availability Zone: no page holds less.
     let question = Question::new(&EFS_MOUNTS, format!("mount targets of EFS file system {fs}"));
-    cx.ask_json(question, aws, get("DescribeMountTargets", &[ROOT, "mount-targets"], &by_id)).await.map(drop)
+    let page = |marker: Option<String>| {
+        let mut query = by_id.to_vec();
+        query.extend(marker.as_deref().map(|m| ("Marker", m)));
+        get("DescribeMountTargets", &[ROOT, "mount-targets"], &query)
+    };
+    cx.ask_json_list(question, aws, Members { list: "MountTargets", next: "NextMarker" }, page, |_| {}).await.map(drop)
 }
 
 async fn s3_files(cx: &CollectCx<'_>, aws: &Aws, id: &str) -> Result<(), Abort> {

@@ -13,8 +13,9 @@ pub mod table;
 
 use freezeframe::collect::COLLECTORS;
 
-/// What A11 of the evidence inventory counts as configuration, policies and identity. Left out of those groups is what A11 itself counts among
-/// the long poles, and what searches account or organisation and not the function.
+/// What A11 of the evidence inventory counts as configuration, policies and identity: what AWS keeps of the function, of its policies and of its role.
+/// Left out of those groups is what A11 itself counts among the long poles, what searches account or organisation and not the function, and what
+/// stands around the function, where one thing names the next (a subnet its routes, those a peering): A9, file systems, queues.
 pub fn critical_to_a11(unit: &str) -> bool {
     let left_out = [
         // Polls a job of IAM's.
@@ -25,6 +26,16 @@ pub fn critical_to_a11(unit: &str) -> bool {
         "organization-policies",
         // Pages of what IAM computes.
         "role-simulation",
+        // A9.
+        "network-interfaces",
+        "network-paths",
+        "network-rules",
+        "flow-logs",
+        "name-resolution",
+        // Access point, file system, mount targets.
+        "file-systems",
+        // Queues of mappings, and the queues that those lay their failures into.
+        "delivery-targets",
     ];
     let groups = ["config", "policy", "identity"];
     !left_out.contains(&unit) && COLLECTORS.iter().any(|c| c.spec().id == unit && groups.contains(&c.spec().group.as_str()))

@@ -37,7 +37,11 @@ const SITUATIONS: [Situation; 9] =
     [Healthy, Absent, Denied, ThrottledThenHealthy, ThrottledOut, Truncated, Broken, ThreePages, PageTwoFailing];
 
 /// Calls that page, and that we ask so that there is one page.
-const ONE_PAGE: &[(&str, &str)] = &[("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN")];
+const ONE_PAGE: &[(&str, &str)] = &[
+    ("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN"),
+    ("EFS.DescribeAccessPoints", "it is asked for one access point by its id"),
+    ("EFS.DescribeFileSystems", "it is asked for one file system by its id"),
+];
 
 /// Where a call is put into this situation, if not here.
 enum Elsewhere {
@@ -279,16 +283,21 @@ async fn a_connection_that_breaks_is_a_gap() {
 
 #[tokio::test]
 async fn three_pages_are_one_item() {
+    let mut wrong = vec![];
     for (collector, call) in calls_for(ThreePages) {
         let bag = run(&[collector], in_pages(world_of(collector, call), call, followed_by(call, "page-three"))).await;
         assert_eq!(open(&bag), [], "{collector}: {call}");
         for item in asked(&bag, collector, call) {
             let kept = if withheld(collector, call) { 0 } else { 3 };
-            assert_eq!((item.status, item.files.len()), (ItemStatus::Collected, kept), "{collector}: {call}: {item:?}");
-            assert_eq!(item.exchanges.len(), 3, "{collector}: {call}");
+            if (item.status, item.files.len(), item.exchanges.len()) != (ItemStatus::Collected, kept, 3) {
+                wrong.push(format!("{collector}: {call}: {:?}, {} files, {} pages", item.status, item.files.len(), item.exchanges.len()));
+            }
         }
-        assert!(bag.sent(&key(call)).iter().any(|s| s.says("page-three")), "{collector}: {call}");
+        if !bag.sent(&key(call)).iter().any(|s| s.says("page-three")) {
+            wrong.push(format!("{collector}: {call}: the third page was not asked for"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
@@ -334,6 +343,7 @@ fn the_table_has_no_hole() {
     let head: Vec<String> = ["collector", "calls"].into_iter().map(str::to_string).chain(SITUATIONS.map(|s| format!("{s:?}"))).collect();
     let mut table = Table::of(&head.iter().map(String::as_str).collect::<Vec<_>>());
     let (mut notes, mut elsewhere_in, mut total) = (BTreeSet::new(), BTreeSet::new(), [0; SITUATIONS.len()]);
+    let (mut in_others, mut in_none) = (0, 0);
     for spec in COLLECTORS.iter().map(|c| c.spec()) {
         let mut row = vec![spec.id.to_string(), spec.calls.len().to_string()];
         for (n, what) in SITUATIONS.into_iter().enumerate() {
@@ -342,12 +352,14 @@ fn the_table_has_no_hole() {
                 match elsewhere(spec.id, call, what) {
                     None => here += 1,
                     Some(Elsewhere::In(test)) => {
+                        in_others += 1;
                         elsewhere_in.insert(test);
                         notes.insert(format!("{}: {call}: {what:?}: in {test}", spec.id));
                     }
                     // Pages are the one thing that not every call has.
                     Some(Elsewhere::Never(why)) => {
                         assert!(matches!(what, ThreePages | PageTwoFailing), "{}: {call}: {why}", spec.id);
+                        in_none += 1;
                         if paging(call).is_some() {
                             notes.insert(format!("{}: {call}: one page: {why}", spec.id));
                         }
@@ -363,7 +375,14 @@ fn the_table_has_no_hole() {
         table.row(row);
     }
     table.row(["all".to_string(), each_call().len().to_string()].into_iter().chain(total.map(|n| n.to_string())));
+    let (collectors, calls, here) = (COLLECTORS.len(), each_call().len(), total.iter().sum::<usize>());
+    assert_eq!(here + in_others + in_none, calls * SITUATIONS.len());
     println!("{table}(pages as botocore {} has them)\n", pages::botocore());
+    println!(
+        "{collectors} collectors with {calls} calls in {} situations: {here} here, {in_others} in tests of their own (below), {in_none} where a call has \
+        no second page\n",
+        SITUATIONS.len()
+    );
     println!("{}", notes.iter().cloned().collect::<Vec<_>>().join("\n"));
     // The tests that stand in for this file's exist.
     let sources =

@@ -89,7 +89,7 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_so
             .contains("DeleteFunction20150331")
     );
     assert!(told("recent-invocations", "log events of /aws/lambda/payments-export").contains("REPORT RequestId"));
-    assert!(told("recent-invocations", "invocations: ").contains("\"requestId\""));
+    assert!(told("recent-invocations", "invocations: ").contains("\"request_id\""));
     assert!(told("execution-role", "inline policy export-write").contains("PutObject"));
     assert!(told("role-simulation", "IAM's decisions").contains("s3:GetObject"));
     assert!(told("event-source-mappings", "event source mapping ").contains(names::QUEUE));
