@@ -95,7 +95,7 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_so
     assert!(told("event-source-mappings", "event source mapping ").contains(names::QUEUE));
     assert!(told("account-mappings", "event source mappings by source").contains(names::QUEUE));
     assert!(told("credential-activity", "keys issued to the function").contains(names::STOLEN_KEY_ID));
-    told("service-last-accessed", "");
+    told("service-last-accessed", "IAM's report about the role, asked for");
     told("config-history", "recorders of AWS Config");
     told("shared-role-census", "functions and their roles");
     // What is gone with it is absent, which rules nothing out; that it was deleted can be shown.
