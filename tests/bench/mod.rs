@@ -26,15 +26,9 @@ pub fn critical_to_a11(unit: &str) -> bool {
         "organization-policies",
         // Pages of what IAM computes.
         "role-simulation",
-        // A9.
-        "network-interfaces",
-        "network-paths",
-        "network-rules",
-        "flow-logs",
-        "name-resolution",
-        // Access point, file system, mount targets.
+        // From the mount to the access point, the file system, and from there page by page to its mount targets.
         "file-systems",
-        // Queues of mappings, and the queues that those lay their failures into.
+        // From a queue to the queue that takes what it gives up.
         "delivery-targets",
     ];
     let groups = ["config", "policy", "identity"];

@@ -40,8 +40,6 @@ const SITUATIONS: [Situation; 9] =
 const ONE_PAGE: &[(&str, &str)] = &[
     ("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN"),
     ("CloudFormation.DescribeStacks", "it is asked for one stack by its ARN"),
-    ("EFS.DescribeAccessPoints", "it is asked for one access point by its id"),
-    ("EFS.DescribeFileSystems", "it is asked for one file system by its id"),
 ];
 
 /// Where a call is put into this situation, if not here.

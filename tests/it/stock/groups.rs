@@ -30,12 +30,13 @@ const ONLY_SCRIPTED: &[(&str, &str)] = &[
 /// Collectors whose answers here are ours (`unused.py`, ahead of MiniStack): what AWS says where the feature was never used.
 const ANSWERED_BY_US: &[&str] = &["runtime-management", "traces"];
 
-/// The ten groups of the evidence inventory. Two of ours hold two of them.
+/// The ten groups of the evidence inventory. One of ours holds two of them.
 fn section(id: &str, group: Group) -> &'static str {
-    const NETWORK: [&str; 6] = ["network-interfaces", "network-paths", "network-rules", "flow-logs", "name-resolution", "flow-records"];
     const CREDENTIALS: [&str; 2] = ["credential-activity", "trail-archive"];
     match group {
-        _ if NETWORK.contains(&id) => "A9 network",
+        // Records of connections lie beside those of invocations.
+        _ if id == "flow-records" => "A9 network",
+        Group::Network => "A9 network",
         Group::Code => "A1 code",
         Group::Config => "A2 configuration",
         Group::Policy => "A3 policies",

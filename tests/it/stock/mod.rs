@@ -80,7 +80,7 @@ async fn play() -> Practice {
         files,
     };
     let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION]).await.unwrap();
-    practice.heard("plan", "plan", &plan);
+    practice.heard("foretold", "plan", &plan);
     let keys = stage.operator("ir-responder", &stage.permissions("snapshot-and-contain").await).await;
     let shell = Shell::new(Path::new(PROGRAM), &stage.emulator, &keys, practice.files.path());
     // Under root: whoever may ask about one function alone is told nothing of another, not even that it is not there.
