@@ -6,6 +6,7 @@ use super::command::{Ended, Shell};
 use super::emulator::{Emulator, EmulatorError};
 use super::incident::{self, Incident, SeedClients, SeedError, names, operator};
 use super::keys::Keys;
+use super::stolen;
 use super::world::World;
 use crate::clock::{self, Clock};
 use aws_smithy_types::Blob;
@@ -153,6 +154,29 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
                 counts["exchanges"]
             ),
         );
+    }
+
+    story.chapter("What the stolen credentials did, as the bundle tells it");
+    match stolen::Told::read(&shell, bundles.first()).await? {
+        None => story.check(false, "the bundle holds a table of the issued keys"),
+        Some(told) => {
+            story.check(
+                told.names_the_thief(),
+                &format!("the thief's key {} is called suspect, used from {}", names::STOLEN_KEY_ID, names::THIEF_ADDRESS),
+            );
+            let dies = stolen::last_expiry(&incident);
+            story.check(
+                told.last_expiry() == Some(dies.as_str()),
+                &format!("the last of {} keys dies at {dies}, to the second", told.keys()),
+            );
+            story.check(
+                told.tokens_in_answers > 0 && told.derived > 0 && told.tokens_in_derived.is_empty(),
+                &format!(
+                    "session tokens are in CloudTrail's own answers ({} of them) and in none of the {} files that were made of answers",
+                    told.tokens_in_answers, told.derived
+                ),
+            );
+        }
     }
 
     story.chapter("Contained: does it bite?");

@@ -4,6 +4,7 @@
 mod contain;
 mod gaps;
 mod gate;
+mod gone;
 mod guard;
 mod interrupt;
 mod kill;

@@ -5,6 +5,7 @@
 
 mod bag;
 mod containment;
+mod coverage;
 mod digests;
 mod documents;
 mod groups;
