@@ -52,7 +52,7 @@ pub fn of(event: &E) -> String {
         E::RestoreFailed { cell, error, .. } => format!("could NOT put {cell} back: {error}"),
         E::Drift { cell, .. } => format!("found {cell} changed by somebody else, and left it alone"),
         E::DriftOverruled { cell, who, .. } => format!("set {cell} back although somebody else had changed it, on the word of {who}"),
-        E::Watched { watch, .. } => {
+        E::Watched { watched: watch, .. } => {
             let how = match watch.holding {
                 Holding::Holds => "it holds",
                 Holding::CouldNotTell => "it could not be told whether it holds",
