@@ -2,7 +2,7 @@
 //! there is no function any more, since when, and by whose hand.
 
 use crate::support::emulator::{Stage, bundle, ok};
-use freezeframe::drill::incident::names;
+use freezeframe::drill::incident::{names, operator};
 use serde_json::{Value, json};
 use std::io::Read;
 
