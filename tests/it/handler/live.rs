@@ -2,6 +2,8 @@
 //! its bundle found in S3.
 
 use crate::support::responder_zip;
+use crate::support::stage::stranger;
+use crate::support::tools::python_tools;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
 use freezeframe::aws::archive_client::STORE_CALLS;
@@ -40,10 +42,12 @@ fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
     reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
-/// A key that bundles are signed with.
-async fn signing_key(aws: &SeedClients) -> KmsKey {
-    let wanted = json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"});
-    let made = aws.query.call("kms", "TrentService.CreateKey", wanted).await.unwrap();
+/// A key that bundles are signed with, made by the account's root with the AWS CLI.
+fn signing_key(emulator: &Emulator) -> KmsKey {
+    let mut aws = stranger(emulator, python_tools().join("aws"), &emulator.root);
+    let made =
+        aws.args(["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY", "--output", "json"]).output().unwrap();
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|e| panic!("{e}: {made:?}"));
     KmsKey::parse(made["KeyMetadata"]["Arn"].as_str().unwrap()).unwrap()
 }
 
@@ -137,7 +141,7 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     incident::seed(&aws, &emulator, clock.now()).await.unwrap();
     let zip = dir.path().join("responder.zip");
     responder_zip::write(&zip).unwrap();
-    let key = signing_key(&aws).await;
+    let key = signing_key(&emulator);
     deploy(&aws, &emulator, &key, &zip).await;
     let vault = S3Store::new(connector.s3_plain(), clock.clone(), VAULT, "prod").unwrap();
 
