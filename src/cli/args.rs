@@ -1,9 +1,11 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
 use crate::engine::preflight::Missing;
+use crate::model::kms_key::KmsKey;
 use crate::model::params::{parse_bytes, parse_duration};
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
+use crate::model::web_address::WebAddress;
 use crate::plan::adjust::{Adjustments, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -52,8 +54,16 @@ pub enum Command {
     )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
-    #[command(after_help = "Example:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip")]
+    #[command(
+        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify <bundle>.zip --key collector.pem"
+    )]
     Verify(VerifyArgs),
+    /// The keys that sign bundles: make one, show one
+    #[command(subcommand, after_help = "Examples:\n  freezeframe key new\n  freezeframe key show")]
+    Key(KeyCommand),
+    /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
+    #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
+    Custody(CustodyArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -155,6 +165,36 @@ pub struct GuardArgs {
     pub in_earnest: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+}
+
+/// Who signs the bundles.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct SealArgs {
+    /// Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that `freezeframe key new` made, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_SIGN_KEY")]
+    pub sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub kms: KmsArgs,
+    /// Have the signature stamped by this timestamp authority (RFC 3161)
+    #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
+    pub tsa: Option<WebAddress>,
+}
+
+fn web_address(text: &str) -> Result<WebAddress, &'static str> {
+    WebAddress::parse(text).ok_or("an address is wanted, like http://timestamp.example.com/tsr, without user and password")
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct KmsArgs {
+    /// Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
+    #[arg(long, value_name = "ARN", env = "FREEZEFRAME_KMS_KEY", value_parser = kms_key)]
+    pub kms_key: Option<KmsKey>,
+}
+
+fn kms_key(text: &str) -> Result<KmsKey, &'static str> {
+    KmsKey::parse(text).ok_or("a key's ARN is wanted (an alias can be pointed elsewhere), like arn:aws:kms:eu-west-1:123456789012:key/…")
 }
 
 /// What is collected, beside what the playbook says. All of it stands in the plan.
@@ -280,12 +320,48 @@ pub struct SnapshotArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub gone: GoneArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// A bundle: `<bundle>.zip`, an unpacked one, or one still being drafted
     pub bundle: PathBuf,
+    /// Demand that this key has signed it: a public key's file (PEM), or its fingerprint (may be repeated)
+    #[arg(long, value_name = "FILE|FINGERPRINT")]
+    pub key: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a local key (ECDSA on P-256); never replaces one
+    #[command(after_help = "Examples:\n  freezeframe key new\n  freezeframe key new --out /secure/seal.pem")]
+    New {
+        /// Where the key is written [default: $XDG_CONFIG_HOME/freezeframe/sign-key.pem, or ~/.config/freezeframe/sign-key.pem]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print a key's public half and its fingerprint: what whoever verifies must have from you by another way
+    #[command(
+        after_help = "Examples:\n  freezeframe key show\n  freezeframe key show --kms-key arn:aws:kms:eu-west-1:123456789012:key/1111-2222"
+    )]
+    Show {
+        /// The key [default: where `key new` makes one]
+        #[arg(conflicts_with = "kms_key")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        kms: KmsArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CustodyArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -313,6 +389,8 @@ pub struct PlanArgs {
     pub gone: GoneArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub kms: KmsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -340,6 +418,8 @@ pub struct RunArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -376,6 +456,8 @@ pub struct ContainArgs {
     pub yes: bool,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -402,6 +484,8 @@ pub struct RestoreArgs {
     pub print_script: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,8 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
         schema::<crate::engine::watch::WatchReport>("watch.schema.json", "What `watch` prints with --json"),
+        schema::<super::documents::CustodyDocument>("custody.schema.json", "What `custody` prints with --json"),
+        schema::<super::documents::KeyShown>("key.schema.json", "What `key new` and `key show` print with --json"),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod run;
 pub mod saga;
 pub mod script;
+pub mod sealing;
 pub mod survey;
 pub mod watch;
 mod words;

@@ -12,7 +12,9 @@
 use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, WATCH, guard};
 use crate::aws::fence::NEVER;
+use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope};
+use crate::model::kms_key::KmsKey;
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -31,6 +33,23 @@ pub struct Permissions {
     pub container: Vec<Policy>,
     /// What the documents cannot say by themselves.
     pub notes: Vec<String>,
+}
+
+impl Permissions {
+    /// Both identities seal bags, and sign them with this key.
+    pub(super) fn add_signing(&mut self, key: &KmsKey) {
+        let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
+        let action: Vec<String> = action.into_iter().map(str::to_string).collect();
+        let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        for documents in [&mut self.reader, &mut self.container].into_iter().filter(|d| !d.is_empty()) {
+            let mut all: Vec<Statement> = std::mem::take(documents).into_iter().flat_map(|d| d.statement).collect();
+            // What is denied stays first.
+            let at = all.iter().take_while(|s| s.effect == Effect::Deny).count();
+            all.insert(at, sign.clone());
+            *documents = split(all);
+        }
+        self.notes.push("The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into());
+    }
 }
 
 /// An IAM policy document, as it can be pasted into AWS.
