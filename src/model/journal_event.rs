@@ -66,6 +66,16 @@ pub enum Holding {
     DoesNotHold,
 }
 
+impl Holding {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Holding::Holds => "containment holds",
+            Holding::CouldNotTell => "could not tell whether containment holds",
+            Holding::DoesNotHold => "CONTAINMENT DOES NOT HOLD",
+        }
+    }
+}
+
 /// What a watch saw of one function's containment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchRecord {
@@ -85,6 +95,26 @@ pub struct WatchRecord {
     /// Why it does not hold, or cannot be told.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub why: Vec<String>,
+}
+
+impl WatchRecord {
+    /// For reports of what is done with the case later.
+    pub fn words(&self) -> String {
+        let held = self.held_at.as_deref().unwrap_or("no time");
+        let why = self.why.first().map(|w| format!(" ({w})")).unwrap_or_default();
+        match self.holding {
+            Holding::Holds => format!("{} was observed to be contained from {held} on (watched until {})", self.target, self.until),
+            Holding::DoesNotHold if self.held_at.is_some() => {
+                format!(
+                    "containment of {} was seen broken{why}, and to hold again from {held} on (watched until {})",
+                    self.target, self.until
+                )
+            }
+            Holding::DoesNotHold | Holding::CouldNotTell => {
+                format!("{} was watched until {}: {}{why}", self.target, self.until, self.holding.words())
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -291,5 +321,30 @@ impl JournalEvent {
             | E::Interrupted { .. }
             | E::Seal { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_broken_is_not_said_to_have_held() {
+        let record = |holding, held_at: Option<&str>| WatchRecord {
+            target: "f".into(),
+            holding,
+            from: "1".into(),
+            until: "9".into(),
+            held_at: held_at.map(str::to_string),
+            adrift: vec![],
+            why: if holding == Holding::Holds { vec![] } else { vec!["x".into()] },
+        };
+        assert_eq!(record(Holding::Holds, Some("5")).words(), "f was observed to be contained from 5 on (watched until 9)");
+        assert_eq!(
+            record(Holding::DoesNotHold, Some("7")).words(),
+            "containment of f was seen broken (x), and to hold again from 7 on (watched until 9)"
+        );
+        assert_eq!(record(Holding::DoesNotHold, None).words(), "f was watched until 9: CONTAINMENT DOES NOT HOLD (x)");
+        assert_eq!(record(Holding::CouldNotTell, None).words(), "f was watched until 9: could not tell whether containment holds (x)");
     }
 }

@@ -42,10 +42,12 @@ impl Permissions {
         self.notes.retain(|n| !before.contains(n));
         let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
         let action: Vec<String> = action.into_iter().map(str::to_string).collect();
+        let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
         for documents in [&mut self.reader, &mut self.container].into_iter().filter(|d| !d.is_empty()) {
-            let resource = vec![key.arn().to_string()];
-            let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action: action.clone(), resource };
-            let all = documents.drain(..).flat_map(|d| d.statement).chain([sign]).collect();
+            let mut all: Vec<Statement> = std::mem::take(documents).into_iter().flat_map(|d| d.statement).collect();
+            // What is denied stays first.
+            let at = all.iter().take_while(|s| s.effect == Effect::Deny).count();
+            all.insert(at, sign.clone());
             *documents = split(all);
         }
         self.notes.push("The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into());

@@ -169,7 +169,7 @@ async fn what_holds_is_recorded_with_the_time_from_which_it_was_seen_to() {
         w.journal.iter().filter_map(|e| if let JournalEvent::Watched { watched, .. } = e { Some(watched) } else { None }).collect();
     let seen: Vec<(Holding, Option<&str>)> = records.iter().map(|r| (r.holding, r.held_at.as_deref())).collect();
     assert_eq!(seen, [(Holding::CouldNotTell, None), (Holding::Holds, Some(held.as_str())), (Holding::Holds, Some(held.as_str()))]);
-    assert_eq!(crate::watch::records(&w.journal), [w.record().clone()]);
+    assert_eq!(records(&w.journal), [w.record().clone()]);
     assert_eq!(functions(&w.journal).len(), 1);
     assert!(matches!(w.journal.last(), Some(JournalEvent::RunEnded { .. })));
 
@@ -299,6 +299,37 @@ async fn who_does_what_is_told_but_for_ourselves() {
             "GetObject [2J at 2026-11-20T12:01:10Z by the function's credentials: refused or failed (AccessDenied)"
         ]
     );
+}
+
+/// Of a case that was watched several times, what whoever looks at it later should hear.
+#[tokio::test]
+async fn the_first_time_that_it_was_seen_to_hold_is_told_until_it_was_broken() {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap());
+    let journal = CaseJournal::open(case(&clock).await, clock, "").await.unwrap();
+    let told = async |holding, held_at: Option<&str>, until: &str| {
+        let watched = WatchRecord {
+            target: ARN.into(),
+            holding,
+            from: "0".into(),
+            until: until.into(),
+            held_at: held_at.map(str::to_string),
+            adrift: vec![],
+            why: vec![],
+        };
+        journal.append(JournalEvent::Watched { run: run(), watched }).await.unwrap();
+        let [one] = records(&journal.events()).try_into().unwrap();
+        (one.holding, one.held_at.unwrap_or_default(), one.until)
+    };
+    let is = |holding, held_at: &str, until: &str| (holding, held_at.to_string(), until.to_string());
+    use Holding::{CouldNotTell, DoesNotHold, Holds};
+    assert_eq!(told(CouldNotTell, None, "1").await, is(CouldNotTell, "", "1"));
+    assert_eq!(told(Holds, Some("2"), "2").await, is(Holds, "2", "2"));
+    assert_eq!(told(Holds, Some("2"), "3").await, is(Holds, "2", "3"), "the end of the same watch");
+    assert_eq!(told(CouldNotTell, None, "4").await, is(Holds, "2", "3"));
+    assert_eq!(told(Holds, Some("5"), "5").await, is(Holds, "2", "3"), "it was known already");
+    assert_eq!(told(DoesNotHold, None, "6").await, is(DoesNotHold, "", "6"));
+    assert_eq!(told(CouldNotTell, None, "7").await, is(DoesNotHold, "", "6"));
+    assert_eq!(told(Holds, Some("8"), "8").await, is(Holds, "8", "8"));
 }
 
 #[tokio::test]

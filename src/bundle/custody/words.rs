@@ -62,5 +62,6 @@ pub fn of(event: &E) -> String {
             format!("watched the containment of {} from {} until {}: {how}{since}", watch.target, watch.from, watch.until)
         }
         E::HeldElsewhere { cell, case, .. } => format!("left {cell} contained, because case {case} holds it too"),
+        E::Watched { watched, .. } => watched.words(),
     }
 }

@@ -97,16 +97,27 @@ pub fn functions(events: &[JournalEvent]) -> Vec<Target> {
     held(events, None).into_values().map(|(target, _)| target).collect()
 }
 
-/// The newest record of each function that the case holds now, made since it does.
+/// For each function that the case holds now, and since it does: when it was first observed to hold; or the newest contradiction, when none has held
+/// since; or that it could not be told.
 pub fn records(events: &[JournalEvent]) -> Vec<WatchRecord> {
-    let newest = |target: &str, since: usize| {
-        events[since..].iter().rev().find_map(|e| match e {
-            JournalEvent::Watched { watched, .. } if watched.target == target => Some(watched.clone()),
-            _ => None,
-        })
+    let first_held = |target: &str, since: usize| {
+        let mut told: Option<&WatchRecord> = None;
+        for event in &events[since..] {
+            let JournalEvent::Watched { watched, .. } = event else { continue };
+            let news = match told {
+                _ if watched.target != target => false,
+                None => true,
+                Some(_) if watched.holding == Holding::DoesNotHold => true,
+                // The same watch, some time later.
+                Some(told) if told.holding == Holding::Holds => told.held_at == watched.held_at,
+                Some(told) => watched.holding == Holding::Holds || told.holding == Holding::CouldNotTell,
+            };
+            told = if news { Some(watched) } else { told };
+        }
+        told.cloned()
     };
     let since = |open: &[OpenCell]| open.iter().filter_map(|o| o.grasps.first()).map(|g| g.at).min().unwrap_or(events.len());
-    held(events, None).into_iter().filter_map(|(arn, (_, open))| newest(&arn, since(&open))).collect()
+    held(events, None).into_iter().filter_map(|(arn, (_, open))| first_held(&arn, since(&open))).collect()
 }
 
 /// Watch what the case holds.

@@ -105,14 +105,6 @@ pub struct WatchReport {
 }
 
 impl Holding {
-    pub const fn words(self) -> &'static str {
-        match self {
-            Holding::Holds => "containment holds",
-            Holding::CouldNotTell => "could not tell whether containment holds",
-            Holding::DoesNotHold => "CONTAINMENT DOES NOT HOLD",
-        }
-    }
-
     pub const fn outcome(self) -> Outcome {
         match self {
             Holding::Holds => Outcome::Complete,
@@ -120,16 +112,6 @@ impl Holding {
             Holding::CouldNotTell => Outcome::Gaps,
             // A person is needed, as for any drift.
             Holding::DoesNotHold => Outcome::Stuck,
-        }
-    }
-}
-
-impl WatchRecord {
-    /// For reports of what is done with the case later.
-    pub fn words(&self) -> String {
-        match &self.held_at {
-            Some(at) => format!("{} was observed to be contained from {at} on (watched until {})", self.target, self.until),
-            None => format!("{} was watched until {}: {}", self.target, self.until, self.holding.words()),
         }
     }
 }
