@@ -1,6 +1,6 @@
 //! One sentence for each kind of journal line.
 
-use crate::model::journal_event::{Holding, JournalEvent as E, PermitRecord};
+use crate::model::journal_event::{JournalEvent as E, PermitRecord};
 
 /// Exchanges and what they gave, counted.
 pub fn acquired(requests: u64, items: u64, gaps: u64) -> String {
@@ -52,15 +52,6 @@ pub fn of(event: &E) -> String {
         E::RestoreFailed { cell, error, .. } => format!("could NOT put {cell} back: {error}"),
         E::Drift { cell, .. } => format!("found {cell} changed by somebody else, and left it alone"),
         E::DriftOverruled { cell, who, .. } => format!("set {cell} back although somebody else had changed it, on the word of {who}"),
-        E::Watched { watched: watch, .. } => {
-            let how = match watch.holding {
-                Holding::Holds => "it holds",
-                Holding::CouldNotTell => "it could not be told whether it holds",
-                Holding::DoesNotHold => "it does NOT hold",
-            };
-            let since = watch.held_at.as_ref().map(|at| format!(", since {at}")).unwrap_or_default();
-            format!("watched the containment of {} from {} until {}: {how}{since}", watch.target, watch.from, watch.until)
-        }
         E::HeldElsewhere { cell, case, .. } => format!("left {cell} contained, because case {case} holds it too"),
         E::Watched { watched, .. } => watched.words(),
     }
