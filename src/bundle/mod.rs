@@ -30,7 +30,7 @@ pub mod case_journal;
 pub mod chain;
 pub mod documents;
 pub mod draft;
-mod fault_point;
+pub(crate) mod fault_point;
 pub mod journal;
 pub mod manifest;
 mod payload;

@@ -2,6 +2,7 @@
 //! prints; exit codes come from `model::outcome`.
 
 mod approve;
+mod archive;
 pub mod args;
 mod contain;
 mod control;
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Plan(args) => plan::plan(global, args).await,
         Command::Approve(args) => approve::approve(global, args).await,
         Command::Verify(args) => verify::verify(global, args),
+        Command::Archive(args) => archive::archive(global, args).await,
         Command::Show(args) => show::show(global, args),
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,

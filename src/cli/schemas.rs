@@ -25,6 +25,11 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
+        schema::<crate::archive::Archived>("archived.schema.json", "What `archive` prints with --json"),
+        schema::<crate::archive::ArchiveRecord>(
+            "archive-record.schema.json",
+            "seal/addenda/NNNNNN/archive.json, in the bucket and beside the bundle",
+        ),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

@@ -31,6 +31,7 @@ pub mod id;
 pub mod invocation;
 pub mod item;
 pub mod journal_event;
+pub mod lock;
 pub mod log_line;
 pub mod outcome;
 pub mod params;

@@ -23,16 +23,21 @@ mod provider;
 mod root;
 mod schema;
 mod signature;
+mod stored;
 mod tag_manifest;
 mod verification;
 mod verified;
 
 pub use findings::{Finding, Findings, Level, shown};
+pub use stored::{Kept, Stored};
 pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
 pub use verified::{NotVerified, Verified};
 
 use super::source::{BagSource, OpenError};
+use crate::model::digest::Sha256;
+use crate::model::path::BundlePath;
 use facts::Facts;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// One question about a bundle.
@@ -63,10 +68,19 @@ pub static CHECKS: &[&dyn Check] = &[
 /// Check the bundle at `path`, a zip or a directory.
 pub fn verify(path: &Path) -> Result<Verification, OpenError> {
     let source = BagSource::open(path)?;
-    let facts = Facts::gather(&source);
+    Ok(verify_source(&source, &[]).0)
+}
+
+/// What was read of each file: its digest and length; none where it could not be read.
+pub type FilesRead = BTreeMap<BundlePath, Option<(Sha256, u64)>>;
+
+/// The same of a bundle that is open already, wherever it lies, with checks of its place behind [`CHECKS`].
+pub fn verify_source(source: &BagSource, more: &[&dyn Check]) -> (Verification, FilesRead) {
+    let facts = Facts::gather(source);
     let mut findings = Findings::default();
     let checks = CHECKS
         .iter()
+        .chain(more)
         .map(|check| {
             findings.begin(check.id());
             check.run(&facts, &mut findings);
@@ -74,5 +88,5 @@ pub fn verify(path: &Path) -> Result<Verification, OpenError> {
             CheckRun { id: check.id(), title: check.title(), errors, warnings }
         })
         .collect();
-    Ok(Verification::from(source.name(), &facts, checks, findings.into_vec()))
+    (Verification::from(source.name(), &facts, checks, findings.into_vec()), facts.files)
 }

@@ -1,0 +1,123 @@
+//! `archive`: a bundle into a bucket, and what S3 then says of it.
+
+use super::args::{ArchiveArgs, Global, VaultArgs};
+use super::error::CliError;
+use super::render::Screen;
+use super::session::{self, Session};
+use crate::archive::{Accepted, ArchiveError, Archived, Asked, Bucket, Case, Order, Place, Property, Verdict, archive as send};
+use crate::aws::fault::tame;
+use crate::bundle::case_journal::CaseJournal;
+use crate::clock::Clock;
+use crate::engine::preflight;
+use crate::model::lock::{Lock, LockMode, Retention};
+use crate::model::outcome::Outcome;
+use crate::store::dir::DirStore;
+use owo_colors::OwoColorize as _;
+use std::path::Path;
+use std::sync::Arc;
+
+pub async fn archive(global: &Global, args: ArchiveArgs) -> Result<Outcome, CliError> {
+    let screen = session::screen(global);
+    let session = Session::connect(global).await?;
+    let asked = asked(&args.vault, &*session.clock)?;
+    let identity = preflight::identify(&session.connector).await.map_err(session::connection)?;
+    let order = Order {
+        bundle: args.bundle.clone(),
+        to: args.to.clone(),
+        asked,
+        accepted: accepted(&args.vault),
+        run: session.run.clone(),
+        operator: identity.arn.clone(),
+    };
+    let bucket = bucket(&session, &args.to, &args.vault);
+    let case = beside(&session, &args.bundle, &identity.arn).await?;
+    let case = case.as_ref().map(|(store, journal)| Case { journal, store: &**store });
+    let archived = send(&bucket, &order, case, &|line| screen.remark(line)).await.map_err(face)?;
+    screen.document(&archived);
+    show(screen, &archived);
+    Ok(archived.outcome)
+}
+
+/// What is asked of S3, from what was typed.
+pub fn asked(vault: &VaultArgs, clock: &dyn Clock) -> Result<Asked, CliError> {
+    let usage = |what: &str, hint: &str| Err(CliError::new(what).hint(hint).outcome(Outcome::Usage));
+    let until = match (vault.retain, vault.retain_until) {
+        (Some(span), _) => span.from(clock.now()),
+        (None, until) => until,
+    };
+    if until.is_some_and(|t| t <= clock.now()) {
+        return usage("that retention has ended already", "S3 takes a --retain-until that is still to come");
+    }
+    if until.is_none() && vault.lock.is_some() {
+        return usage("--lock says who may shorten a retention, and none is asked for", "add --retain 7y, or --retain-until 2033-11-20");
+    }
+    let retention = until.map(|until| Retention { mode: vault.lock.unwrap_or(LockMode::Governance), until });
+    let lock = Lock { retention, legal_hold: vault.legal_hold, event_hold: vault.event_hold };
+    Ok(Asked { lock, kms_key: vault.kms_key.clone() })
+}
+
+pub fn accepted(vault: &VaultArgs) -> Accepted {
+    let said = |word: &str| vault.accept.iter().any(|a| a == word);
+    Accepted {
+        unlocked_bucket: said("unlocked-bucket"),
+        public_bucket: said("public-bucket"),
+        unfinished_bundle: said("unfinished-bundle"),
+    }
+}
+
+pub fn bucket(session: &Session, place: &Place, vault: &VaultArgs) -> Bucket {
+    let there = vault.bucket_region.as_deref().map_or_else(|| session.connector.clone(), |region| session.connector.in_region(region));
+    Bucket::new(there.s3_archive(), session.clock.clone(), place, vault.expected_bucket_owner.clone())
+}
+
+/// The case that the bundle lies in, where its journal lies beside it.
+async fn beside(session: &Session, bundle: &Path, operator: &str) -> Result<Option<(Arc<DirStore>, CaseJournal)>, CliError> {
+    let bundle = bundle.canonicalize().unwrap_or_else(|_| bundle.to_path_buf());
+    let Some(dir) = bundle.parent().filter(|d| d.join("journal").is_dir()) else { return Ok(None) };
+    let unreadable = |e: Box<dyn std::error::Error + Send + Sync>| {
+        CliError::new(format!("cannot read the case journal beside the bundle, in {}", dir.display())).because(e)
+    };
+    let store = Arc::new(DirStore::open(dir).map_err(|e| unreadable(e.into()))?);
+    let journal = CaseJournal::open(store.clone(), session.clock.clone(), operator).await.map_err(|e| unreadable(e.into()))?;
+    Ok(Some((store, journal)))
+}
+
+pub fn face(error: ArchiveError) -> CliError {
+    let (hints, outcome) = (error.hints(), error.outcome());
+    let mut face = CliError::new("the bundle was not archived to its end").because(error).outcome(outcome);
+    face.hints.extend(hints);
+    face
+}
+
+/// The bucket's properties, one line each.
+pub fn properties(screen: Screen, properties: &[Property]) {
+    for p in properties {
+        let mark = match p.verdict {
+            Verdict::Good => "good   ".green().to_string(),
+            Verdict::Weak => "weak   ".yellow().to_string(),
+            Verdict::Bad => "BAD    ".red().bold().to_string(),
+            Verdict::Unknown => "unknown".yellow().to_string(),
+        };
+        screen.text(&format!("{mark} {:20} {}", p.name, tame(&p.found, 300)));
+    }
+}
+
+pub fn show(screen: Screen, archived: &Archived) {
+    properties(screen, &archived.bucket);
+    let headline = &archived.headline;
+    screen.text(&if archived.shortfalls.is_empty() { headline.green().bold().to_string() } else { headline.red().bold().to_string() });
+    for shortfall in &archived.shortfalls {
+        screen.text(&format!("{} {}", "NOT AS ASKED".red().bold(), tame(shortfall, 400)));
+    }
+    for note in &archived.notes {
+        screen.text(&format!("note: {}", tame(note, 400)));
+    }
+    screen.text(&format!(
+        "  {}\n  root {}\n  record {} ({})",
+        archived.place,
+        archived.root,
+        archived.record.as_str(),
+        archived.record_sha256
+    ));
+    screen.remark(&format!("\ncheck it there: freezeframe verify {}", archived.place));
+}

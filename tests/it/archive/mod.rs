@@ -1,0 +1,4 @@
+//! Archiving: the program against the emulator's S3, against one that answers badly, and killed in the middle.
+
+mod emulator;
+mod vault;
