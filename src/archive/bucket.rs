@@ -311,16 +311,35 @@ impl Bucket {
         Err(Fault::internal(format!("the listing did not end after {MAX_PAGES} pages")))
     }
 
-    /// The bytes of a version. Its checksum is not asked for: who reads computes the digest anyway.
-    pub(super) async fn get(&self, key: &str, version: Option<&str>) -> Result<ByteStream, Fault> {
+    /// The newest objects below `lead`, for who may not list versions.
+    pub(super) async fn objects(&self, lead: &str) -> Result<Vec<Version>, Fault> {
+        let (mut all, mut token) = (vec![], None);
+        for _ in 0..MAX_PAGES {
+            let request = self.client.list_objects_v2().bucket(&self.name).prefix(lead).set_continuation_token(token);
+            let page = request.set_expected_bucket_owner(self.owner.clone()).send().await.map_err(|e| Fault::of(&e, &[]))?;
+            all.extend(page.contents().iter().filter_map(|o| {
+                let bytes = o.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+                Some(Version { key: o.key()?.into(), id: None, bytes, latest: true, marker: false })
+            }));
+            token = page.next_continuation_token().map(str::to_string);
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+        Err(Fault::internal(format!("the listing did not end after {MAX_PAGES} pages")))
+    }
+
+    /// The bytes of a version from `offset` on. Its checksum is not asked for: who reads computes the digest anyway.
+    pub(super) async fn get(&self, key: &str, version: Option<&str>, offset: u64) -> Result<ByteStream, Fault> {
         let request = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_string));
+        let request = request.set_range((offset > 0).then(|| format!("bytes={offset}-")));
         let request = request.set_expected_bucket_owner(self.owner.clone()).customize().config_override(patient());
         request.send().await.map(|answer| answer.body).map_err(|e| Fault::of(&e, &[]))
     }
 
     /// The whole of an object that is known to be small.
     pub(super) async fn get_small(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, Fault> {
-        let mut body = self.get(key, version).await?;
+        let mut body = self.get(key, version, 0).await?;
         let mut bytes = vec![];
         while let Some(piece) = body.try_next().await.map_err(|e| broken(&e))? {
             bytes.extend_from_slice(&piece);

@@ -1,12 +1,15 @@
 //! `archive`: a bundle into a bucket, and what S3 then says of it.
 
-use super::args::{ArchiveArgs, Global, VaultArgs};
+use super::args::{ArchiveArgs, BucketArgs, Global, VaultArgs};
 use super::error::CliError;
 use super::render::Screen;
 use super::session::{self, Session};
-use crate::archive::{Accepted, ArchiveError, Archived, Asked, Bucket, Case, Order, Place, Property, Verdict, archive as send};
+use crate::archive::{
+    Accepted, ArchiveError, Archived, Asked, Bucket, Case, Order, Place, Property, ReachError, RemoteError, Verdict, archive as send,
+};
 use crate::aws::fault::tame;
 use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::source::OpenError;
 use crate::clock::Clock;
 use crate::engine::preflight;
 use crate::model::lock::{Lock, LockMode, Retention};
@@ -29,7 +32,7 @@ pub async fn archive(global: &Global, args: ArchiveArgs) -> Result<Outcome, CliE
         run: session.run.clone(),
         operator: identity.arn.clone(),
     };
-    let bucket = bucket(&session, &args.to, &args.vault);
+    let bucket = bucket(&session, &args.to, &args.vault.bucket);
     let case = beside(&session, &args.bundle, &identity.arn).await?;
     let case = case.as_ref().map(|(store, journal)| Case { journal, store: &**store });
     let archived = send(&bucket, &order, case, &|line| screen.remark(line)).await.map_err(face)?;
@@ -65,9 +68,9 @@ pub fn accepted(vault: &VaultArgs) -> Accepted {
     }
 }
 
-pub fn bucket(session: &Session, place: &Place, vault: &VaultArgs) -> Bucket {
-    let there = vault.bucket_region.as_deref().map_or_else(|| session.connector.clone(), |region| session.connector.in_region(region));
-    Bucket::new(there.s3_archive(), session.clock.clone(), place, vault.expected_bucket_owner.clone())
+pub fn bucket(session: &Session, place: &Place, said: &BucketArgs) -> Bucket {
+    let there = said.bucket_region.as_deref().map_or_else(|| session.connector.clone(), |region| session.connector.in_region(region));
+    Bucket::new(there.s3_archive(), session.clock.clone(), place, said.expected_bucket_owner.clone())
 }
 
 /// The case that the bundle lies in, where its journal lies beside it.
@@ -80,6 +83,30 @@ async fn beside(session: &Session, bundle: &Path, operator: &str) -> Result<Opti
     let store = Arc::new(DirStore::open(dir).map_err(|e| unreadable(e.into()))?);
     let journal = CaseJournal::open(store.clone(), session.clock.clone(), operator).await.map_err(|e| unreadable(e.into()))?;
     Ok(Some((store, journal)))
+}
+
+/// A place in S3, where the text is one; a mistake in one is not taken for a file's name.
+pub fn place(text: &Path) -> Result<Option<Place>, CliError> {
+    let Some(text) = text.to_str().filter(|t| t.to_ascii_lowercase().starts_with("s3:")) else { return Ok(None) };
+    Place::parse(text).map(Some).ok_or_else(|| {
+        CliError::new(format!("{} is no place in S3", tame(text, 300)))
+            .hint("s3://bucket/prefix, of letters, digits, `.`, `_`, `-` and `/`")
+            .outcome(Outcome::Usage)
+    })
+}
+
+/// Why a place could not be read.
+pub fn unread(error: RemoteError, place: &Place) -> CliError {
+    let (hint, outcome) = match &error {
+        RemoteError::Reach(ReachError::OtherRegion { region, .. }) => (Some(format!("--bucket-region {region}")), Outcome::Failed),
+        RemoteError::Nothing { .. } => (Some("`freezeframe list s3://bucket/prefix` says what is there".into()), Outcome::Failed),
+        RemoteError::Open { source: e @ OpenError::NotABag { .. }, .. } => (Some(e.hint().replace("directory", "folder")), e.outcome()),
+        RemoteError::Open { source, .. } => (Some(source.hint().into()), source.outcome()),
+        _ => (None, Outcome::Failed),
+    };
+    let mut face = CliError::new(format!("cannot read {place}")).because(error).outcome(outcome);
+    face.hints.extend(hint);
+    face
 }
 
 pub fn face(error: ArchiveError) -> CliError {

@@ -54,13 +54,21 @@ pub enum Command {
     )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
-    #[command(after_help = "Example:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip")]
+    #[command(
+        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify s3://evidence-vault/prod/IR-2026-0042/<bundle>"
+    )]
     Verify(VerifyArgs),
     /// Archive a bundle in S3: locked, checksummed, read back; resumes where it was cut off
     #[command(
         after_help = "Examples:\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault/prod --retain 7y --lock compliance\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault --legal-hold --expected-bucket-owner 210987654321"
     )]
     Archive(ArchiveArgs),
+    /// Fetch an archived bundle, checked while it is written
+    #[command(after_help = "Example:\n  freezeframe fetch s3://evidence-vault/prod/IR-2026-0042/<bundle> --to evidence")]
+    Fetch(FetchArgs),
+    /// List cases: their bundles, gaps, where they are archived, whether they hold something contained
+    #[command(after_help = "Examples:\n  freezeframe list\n  freezeframe list s3://evidence-vault/prod")]
+    List(ListArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -286,8 +294,31 @@ pub struct SnapshotArgs {
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// A bundle: `<bundle>.zip`, an unpacked one, or one still being drafted
+    /// A bundle: `<bundle>.zip`, an unpacked one, one still being drafted, or s3://BUCKET/PREFIX/<case>/<bundle>
     pub bundle: PathBuf,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// The bundle's place
+    #[arg(value_name = "s3://BUCKET/PREFIX/CASE/BUNDLE", value_parser = vault)]
+    pub from: Place,
+    /// Where a directory of the bundle's name is made
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Where cases lie: a directory, or s3://BUCKET/PREFIX
+    #[arg(default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub place: PathBuf,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
 }
 
 /// How S3 is to keep what is archived.
@@ -312,15 +343,23 @@ pub struct VaultArgs {
     /// Encrypt with this KMS key instead of the bucket's default
     #[arg(long, value_name = "KEY")]
     pub kms_key: Option<String>,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+    /// Archive all the same (may be repeated): unlocked-bucket, public-bucket, unfinished-bundle
+    #[arg(long, value_name = "WORD", value_parser = ["unlocked-bucket", "public-bucket", "unfinished-bundle"], hide_possible_values = true)]
+    pub accept: Vec<String>,
+}
+
+/// Which bucket is meant, beyond its name.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct BucketArgs {
     /// Stop unless the bucket belongs to this account
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub expected_bucket_owner: Option<String>,
     /// Region of the bucket, when it is not the function's
     #[arg(long, value_name = "REGION")]
     pub bucket_region: Option<String>,
-    /// Archive all the same (may be repeated): unlocked-bucket, public-bucket, unfinished-bundle
-    #[arg(long, value_name = "WORD", value_parser = ["unlocked-bucket", "public-bucket", "unfinished-bundle"], hide_possible_values = true)]
-    pub accept: Vec<String>,
 }
 
 fn span(text: &str) -> Result<Span, &'static str> {

@@ -9,7 +9,9 @@ mod control;
 mod documents;
 mod error;
 mod explain;
+mod fetch;
 mod guard;
+mod list;
 mod pinned;
 mod plan;
 mod playbook;
@@ -84,8 +86,10 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Run(args) => run::run(global, args).await,
         Command::Plan(args) => plan::plan(global, args).await,
         Command::Approve(args) => approve::approve(global, args).await,
-        Command::Verify(args) => verify::verify(global, args),
+        Command::Verify(args) => verify::verify(global, args).await,
         Command::Archive(args) => archive::archive(global, args).await,
+        Command::Fetch(args) => fetch::fetch(global, args).await,
+        Command::List(args) => list::list(global, args).await,
         Command::Show(args) => show::show(global, args),
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,

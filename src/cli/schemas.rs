@@ -30,6 +30,8 @@ pub fn all() -> Vec<(&'static str, String)> {
             "archive-record.schema.json",
             "seal/addenda/NNNNNN/archive.json, in the bucket and beside the bundle",
         ),
+        schema::<crate::archive::Fetched>("fetched.schema.json", "What `fetch` prints with --json"),
+        schema::<crate::engine::listing::Listing>("listing.schema.json", "What `list` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

@@ -1,25 +1,37 @@
 //! `verify`: every check, every finding, a verdict.
 
+use super::archive;
 use super::args::{Global, VerifyArgs};
 use super::error::CliError;
 use super::render::Screen;
-use super::session::screen;
+use super::session::{Session, screen};
 use crate::bundle::verify::{Level, Verdict, Verification, verify as check};
 use crate::model::outcome::Outcome;
 use owo_colors::OwoColorize as _;
 
-pub fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
-    let verification = check(&args.bundle).map_err(|e| {
-        let (hint, outcome) = (e.hint(), e.outcome());
-        CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
-    })?;
+pub async fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
+    let verification = match archive::place(&args.bundle)? {
+        Some(place) => {
+            let session = Session::connect(global).await?;
+            let bucket = archive::bucket(&session, &place, &args.bucket);
+            crate::archive::verify(&bucket, &place).await.map_err(|e| archive::unread(e, &place))?
+        }
+        None => local(&args)?,
+    };
     let screen = screen(global);
     screen.document(&verification);
     show(screen, &verification);
     Ok(verification.outcome())
 }
 
-fn show(screen: Screen, v: &Verification) {
+fn local(args: &VerifyArgs) -> Result<Verification, CliError> {
+    check(&args.bundle).map_err(|e| {
+        let (hint, outcome) = (e.hint(), e.outcome());
+        CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
+    })
+}
+
+pub fn show(screen: Screen, v: &Verification) {
     for check in &v.checks {
         let mark = match (check.errors, check.warnings) {
             (0, 0) => "ok  ".green().to_string(),

@@ -567,7 +567,7 @@ const MAKE_ANEW: &str = "look at what moved, then make the plan anew: freezefram
 const GET_APPROVAL: &str = "freezeframe plan … --out plan.json; another person: freezeframe approve plan.json; then: freezeframe run --plan plan.json --approval plan.approval.json --case …";
 
 /// An error with its causes, in one line.
-fn chain(e: &dyn std::error::Error) -> String {
+pub(super) fn chain(e: &dyn std::error::Error) -> String {
     let mut text = e.to_string();
     let mut next = e.source();
     while let Some(cause) = next {

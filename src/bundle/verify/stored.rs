@@ -30,7 +30,7 @@ pub struct Kept {
 
 /// All that the place says. `computed` is filled while files are read, so it is asked for late.
 pub struct Stored {
-    pub files: Box<dyn Fn() -> BTreeMap<BundlePath, Kept> + Sync>,
+    pub files: Box<dyn Fn() -> BTreeMap<BundlePath, Kept> + Send + Sync>,
     /// There is a record of the archive's end.
     pub recorded: bool,
 }

@@ -1,4 +1,5 @@
 //! Archiving: the program against the emulator's S3, against one that answers badly, and killed in the middle.
 
 mod emulator;
+mod reading;
 mod vault;
