@@ -25,4 +25,4 @@ pub use place::Place;
 pub use preflight::{Accepted, Preflight, Property, ReachError, Verdict};
 pub use record::{ArchiveRecord, Archived, AskedRecord, ObjectRecord};
 pub use remote::{RemoteError, verify};
-pub use send::{ArchiveError, Case, Order, archive, lock_words};
+pub use send::{ArchiveError, Case, Order, Vault, archive, journal_too, lock_words};

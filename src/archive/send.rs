@@ -29,7 +29,7 @@ use crate::bundle::tool;
 use crate::clock::{seconds, stamp};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::{Hasher, Sha256};
-use crate::model::id::RunId;
+use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::model::path::{BundlePath, PathError};
@@ -57,6 +57,25 @@ pub struct Order {
     pub accepted: Accepted,
     pub run: RunId,
     pub operator: String,
+}
+
+/// A place where bundles are archived, and how.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    pub bucket: Bucket,
+    /// Where cases lie in the bucket.
+    pub to: Place,
+    pub asked: Asked,
+    pub accepted: Accepted,
+}
+
+impl Vault {
+    /// Looks at the bucket and says no where it is not fit, before anything else is done.
+    pub async fn preflight(&self) -> Result<Preflight, ArchiveError> {
+        let preflight = self.bucket.preflight().await?;
+        let refusals = preflight.refusals(self.bucket.name(), &self.asked.lock, self.accepted);
+        if refusals.is_empty() { Ok(preflight) } else { Err(ArchiveError::Unfit { bucket: self.bucket.name().into(), refusals }) }
+    }
 }
 
 /// The case on this side: its journal, and the store that it lies in.
@@ -190,11 +209,8 @@ pub async fn archive(
     let (beside, mut notes) = (case.is_some(), vec![]);
     let case = case
         .filter(|c| c.journal.events().iter().any(|e| matches!(e, JournalEvent::CaseOpen { case, .. } if case == parcel.case.as_str())));
-    let preflight = bucket.preflight().await?;
-    let refusals = preflight.refusals(bucket.name(), &order.asked.lock, order.accepted);
-    if !refusals.is_empty() {
-        return Err(ArchiveError::Unfit { bucket: bucket.name().into(), refusals });
-    }
+    let vault = Vault { bucket: bucket.clone(), to: order.to.clone(), asked: order.asked.clone(), accepted: order.accepted };
+    let preflight = vault.preflight().await?;
     fault_point::reached("archive-preflight");
     let name = || ArchiveError::Name { to: order.to.to_string() };
     let case_place = order.to.below(parcel.case.as_str()).ok_or_else(name)?;
@@ -211,7 +227,9 @@ pub async fn archive(
     let mut objects = vec![];
     for stage in sending.parcel.stages() {
         let (small, large): (Vec<&ParcelFile>, Vec<&ParcelFile>) = stage.iter().partition(|f| f.bytes <= bucket.single);
-        objects.extend(stream::iter(small).map(|f| sending.one(f)).buffered(AT_ONCE).try_collect::<Vec<_>>().await?);
+        // Futures first, stream second: a closure inside of a stream would not be `Send` for every lifetime.
+        let small: Vec<_> = small.into_iter().map(|f| sending.one(f)).collect();
+        objects.extend(stream::iter(small).buffered(AT_ONCE).try_collect::<Vec<_>>().await?);
         for file in large {
             objects.push(sending.one(file).await?);
         }
@@ -546,31 +564,36 @@ async fn journal(case: Case<'_>, order: &Order, archived: &Archived, parcel: &Pa
     case.journal.append(event).await.map_err(ArchiveError::Journal)
 }
 
+/// The case journal as it is now: what was written after its last bundle was archived.
+pub async fn journal_too(vault: &Vault, id: &CaseId, case: Case<'_>) -> Result<(), ArchiveError> {
+    let place = vault.to.below(id.as_str()).ok_or_else(|| ArchiveError::Name { to: vault.to.to_string() })?;
+    mirror(&vault.bucket, &place, case, &vault.asked, 0).await.map(|_| ())
+}
+
 /// The case journal beside the bundles, from behind the first `done` segments on. Segments never change, so one that differs is another case's.
 async fn mirror(bucket: &Bucket, place: &Place, case: Case<'_>, asked: &Asked, done: usize) -> Result<usize, ArchiveError> {
     let segments = case.store.list("journal").await.map_err(ArchiveError::ReadJournal)?;
     let lead = place.lead();
-    let one = async |segment: &String| {
-        let Some(bytes) = case.store.get(segment).await.map_err(ArchiveError::ReadJournal)? else { return Ok(()) };
-        let (key, sha256, length) = (format!("{lead}{segment}"), Sha256::of(&bytes), bytes.len() as u64);
-        let bytes = bytes::Bytes::from(bytes);
-        let failed = |source| ArchiveError::Put { key: key.clone(), source };
-        let there = bucket.head(&key, None).await.map_err(failed)?;
-        if there.is_none() && bucket.put(&key, sha256, length, || bytes.clone().into(), asked).await.map_err(failed)? == Put::Stored {
-            fault_point::reached("archive-journal");
-            return Ok(());
-        }
-        let theirs = bucket.get_small(&key, None, length).await.map_err(failed)?;
-        match theirs == bytes {
-            true => Ok(()),
-            false => Err(ArchiveError::Differs {
-                key: key.clone(),
-                what: "it is a segment of another case's journal, under the same case id".into(),
-            }),
-        }
-    };
-    stream::iter(segments.iter().skip(done)).map(one).buffered(AT_ONCE).try_collect::<()>().await?;
+    let all: Vec<_> = segments.iter().skip(done).map(|segment| mirror_one(bucket, &lead, case, asked, segment)).collect();
+    stream::iter(all).buffered(AT_ONCE).try_collect::<()>().await?;
     Ok(segments.len())
+}
+
+async fn mirror_one(bucket: &Bucket, lead: &str, case: Case<'_>, asked: &Asked, segment: &str) -> Result<(), ArchiveError> {
+    let Some(bytes) = case.store.get(segment).await.map_err(ArchiveError::ReadJournal)? else { return Ok(()) };
+    let (key, sha256, length) = (format!("{lead}{segment}"), Sha256::of(&bytes), bytes.len() as u64);
+    let bytes = bytes::Bytes::from(bytes);
+    let failed = |source| ArchiveError::Put { key: key.clone(), source };
+    let there = bucket.head(&key, None).await.map_err(failed)?;
+    if there.is_none() && bucket.put(&key, sha256, length, || bytes.clone().into(), asked).await.map_err(failed)? == Put::Stored {
+        fault_point::reached("archive-journal");
+        return Ok(());
+    }
+    let theirs = bucket.get_small(&key, None, length).await.map_err(failed)?;
+    match theirs == bytes {
+        true => Ok(()),
+        false => Err(ArchiveError::Differs { key, what: "it is a segment of another case's journal, under the same case id".into() }),
+    }
 }
 
 /// A lock in words, for people.

@@ -1,11 +1,11 @@
 //! `archive`: a bundle into a bucket, and what S3 then says of it.
 
-use super::args::{ArchiveArgs, BucketArgs, Global, VaultArgs};
+use super::args::{ArchiveArgs, ArchiveOption, BucketArgs, Global, VaultArgs};
 use super::error::CliError;
 use super::render::Screen;
 use super::session::{self, Session};
 use crate::archive::{
-    Accepted, ArchiveError, Archived, Asked, Bucket, Case, Order, Place, Property, ReachError, RemoteError, Verdict, archive as send,
+    Accepted, ArchiveError, Archived, Asked, Bucket, Case, Order, Place, Property, ReachError, RemoteError, Vault, Verdict, archive as send,
 };
 use crate::aws::fault::tame;
 use crate::bundle::case_journal::CaseJournal;
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::engine::preflight;
 use crate::model::lock::{Lock, LockMode, Retention};
 use crate::model::outcome::Outcome;
+use crate::playbook::Playbook;
 use crate::store::dir::DirStore;
 use owo_colors::OwoColorize as _;
 use std::path::Path;
@@ -57,6 +58,37 @@ pub fn asked(vault: &VaultArgs, clock: &dyn Clock) -> Result<Asked, CliError> {
     let retention = until.map(|until| Retention { mode: vault.lock.unwrap_or(LockMode::Governance), until });
     let lock = Lock { retention, legal_hold: vault.legal_hold, event_hold: vault.event_hold };
     Ok(Asked { lock, kms_key: vault.kms_key.clone() })
+}
+
+/// The vault of a run, looked at before anything is collected; none when nothing is archived.
+pub async fn vault(session: &Session, option: &ArchiveOption, playbook: &Playbook) -> Result<Option<Vault>, CliError> {
+    vault_of(session, option, playbook.archives()).await
+}
+
+pub async fn vault_of(session: &Session, option: &ArchiveOption, wanted: bool) -> Result<Option<Vault>, CliError> {
+    let Some(to) = &option.to else {
+        if wanted {
+            return Err(CliError::new("the playbook has an archive phase, and no place is named for it")
+                .hint("--archive s3://bucket/prefix names one")
+                .outcome(Outcome::Usage));
+        }
+        if option.how != VaultArgs::default() {
+            return Err(CliError::new("it is said how to archive, and not where")
+                .hint("--archive s3://bucket/prefix")
+                .outcome(Outcome::Usage));
+        }
+        return Ok(None);
+    };
+    let asked = asked(&option.how, &*session.clock)?;
+    let vault = Vault { bucket: bucket(session, to, &option.how.bucket), to: to.clone(), asked, accepted: accepted(&option.how) };
+    let looked = vault.preflight().await;
+    looked.map_err(|e| {
+        let (hints, outcome) = (e.hints(), e.outcome());
+        let mut face = CliError::new(format!("nothing was done: what is sealed could not be archived at {to}")).because(e).outcome(outcome);
+        face.hints.extend(hints);
+        face
+    })?;
+    Ok(Some(vault))
 }
 
 pub fn accepted(vault: &VaultArgs) -> Accepted {

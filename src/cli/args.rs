@@ -290,6 +290,8 @@ pub struct SnapshotArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub gone: GoneArgs,
+    #[command(flatten)]
+    pub archive: ArchiveOption,
 }
 
 #[derive(Debug, Args)]
@@ -322,7 +324,7 @@ pub struct ListArgs {
 }
 
 /// How S3 is to keep what is archived.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Archive")]
 pub struct VaultArgs {
     /// Nobody may delete it for so long from now (7y, 90d)
@@ -351,7 +353,7 @@ pub struct VaultArgs {
 }
 
 /// Which bucket is meant, beyond its name.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Archive")]
 pub struct BucketArgs {
     /// Stop unless the bucket belongs to this account
@@ -360,6 +362,17 @@ pub struct BucketArgs {
     /// Region of the bucket, when it is not the function's
     #[arg(long, value_name = "REGION")]
     pub bucket_region: Option<String>,
+}
+
+/// Archiving as a part of a run.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct ArchiveOption {
+    /// Archive what is sealed below this place, and read back what S3 says of it
+    #[arg(long = "archive", value_name = "s3://BUCKET/PREFIX", value_parser = vault, env = "FREEZEFRAME_ARCHIVE")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub how: VaultArgs,
 }
 
 fn span(text: &str) -> Result<Span, &'static str> {
@@ -446,6 +459,8 @@ pub struct RunArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub archive: ArchiveOption,
 }
 
 #[derive(Debug, Args)]

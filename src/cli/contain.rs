@@ -48,7 +48,7 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     if !foretold(screen, &guard, &preflight, None) {
         confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit) }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), archive: None }).await
 }
 
 /// The newest acquisition of this target in the case that still verifies.

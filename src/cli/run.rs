@@ -1,5 +1,6 @@
 //! `snapshot` and `run`: a playbook against a function.
 
+use super::archive;
 use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
@@ -7,18 +8,19 @@ use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
+use crate::archive::Vault;
 use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
 use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
-use crate::engine::run::{self as engine, Order};
+use crate::engine::run::{self as engine, Doors, Order};
 use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::adjust::Adjustments;
-use crate::playbook::{Playbook, Registry};
+use crate::playbook::{PhaseKind, Playbook, Registry};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,10 +29,11 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     let (case, dir) = session::case(&args.case)?;
     let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
+    let archive = archive::vault(&session, &args.archive, &playbook).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
-    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None };
+    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None, archive };
     execute(&session, session::screen(global), job).await
 }
 
@@ -44,6 +47,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
     let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
+    let archive = archive::vault(&session, &args.archive, &playbook).await?;
     let preflight = session.preflight(&function).await?;
     let control = session.control(&args.guard.control, &args.case.cases)?;
     let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
@@ -51,7 +55,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         let plan = make_plan(&playbook, &preflight);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None, archive }).await
 }
 
 /// `run --plan`: exactly that, or nothing.
@@ -60,6 +64,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
     let approval = args.approval.as_deref().map(pinned::read_approval).transpose()?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
+    let archive = archive::vault_of(&session, &args.archive, pinned.plan.phase(PhaseKind::Archive).is_some()).await?;
     let preflight = session.preflight(&pinned.plan.target.arn()).await?;
     let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
     let moved = look.map_err(|e| CliError::new("cannot look at what the plan would change").because(e))?;
@@ -86,7 +91,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control).await
+    carry(&session, screen, order, dir, control, archive).await
 }
 
 /// The playbook, as the operator wants it.
@@ -115,6 +120,8 @@ pub struct Job {
     pub guard: Guarding,
     pub control: Arc<dyn Store>,
     pub permit: Option<ContainPermit>,
+    /// Where what is sealed is archived, if anywhere.
+    pub archive: Option<Vault>,
 }
 
 pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Plan {
@@ -157,11 +164,18 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control).await
+    carry(session, screen, order, job.dir, job.control, job.archive).await
 }
 
-async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf, control: Arc<dyn Store>) -> Result<Outcome, CliError> {
-    let doors = session.doors(dir.clone(), control, screen).await?;
+async fn carry(
+    session: &Session,
+    screen: Screen,
+    order: Order,
+    dir: PathBuf,
+    control: Arc<dyn Store>,
+    archive: Option<Vault>,
+) -> Result<Outcome, CliError> {
+    let doors = Doors { archive, ..session.doors(dir.clone(), control, screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -69,6 +69,7 @@ impl Session {
             progress: Arc::new(screen.progress()),
             interrupt: interrupts(screen),
             others,
+            archive: None,
         })
     }
 

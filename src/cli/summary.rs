@@ -98,6 +98,9 @@ pub fn show(screen: Screen, report: &Report) {
             bundle.root
         ));
     }
+    for archived in &report.archives {
+        super::archive::show(screen, archived);
+    }
     if let Some(bundle) = report.bundles.first() {
         screen.remark(&format!("\ncheck it:   freezeframe verify {}", bundle.path.display()));
         screen.remark("without us: unzip it and follow meta/VERIFY.txt");

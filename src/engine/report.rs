@@ -2,6 +2,7 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
+use crate::archive::Archived;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::examine::techniques::TechniqueCounts;
 use crate::model::digest::Sha256;
@@ -103,6 +104,9 @@ pub struct Report {
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restoration: Option<RestoreReport>,
+    /// What was archived, and what S3 said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Archived>,
     /// What else a person should know.
     pub notes: Vec<String>,
 }
@@ -133,6 +137,7 @@ impl Report {
             approval: None,
             containment: None,
             restoration: None,
+            archives: vec![],
             notes: vec![],
         }
     }

@@ -232,6 +232,7 @@ impl Act for Engine {
             progress: Arc::new(Log),
             interrupt,
             others: Arc::new(others),
+            archive: None,
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);
         acted.notes.extend(notes);
