@@ -14,6 +14,9 @@ pub static STORE_CALLS: &[Call] = &[
     Call::read(Service::S3, "ListObjectsV2", "s3:ListBucket", Scope::Any),
 ];
 
+/// What a store needs beside, where its objects are to be locked as they are put. No calls of their own: S3 asks for them as it takes the object.
+pub static LOCK_ACTIONS: &[&str] = &["s3:PutObjectRetention", "s3:PutObjectLegalHold"];
+
 impl Connector {
     /// For [`crate::store`]. Path-style where an endpoint is set: emulators have no names for buckets.
     #[expect(clippy::disallowed_methods, reason = "this folder is where clients are made")]

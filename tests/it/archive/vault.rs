@@ -94,3 +94,18 @@ pub fn property(document: &Value, name: &str) -> String {
     let p = all.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("no {name} in {document:#}"));
     format!("{}: {}", p["verdict"].as_str().unwrap(), p["found"].as_str().unwrap())
 }
+
+impl Vault {
+    /// The same bundle in the same case once more, as if nothing had been archived: what lies in the vault is deleted by whoever may bypass
+    /// governance.
+    pub async fn anew(&self, bag: &Bag) {
+        let s3 = &self.stage.aws.s3;
+        for (key, version, _) in self.versions("").await {
+            s3.delete_object().bucket(VAULT).key(key).version_id(version).bypass_governance_retention(true).send().await.unwrap();
+        }
+        std::fs::remove_dir_all(self.case()).unwrap();
+        std::fs::create_dir_all(self.case()).unwrap();
+        std::fs::write(self.bundle(), bag.zip().bytes()).unwrap();
+        self.journal().await.append(opened(CASE)).await.unwrap();
+    }
+}

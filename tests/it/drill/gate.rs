@@ -108,7 +108,7 @@ impl Job {
 }
 
 /// One HTTP/1.1 message, whole. `None` when the other side has no more.
-async fn message(from: &mut TcpStream, answer: bool) -> io::Result<Option<Vec<u8>>> {
+pub(crate) async fn message(from: &mut TcpStream, answer: bool) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![];
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
