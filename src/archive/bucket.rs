@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So often do we come back after 409 `ConditionalRequestConflict`, and after an answer that says nothing of the object (503, a cut line).
+/// So often do we come back after 409 `ConditionalRequestConflict` (another conditional write to the key was under way). What else passes (503, a
+/// cut line) the SDK tries again by itself: every body here can be made anew.
 const TRIES: u32 = 6;
 /// For an upload of up to 5 GiB; stalled ones are noticed by the SDK's stalled-stream protection long before.
 const UPLOAD: Duration = Duration::from_secs(30 * 60);
@@ -196,9 +197,6 @@ impl Bucket {
             match (fault.class, fault.status) {
                 (FaultClass::Conflict, Some(412)) => return Ok(Put::Exists),
                 (FaultClass::Conflict, Some(409)) if attempt < TRIES => self.pause(attempt).await,
-                (FaultClass::Server | FaultClass::Throttled | FaultClass::Timeout | FaultClass::Transport, _) if attempt < TRIES => {
-                    self.pause(attempt).await;
-                }
                 _ => return Err(fault),
             }
         }

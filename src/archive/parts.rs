@@ -23,7 +23,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const MAX_PAGES: u32 = 100;
-const TRIES: u32 = 6;
 
 /// Computes the checksum that S3 keeps of an object that went up in parts, while its bytes pass.
 #[derive(Default)]
@@ -180,25 +179,12 @@ impl Bucket {
     }
 
     async fn put_part(&self, key: &str, upload: &str, at: i32, bytes: Bytes, sha256: &str) -> Result<String, Fault> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-            let request = self.client.upload_part().bucket(&self.name).key(key).upload_id(upload).part_number(at).content_length(length);
-            let request =
-                request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(sha256).body(ByteStream::from(bytes.clone()));
-            let request = request.set_expected_bucket_owner(self.owner.clone()).customize().config_override(patient());
-            match request.send().await.map_err(|e| Fault::of(&e, &[])) {
-                Ok(answer) => return Ok(answer.e_tag().unwrap_or_default().to_string()),
-                Err(f)
-                    if attempt < TRIES
-                        && matches!(f.class, FaultClass::Server | FaultClass::Throttled | FaultClass::Timeout | FaultClass::Transport) =>
-                {
-                    self.pause(attempt).await;
-                }
-                Err(f) => return Err(f),
-            }
-        }
+        let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        let request = self.client.upload_part().bucket(&self.name).key(key).upload_id(upload).part_number(at).content_length(length);
+        let request = request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(sha256).body(ByteStream::from(bytes));
+        let request = request.set_expected_bucket_owner(self.owner.clone()).customize().config_override(patient());
+        let answer = request.send().await.map_err(|e| Fault::of(&e, &[]))?;
+        Ok(answer.e_tag().unwrap_or_default().to_string())
     }
 
     /// Of how many bytes the parts are that an object was put together from; `None` when S3 does not say.

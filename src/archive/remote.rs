@@ -234,10 +234,8 @@ impl Reading<'_> {
             };
             self.body = None;
             self.tries += 1;
-            let passing = matches!(
-                fault.class,
-                FaultClass::Truncated | FaultClass::Transport | FaultClass::Timeout | FaultClass::Server | FaultClass::Throttled
-            );
+            // What was not answered at all the SDK has tried again already.
+            let passing = matches!(fault.class, FaultClass::Truncated | FaultClass::Transport | FaultClass::Timeout);
             if !passing || self.tries > TRIES {
                 return Err(io::Error::other(fault));
             }

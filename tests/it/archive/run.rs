@@ -49,7 +49,7 @@ async fn what_a_run_seals_is_archived_by_the_same_code() {
     stage.aws.s3.delete_bucket().bucket(VAULT).send().await.unwrap();
     stage.aws.s3.create_bucket().bucket(VAULT).object_lock_enabled_for_bucket(true).send().await.unwrap();
 
-    let done = ok(run(&["--archive", PLACE, "--retain", "1d", "--accept-shared-role"]).await, 0);
+    let done = ok(run(&["--archive", PLACE, "--retain", "1d"]).await, 0);
     let (bundles, archives) = (done["bundles"].as_array().unwrap(), done["archives"].as_array().unwrap());
     assert_eq!((bundles.len(), archives.len()), (2, 2), "{done:#}");
     for (bundle, archived) in bundles.iter().zip(archives) {

@@ -55,7 +55,7 @@ impl Proxy {
 async fn relay(mut client: TcpStream, upstream: String, left: Arc<Mutex<Orders>>, seen: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let mut s3 = TcpStream::connect(&upstream).await?;
     loop {
-        let Some(request) = message(&mut client, false).await? else { return Ok(()) };
+        let Some(request) = message(&mut client, None).await? else { return Ok(()) };
         let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_string();
         let spoil = {
             let mut left = left.lock().unwrap();
@@ -75,7 +75,7 @@ async fn relay(mut client: TcpStream, upstream: String, left: Arc<Mutex<Orders>>
             continue;
         }
         s3.write_all(&request).await?;
-        let Some(answer) = message(&mut s3, true).await? else { return Ok(()) };
+        let Some(answer) = message(&mut s3, Some(&request)).await? else { return Ok(()) };
         match spoil {
             Some(Spoil::After(status, code)) => client.write_all(&error(status, code)).await?,
             Some(Spoil::CutAfter) => return Ok(()),
@@ -193,8 +193,8 @@ async fn a_body_that_breaks_off_is_taken_up_where_it_broke() {
     let vault = Vault::set(&bag).await;
     let (ended, _) = archive(&vault, vec![]).await;
     ok(ended, 0);
-    let get_code = "v-LATEST.zip?versionId";
-    let orders = vec![(3, get_code, Spoil::HalfAnswer), (1, "items.jsonl?", Spoil::Refuse(503, "SlowDown"))];
+    let get_code = "v-LATEST.zip?x-id=GetObject";
+    let orders = vec![(3, get_code, Spoil::HalfAnswer), (1, "items.jsonl?x-id=GetObject", Spoil::Refuse(503, "SlowDown"))];
     let proxy = Proxy::before(&vault.stage.emulator.endpoint, orders).await;
     let out = vault.stage.files.path().join("out");
     let told = ok(run(&vault, &proxy, &["fetch", &vault.place(), "--to", out.to_str().unwrap()]).await, 0);
