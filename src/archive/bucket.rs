@@ -327,17 +327,24 @@ impl Bucket {
         Err(Fault::internal(format!("the listing did not end after {MAX_PAGES} pages")))
     }
 
-    /// The bytes of a version from `offset` on. Its checksum is not asked for: who reads computes the digest anyway.
-    pub(super) async fn get(&self, key: &str, version: Option<&str>, offset: u64) -> Result<ByteStream, Fault> {
+    /// The bytes of a version. Its checksum is not asked for: who reads computes the digest anyway.
+    pub(super) async fn get(&self, key: &str, version: Option<&str>) -> Result<ByteStream, Fault> {
+        self.get_from(key, version, 0).await.map(|(body, _)| body)
+    }
+
+    /// The same from `offset` on, and where the bytes really begin: an S3 that does not know ranges (MiniStack, of a version) hands out all.
+    pub(super) async fn get_from(&self, key: &str, version: Option<&str>, offset: u64) -> Result<(ByteStream, u64), Fault> {
         let request = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_string));
         let request = request.set_range((offset > 0).then(|| format!("bytes={offset}-")));
         let request = request.set_expected_bucket_owner(self.owner.clone()).customize().config_override(patient());
-        request.send().await.map(|answer| answer.body).map_err(|e| Fault::of(&e, &[]))
+        let answer = request.send().await.map_err(|e| Fault::of(&e, &[]))?;
+        let begins = if answer.content_range().is_some_and(|r| r.starts_with(&format!("bytes {offset}-"))) { offset } else { 0 };
+        Ok((answer.body, begins))
     }
 
     /// The whole of an object that is known to be small.
     pub(super) async fn get_small(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, Fault> {
-        let mut body = self.get(key, version, 0).await?;
+        let mut body = self.get(key, version).await?;
         let mut bytes = vec![];
         while let Some(piece) = body.try_next().await.map_err(|e| broken(&e))? {
             bytes.extend_from_slice(&piece);

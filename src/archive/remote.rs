@@ -193,7 +193,17 @@ impl Elsewhere for Files {
     fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
         let held = self.held.get(path).cloned().ok_or(io::ErrorKind::NotFound)?;
         let composite = held.part_bytes.map(Composite::new);
-        Ok(Box::new(Reading { files: self, path: path.clone(), held, at: 0, body: None, piece: Bytes::new(), composite, tries: 0 }))
+        Ok(Box::new(Reading {
+            files: self,
+            path: path.clone(),
+            held,
+            at: 0,
+            body: None,
+            piece: Bytes::new(),
+            composite,
+            tries: 0,
+            known: 0,
+        }))
     }
 }
 
@@ -208,6 +218,8 @@ struct Reading<'f> {
     piece: Bytes,
     composite: Option<Composite>,
     tries: u32,
+    /// Bytes that are to come once more, and are passed over.
+    known: u64,
 }
 
 impl Reading<'_> {
@@ -216,17 +228,22 @@ impl Reading<'_> {
         loop {
             let fault = match &mut self.body {
                 None => {
-                    let open = self.files.bucket.get(&self.held.key, self.held.version.as_deref(), self.at);
+                    let open = self.files.bucket.get_from(&self.held.key, self.held.version.as_deref(), self.at);
                     match self.files.handle.block_on(open) {
-                        Ok(body) => {
+                        Ok((body, begins)) => {
                             self.body = Some(body);
+                            self.known = self.at.saturating_sub(begins);
                             continue;
                         }
                         Err(fault) => fault,
                     }
                 }
                 Some(body) => match self.files.handle.block_on(body.try_next()) {
-                    Ok(Some(piece)) => return Ok(Some(piece)),
+                    Ok(Some(mut piece)) => {
+                        let known = usize::try_from(self.known).unwrap_or(usize::MAX).min(piece.len());
+                        self.known -= known as u64;
+                        return Ok(Some(piece.split_off(known)));
+                    }
                     Ok(None) if self.at < self.held.bytes => super::bucket::broken(&io::Error::from(io::ErrorKind::UnexpectedEof)),
                     Ok(None) => return Ok(None),
                     Err(e) => super::bucket::broken(&e),

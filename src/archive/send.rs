@@ -338,7 +338,7 @@ impl Sending<'_> {
                 }
             }
             None => {
-                let mut body = self.bucket.get(key, stored.version.as_deref(), 0).await.map_err(read_failed)?;
+                let mut body = self.bucket.get(key, stored.version.as_deref()).await.map_err(read_failed)?;
                 let mut hasher = Hasher::default();
                 while let Some(piece) = body.try_next().await.map_err(|e| read_failed(broken(&e)))? {
                     hasher.update(&piece);
