@@ -56,7 +56,7 @@ pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched,
     let saving = Saving { from: found.files, to: dir.path().to_path_buf() };
     let opened = BagSource::elsewhere(&found.place, &found.name, found.listed, Box::new(saving));
     let source = opened.map_err(|source| RemoteError::Open { place: place.to_string(), source })?;
-    let checked = tokio::task::spawn_blocking(move || verify_source(&source, &[&check]).0).await;
+    let checked = tokio::task::spawn_blocking(move || verify_source(&source, &[], &[&check]).0).await;
     let verification = checked.map_err(RemoteError::Task)?;
     let path = match verification.verdict() {
         Verdict::Broken => to.join(format!("{}.broken", place.name())),

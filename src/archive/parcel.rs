@@ -70,7 +70,7 @@ impl Parcel {
     pub fn open(path: &Path, accept_unfinished: bool) -> Result<Parcel, ParcelError> {
         let at = path.to_path_buf();
         let source = BagSource::open(path).map_err(|source| ParcelError::Open { path: at.clone(), source })?;
-        let (verification, read) = verify_source(&source, &[]);
+        let (verification, read) = verify_source(&source, &[], &[]);
         match verification.verdict {
             Verdict::Broken => return Err(ParcelError::Broken { path: at, verification: Box::new(verification) }),
             Verdict::Unfinished if !accept_unfinished && verification.case.is_some() => return Err(ParcelError::Unfinished { path: at }),

@@ -11,7 +11,7 @@ use super::record::ArchiveRecord;
 use super::send::lock_words;
 use crate::aws::fault::{Fault, FaultClass};
 use crate::bundle::source::{BagSource, Elsewhere, OpenError};
-use crate::bundle::verify::{Kept, Stored, Verification, verify_source};
+use crate::bundle::verify::{DemandedKey, Kept, Stored, Verification, verify_source};
 use crate::model::path::BundlePath;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
@@ -86,14 +86,14 @@ pub(super) struct Found {
     recorded: bool,
 }
 
-/// Checks the bundle that lies at `place`, in constant memory.
-pub async fn verify(bucket: &Bucket, place: &Place) -> Result<Verification, RemoteError> {
+/// Checks the bundle that lies at `place`, in constant memory; each of these keys must have signed it.
+pub async fn verify(bucket: &Bucket, place: &Place, keys: Vec<DemandedKey>) -> Result<Verification, RemoteError> {
     bucket.reach().await?;
     let found = find(bucket, place).await?;
     let check = found.check();
     let opened = BagSource::elsewhere(&found.place, &found.name, found.listed, Box::new(found.files));
     let source = opened.map_err(|source| RemoteError::Open { place: place.to_string(), source })?;
-    tokio::task::spawn_blocking(move || verify_source(&source, &[&check]).0).await.map_err(RemoteError::Task)
+    tokio::task::spawn_blocking(move || verify_source(&source, &keys, &[&check]).0).await.map_err(RemoteError::Task)
 }
 
 /// Lists the bundle and asks S3 about each of its objects.

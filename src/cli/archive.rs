@@ -57,7 +57,7 @@ pub fn asked(vault: &VaultArgs, clock: &dyn Clock) -> Result<Asked, CliError> {
     }
     let retention = until.map(|until| Retention { mode: vault.lock.unwrap_or(LockMode::Governance), until });
     let lock = Lock { retention, legal_hold: vault.legal_hold, event_hold: vault.event_hold };
-    Ok(Asked { lock, kms_key: vault.kms_key.clone() })
+    Ok(Asked { lock, kms_key: vault.sse_kms_key.clone() })
 }
 
 /// The vault of a run, looked at before anything is collected; none when nothing is archived.

@@ -2,10 +2,12 @@
 
 use crate::archive::Place;
 use crate::engine::preflight::Missing;
+use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span, parse_until};
 use crate::model::params::parse_bytes;
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
+use crate::model::web_address::WebAddress;
 use crate::plan::adjust::{Adjustments, Instant};
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -55,7 +57,7 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
     #[command(
-        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify s3://evidence-vault/prod/IR-2026-0042/<bundle>"
+        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify s3://evidence-vault/prod/IR-2026-0042/<bundle>\n  freezeframe verify <bundle>.zip --key collector.pem"
     )]
     Verify(VerifyArgs),
     /// Archive a bundle in S3: locked, checksummed, read back; resumes where it was cut off
@@ -69,6 +71,12 @@ pub enum Command {
     /// List cases: their bundles, gaps, where they are archived, whether they hold something contained
     #[command(after_help = "Examples:\n  freezeframe list\n  freezeframe list s3://evidence-vault/prod")]
     List(ListArgs),
+    /// The keys that sign bundles: make one, show one
+    #[command(subcommand, after_help = "Examples:\n  freezeframe key new\n  freezeframe key show")]
+    Key(KeyCommand),
+    /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
+    #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
+    Custody(CustodyArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -165,6 +173,36 @@ pub struct GuardArgs {
     pub in_earnest: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+}
+
+/// Who signs the bundles.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct SealArgs {
+    /// Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that `freezeframe key new` made, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_SIGN_KEY")]
+    pub sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub kms: KmsArgs,
+    /// Have the signature stamped by this timestamp authority (RFC 3161)
+    #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
+    pub tsa: Option<WebAddress>,
+}
+
+fn web_address(text: &str) -> Result<WebAddress, &'static str> {
+    WebAddress::parse(text).ok_or("an address is wanted, like http://timestamp.example.com/tsr, without user and password")
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct KmsArgs {
+    /// Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
+    #[arg(long, value_name = "ARN", env = "FREEZEFRAME_KMS_KEY", value_parser = kms_key)]
+    pub kms_key: Option<KmsKey>,
+}
+
+fn kms_key(text: &str) -> Result<KmsKey, &'static str> {
+    KmsKey::parse(text).ok_or("a key's ARN is wanted (an alias can be pointed elsewhere), like arn:aws:kms:eu-west-1:123456789012:key/…")
 }
 
 /// What is collected, beside what the playbook says. All of it stands in the plan.
@@ -292,12 +330,17 @@ pub struct SnapshotArgs {
     pub gone: GoneArgs,
     #[command(flatten)]
     pub archive: ArchiveOption,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// A bundle: `<bundle>.zip`, an unpacked one, one still being drafted, or s3://BUCKET/PREFIX/<case>/<bundle>
     pub bundle: PathBuf,
+    /// Demand that this key has signed it: a public key's file (PEM), or its fingerprint (may be repeated)
+    #[arg(long, value_name = "FILE|FINGERPRINT")]
+    pub key: Vec<String>,
     #[command(flatten)]
     pub bucket: BucketArgs,
 }
@@ -344,7 +387,7 @@ pub struct VaultArgs {
     pub event_hold: Option<Span>,
     /// Encrypt with this KMS key instead of the bucket's default
     #[arg(long, value_name = "KEY")]
-    pub kms_key: Option<String>,
+    pub sse_kms_key: Option<String>,
     #[command(flatten)]
     pub bucket: BucketArgs,
     /// Archive all the same (may be repeated): unlocked-bucket, public-bucket, unfinished-bundle
@@ -357,7 +400,7 @@ pub struct VaultArgs {
 #[command(next_help_heading = "Archive")]
 pub struct BucketArgs {
     /// Stop unless the bucket belongs to this account
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    #[arg(long, value_name = "ID", value_parser = account)]
     pub expected_bucket_owner: Option<String>,
     /// Region of the bucket, when it is not the function's
     #[arg(long, value_name = "REGION")]
@@ -368,8 +411,8 @@ pub struct BucketArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Archive")]
 pub struct ArchiveOption {
-    /// Archive what is sealed below this place, and read back what S3 says of it
-    #[arg(long = "archive", value_name = "s3://BUCKET/PREFIX", value_parser = vault, env = "FREEZEFRAME_ARCHIVE")]
+    /// Archive what is sealed below s3://BUCKET/PREFIX, and read back what S3 says of it
+    #[arg(long = "archive", value_name = "PLACE", value_parser = vault, env = "FREEZEFRAME_ARCHIVE")]
     pub to: Option<Place>,
     #[command(flatten)]
     pub how: VaultArgs,
@@ -407,6 +450,37 @@ pub struct ArchiveArgs {
     pub vault: VaultArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a local key (ECDSA on P-256); never replaces one
+    #[command(after_help = "Examples:\n  freezeframe key new\n  freezeframe key new --out /secure/seal.pem")]
+    New {
+        /// Where the key is written [default: $XDG_CONFIG_HOME/freezeframe/sign-key.pem, or ~/.config/freezeframe/sign-key.pem]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print a key's public half and its fingerprint: what whoever verifies must have from you by another way
+    #[command(
+        after_help = "Examples:\n  freezeframe key show\n  freezeframe key show --kms-key arn:aws:kms:eu-west-1:123456789012:key/1111-2222"
+    )]
+    Show {
+        /// The key [default: where `key new` makes one]
+        #[arg(conflicts_with = "kms_key")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        kms: KmsArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CustodyArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A bundle: its zip or its directory
@@ -432,6 +506,8 @@ pub struct PlanArgs {
     pub gone: GoneArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub kms: KmsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -461,6 +537,8 @@ pub struct RunArgs {
     pub guard: GuardArgs,
     #[command(flatten)]
     pub archive: ArchiveOption,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -497,6 +575,8 @@ pub struct ContainArgs {
     pub yes: bool,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -523,6 +603,8 @@ pub struct RestoreArgs {
     pub print_script: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]

@@ -6,11 +6,13 @@ mod archive;
 pub mod args;
 mod contain;
 mod control;
+mod custody;
 mod documents;
 mod error;
 mod explain;
 mod fetch;
 mod guard;
+mod key;
 mod list;
 mod pinned;
 mod plan;
@@ -91,6 +93,8 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Fetch(args) => fetch::fetch(global, args).await,
         Command::List(args) => list::list(global, args).await,
         Command::Show(args) => show::show(global, args),
+        Command::Custody(args) => custody::custody(global, args).await,
+        Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
         Command::Halt(args) => control::halt(global, args).await,

@@ -1,7 +1,7 @@
 //! `snapshot` and `run`: a playbook against a function.
 
 use super::archive;
-use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, KmsArgs, RunArgs, SealArgs, SnapshotArgs};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
 use super::pinned;
@@ -15,6 +15,7 @@ use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Doors, Order};
+use crate::engine::sealing::Sealing;
 use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
@@ -30,10 +31,12 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
     let archive = archive::vault(&session, &args.archive, &playbook).await?;
-    let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
+    let missing = args.gone.missing();
+    let (preflight, sealing) = tokio::try_join!(session.preflight_or(&args.function, &missing), session.sealing(&args.seal))?;
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
-    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None, archive };
+    let guard = Guarding::default();
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
     execute(&session, session::screen(global), job).await
 }
 
@@ -48,14 +51,16 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
     let archive = archive::vault(&session, &args.archive, &playbook).await?;
-    let preflight = session.preflight(&function).await?;
+    // Beside each other: a playbook that bleeds first has no time to ask KMS beforehand.
+    let (preflight, sealing) = tokio::try_join!(session.preflight(&function), session.sealing(&args.seal))?;
     let control = session.control(&args.guard.control, &args.case.cases)?;
     let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
     if playbook.contains() && !foretold(screen, &guard, &preflight, None) {
-        let plan = make_plan(&playbook, &preflight);
+        let plan = make_plan(&playbook, &preflight, &args.seal.kms);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None, archive }).await
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    execute(&session, screen, job).await
 }
 
 /// `run --plan`: exactly that, or nothing.
@@ -65,7 +70,8 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
     let archive = archive::vault_of(&session, &args.archive, pinned.plan.phase(PhaseKind::Archive).is_some()).await?;
-    let preflight = session.preflight(&pinned.plan.target.arn()).await?;
+    let arn = pinned.plan.target.arn();
+    let (preflight, sealing) = tokio::try_join!(session.preflight(&arn), session.sealing(&args.seal))?;
     let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
     let moved = look.map_err(|e| CliError::new("cannot look at what the plan would change").because(e))?;
     if !moved.is_empty() {
@@ -91,7 +97,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control, archive).await
+    carry(&session, screen, order, dir, control, (sealing, archive)).await
 }
 
 /// The playbook, as the operator wants it.
@@ -122,10 +128,16 @@ pub struct Job {
     pub permit: Option<ContainPermit>,
     /// Where what is sealed is archived, if anywhere.
     pub archive: Option<Vault>,
+    pub seal: SealArgs,
+    pub sealing: Arc<Sealing>,
 }
 
-pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Plan {
+pub fn make_plan(playbook: &Playbook, preflight: &Preflight, kms: &KmsArgs) -> Plan {
     let plan = Plan::make(playbook, &preflight.target, &preflight.known);
+    let plan = match &kms.kms_key {
+        Some(key) => plan.signed_with(key),
+        None => plan,
+    };
     match &preflight.gone {
         Some(gone) => plan.of_gone(gone.clone()),
         None => plan,
@@ -151,7 +163,7 @@ pub fn confirm(screen: Screen, plan: &Plan, yes: bool) -> Result<(), CliError> {
 }
 
 pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outcome, CliError> {
-    let plan = make_plan(&job.playbook, &job.preflight);
+    let plan = make_plan(&job.playbook, &job.preflight, &job.seal.kms);
     let order = Order {
         case: job.case,
         run: session.run.clone(),
@@ -164,7 +176,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control, job.archive).await
+    carry(session, screen, order, job.dir, job.control, (job.sealing, job.archive)).await
 }
 
 async fn carry(
@@ -173,9 +185,9 @@ async fn carry(
     order: Order,
     dir: PathBuf,
     control: Arc<dyn Store>,
-    archive: Option<Vault>,
+    (sealing, archive): (Arc<Sealing>, Option<Vault>),
 ) -> Result<Outcome, CliError> {
-    let doors = Doors { archive, ..session.doors(dir.clone(), control, screen).await? };
+    let doors = Doors { archive, ..session.doors(dir.clone(), control, sealing, screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

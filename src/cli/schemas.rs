@@ -24,6 +24,8 @@ pub fn all() -> Vec<(&'static str, String)> {
         ),
         schema::<crate::model::journal_event::ApprovalRecord>("approval.schema.json", "What `approve` prints with --json"),
         crate::examine::techniques::schema(),
+        schema::<super::documents::CustodyDocument>("custody.schema.json", "What `custody` prints with --json"),
+        schema::<super::documents::KeyShown>("key.schema.json", "What `key new` and `key show` print with --json"),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<crate::archive::Archived>("archived.schema.json", "What `archive` prints with --json"),
         schema::<crate::archive::ArchiveRecord>(

@@ -97,6 +97,13 @@ pub fn show(screen: Screen, report: &Report) {
             bundle.path.display(),
             bundle.root
         ));
+        match &bundle.signed_by[..] {
+            [] => screen.text("  not signed"),
+            keys => keys.iter().for_each(|key| screen.text(&format!("  signed by {key}"))),
+        }
+    }
+    if report.bundles.iter().any(|b| b.signed_by.is_empty()) {
+        screen.remark("to sign what is sealed from now on: freezeframe key new, or --kms-key ARN");
     }
     for archived in &report.archives {
         super::archive::show(screen, archived);

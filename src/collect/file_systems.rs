@@ -95,19 +95,31 @@ fn system(answer: Option<String>) -> Option<String> {
 
 async fn efs(cx: &CollectCx<'_>, aws: &Aws, id: &str) -> Result<(), Abort> {
     const ROOT: &str = "2015-02-01";
-    let get = |operation, segments: &[&str], query: &[(&str, &str)]| RawCall::rest(Service::Efs, operation, "GET", segments, query, None);
+    let page = |operation, path: &'static str, by: (&'static str, String), token: &'static str| {
+        move |next: Option<String>| {
+            let mut query = vec![(by.0, by.1.as_str())];
+            query.extend(next.as_deref().map(|t| (token, t)));
+            RawCall::rest(Service::Efs, operation, "GET", &[ROOT, path], &query, None)
+        }
+    };
     let question = Question::new(&EFS_POINT, format!("EFS access point {id}"));
-    let call = get("DescribeAccessPoints", &[ROOT, "access-points"], &[("AccessPointId", id)]);
-    let answer = cx.ask_json(question, aws, call).await?.got();
-    let Some(fs) = system(answer.and_then(|a| text(&a["AccessPoints"][0], "FileSystemId"))) else { return Ok(()) };
-    let by_id = [("FileSystemId", fs.as_str())];
-    let question = Question::new(&EFS_SYSTEM, format!("EFS file system {fs}"));
-    cx.ask_json(question, aws, get("DescribeFileSystems", &[ROOT, "file-systems"], &by_id)).await?;
+    let call = page("DescribeAccessPoints", "access-points", ("AccessPointId", id.to_string()), "NextToken");
+    let mut fs = None;
+    let members = Members { list: "AccessPoints", next: "NextToken" };
+    cx.ask_json_list(question, aws, members, call, |point| fs = fs.take().or(system(text(point, "FileSystemId")))).await?;
+    let Some(fs) = fs else { return Ok(()) };
+    for (call, words, path, list) in [
+        (&EFS_SYSTEM, "", "file-systems", "FileSystems"),
+        // One for each Availability Zone.
+        (&EFS_MOUNTS, "mount targets of ", "mount-targets", "MountTargets"),
+    ] {
+        let question = Question::new(call, format!("{words}EFS file system {fs}"));
+        let page = page(call.operation, path, ("FileSystemId", fs.clone()), "Marker");
+        cx.ask_json_list(question, aws, Members { list, next: "NextMarker" }, page, |_| {}).await?;
+    }
     let question = Question::new(&EFS_POLICY, format!("policy of EFS file system {fs}"));
-    cx.ask_json(question, aws, get("DescribeFileSystemPolicy", &[ROOT, "file-systems", &fs, "policy"], &[])).await?;
-    // One for each Availability Zone: no page holds less.
-    let question = Question::new(&EFS_MOUNTS, format!("mount targets of EFS file system {fs}"));
-    cx.ask_json(question, aws, get("DescribeMountTargets", &[ROOT, "mount-targets"], &by_id)).await.map(drop)
+    let call = RawCall::rest(Service::Efs, "DescribeFileSystemPolicy", "GET", &[ROOT, "file-systems", &fs, "policy"], &[], None);
+    cx.ask_json(question, aws, call).await.map(drop)
 }
 
 async fn s3_files(cx: &CollectCx<'_>, aws: &Aws, id: &str) -> Result<(), Abort> {

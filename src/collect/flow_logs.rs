@@ -22,7 +22,7 @@ pub(super) static FLOW: CollectorSpec = CollectorSpec {
     id: "flow-logs",
     title: "Flow logs",
     answers: "Is it recorded where the function connected to, and where does that record lie?",
-    group: Group::Config,
+    group: Group::Network,
     volatility: Volatility::V2,
     calls: &[FLOW_LOGS],
     params: &[],

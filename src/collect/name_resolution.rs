@@ -34,7 +34,7 @@ static SPEC: CollectorSpec = CollectorSpec {
     id: "name-resolution",
     title: "Name resolution",
     answers: "Who answers the function's DNS questions, and is it recorded what it asked for?",
-    group: Group::Config,
+    group: Group::Network,
     volatility: Volatility::V2,
     calls: &[VPCS, OPTIONS, LOGGED, LOG, FORWARDED, RULE],
     params: &[],

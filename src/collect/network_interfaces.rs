@@ -19,7 +19,7 @@ pub(super) static INTERFACES: CollectorSpec = CollectorSpec {
     id: "network-interfaces",
     title: "Network interfaces",
     answers: "Under which addresses does the function reach its network, and who else sends from there?",
-    group: Group::Config,
+    group: Group::Network,
     volatility: Volatility::V4,
     calls: &[Call::read(Service::Ec2, "DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces", Scope::Any)],
     params: &[],

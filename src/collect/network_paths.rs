@@ -30,7 +30,7 @@ pub(super) static PATHS: CollectorSpec = CollectorSpec {
     id: "network-paths",
     title: "Ways out of the network",
     answers: "Could the function reach the internet, other networks or AWS's services, and through what?",
-    group: Group::Config,
+    group: Group::Network,
     volatility: Volatility::V2,
     calls: &[SUBNETS, ROUTES, NAT, INTERNET, ENDPOINTS, TRANSIT, PEERING],
     params: &[],

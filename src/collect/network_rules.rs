@@ -20,7 +20,7 @@ static SPEC: CollectorSpec = CollectorSpec {
     id: "network-rules",
     title: "Rules of the network",
     answers: "To whom may the function connect by the rules of its network, and did somebody open them?",
-    group: Group::Config,
+    group: Group::Network,
     volatility: Volatility::V2,
     calls: &[GROUPS, RULES, LISTS],
     params: &[],

@@ -18,7 +18,7 @@ fn answer<O: Debug, E: ProvideErrorMetadata, R>(result: Result<O, aws_smithy_run
 }
 
 /// What differs with every call, or with every update and can be set back by nobody: `_request_id: Some(\n "…",\n ),` and the like.
-const FLEETING: [&str; 4] = ["_request_id:", "_extended_request_id:", "last_modified:", "revision_id:"];
+const FLEETING: [&str; 5] = ["_request_id:", "_extended_request_id:", "last_modified:", "last_modified_time:", "revision_id:"];
 
 fn without_fleeting(text: &str) -> String {
     let mut out = String::new();

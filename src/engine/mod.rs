@@ -21,6 +21,7 @@ pub mod restore;
 pub mod run;
 pub mod saga;
 pub mod script;
+pub mod sealing;
 pub mod survey;
 mod words;
 

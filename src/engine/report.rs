@@ -32,6 +32,8 @@ pub struct BundleReport {
     pub gaps: u64,
     /// Read back and checked as a stranger would.
     pub verified: bool,
+    /// Fingerprints of the keys that signed it.
+    pub signed_by: Vec<Sha256>,
 }
 
 /// How many questions came to what.
@@ -139,6 +141,16 @@ impl Report {
             restoration: None,
             archives: vec![],
             notes: vec![],
+        }
+    }
+}
+
+impl Report {
+    /// Signatures that were to be made and were not: as grave as a gap in the evidence.
+    pub(super) fn unsealed(&mut self, missing: &[String]) {
+        if !missing.is_empty() {
+            self.notes.extend_from_slice(missing);
+            self.outcome = self.outcome.worse(Outcome::Gaps);
         }
     }
 }

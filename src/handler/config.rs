@@ -1,8 +1,10 @@
 //! The handler's configuration, from environment variables. The table is in the parent module's documentation.
 
 use crate::archive::Accepted;
+use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span};
 use crate::model::path::BundlePath;
+use crate::model::web_address::WebAddress;
 use crate::store::s3::Keep;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -73,6 +75,12 @@ pub struct Config {
     pub settings: Settings,
     /// The guard policy's file; without one, `guard.yaml` in the store.
     pub guard: Option<PathBuf>,
+    /// Local key that signs bundles.
+    pub sign_key: Option<PathBuf>,
+    /// KMS key that signs bundles.
+    pub kms_key: Option<KmsKey>,
+    /// Timestamp authority.
+    pub tsa: Option<WebAddress>,
     pub scratch: PathBuf,
     pub log: String,
 }
@@ -85,8 +93,10 @@ pub enum ConfigError {
     Value { name: &'static str, value: String, wanted: &'static str },
     #[error("FREEZEFRAME_LOCK says who may shorten a retention, and FREEZEFRAME_RETAIN asks for none")]
     LockWithoutRetain,
-    #[error("FREEZEFRAME_RETAIN, _LEGAL_HOLD, _KMS_KEY and _BUCKET_OWNER are about a bucket, and FREEZEFRAME_STORE is a directory")]
+    #[error("FREEZEFRAME_RETAIN, _LEGAL_HOLD, _SSE_KMS_KEY and _BUCKET_OWNER are about a bucket, and FREEZEFRAME_STORE is a directory")]
     KeepOnDisk,
+    #[error("FREEZEFRAME_TSA is set, and no key is: a timestamp is over a signature (FREEZEFRAME_KMS_KEY, FREEZEFRAME_SIGN_KEY)")]
+    NothingToStamp,
     #[error("{0} is no variable of freezeframe; it is set in vain, and perhaps another was meant")]
     Unknown(String),
 }
@@ -108,6 +118,9 @@ impl Config {
             accepted: Accepted::default(),
             settings: Settings::default(),
             guard: None,
+            sign_key: None,
+            kms_key: None,
+            tsa: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
@@ -127,10 +140,10 @@ impl Config {
                 "LOCK" => lock = Some(LockMode::parse(&value).ok_or_else(|| bad("FREEZEFRAME_LOCK", "governance or compliance"))?),
                 "LEGAL_HOLD" if ["on", "off"].contains(&value.as_str()) => config.keep.legal_hold = value == "on",
                 "LEGAL_HOLD" => return Err(bad("FREEZEFRAME_LEGAL_HOLD", "on or off")),
-                "KMS_KEY" if (1..=300).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic()) => {
+                "SSE_KMS_KEY" if (1..=300).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic()) => {
                     config.keep.kms_key = Some(value);
                 }
-                "KMS_KEY" => return Err(bad("FREEZEFRAME_KMS_KEY", "a key's ARN, id or alias")),
+                "SSE_KMS_KEY" => return Err(bad("FREEZEFRAME_SSE_KMS_KEY", "a key's ARN, id or alias")),
                 "BUCKET_OWNER" if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) => config.keep.owner = Some(value),
                 "BUCKET_OWNER" => return Err(bad("FREEZEFRAME_BUCKET_OWNER", "an account's twelve digits")),
                 "ACCEPT" => {
@@ -151,12 +164,25 @@ impl Config {
                 }
                 "GUARD" if !value.is_empty() => config.guard = Some(value.into()),
                 "GUARD" => return Err(bad("FREEZEFRAME_GUARD", "the path of a guard policy")),
+                "SIGN_KEY" if !value.is_empty() => config.sign_key = Some(value.into()),
+                "SIGN_KEY" => return Err(bad("FREEZEFRAME_SIGN_KEY", "the path of a P-256 key, PKCS#8 in PEM")),
+                "KMS_KEY" => {
+                    let wanted = "a key's ARN, like arn:aws:kms:eu-west-1:123456789012:key/…";
+                    config.kms_key = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_KMS_KEY", wanted))?);
+                }
+                "TSA" => {
+                    let wanted = "an address like http://timestamp.example.com/tsr";
+                    config.tsa = Some(WebAddress::parse(&value).ok_or_else(|| bad("FREEZEFRAME_TSA", wanted))?);
+                }
                 "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
                 "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
                 "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
                 "LOG" => return Err(bad("FREEZEFRAME_LOG", "error, warn, info or debug")),
                 _ => return Err(ConfigError::Unknown(shown(&name))),
             }
+        }
+        if config.tsa.is_some() && config.sign_key.is_none() && config.kms_key.is_none() {
+            return Err(ConfigError::NothingToStamp);
         }
         config.store = store.ok_or(ConfigError::NoStore)?;
         if retain.is_none() && lock.is_some() {
@@ -210,6 +236,10 @@ mod tests {
             assert_eq!(c.settings.mode, mode);
         }
         assert_eq!(c.scratch, PathBuf::from("/tmp"));
+        assert_eq!((c.sign_key, c.kms_key), (None, None));
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/1111-2222";
+        let c = of(&[("FREEZEFRAME_STORE", "/cases"), ("FREEZEFRAME_KMS_KEY", arn), ("FREEZEFRAME_SIGN_KEY", "/k.pem")]).unwrap();
+        assert_eq!((c.kms_key.unwrap().arn(), c.sign_key.unwrap()), (arn, PathBuf::from("/k.pem")));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "/cases")]).unwrap().store, Place::Dir("/cases".into()));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "s3://vault")]).unwrap().store, Place::S3 { bucket: "vault".into(), prefix: String::new() });
     }
@@ -235,6 +265,10 @@ mod tests {
             ("FREEZEFRAME_MODE", "contain-with-approvals"),
             ("FREEZEFRAME_MOED", "contain"),
             ("FREEZEFRAME_GUARD", ""),
+            ("FREEZEFRAME_SIGN_KEY", ""),
+            ("FREEZEFRAME_KMS_KEY", "alias/seal"),
+            ("FREEZEFRAME_TSA", "timestamp.example.com"),
+            ("FREEZEFRAME_TSA", "http://timestamp.example.com"),
             ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
             ("FREEZEFRAME_STORE", "s3://"),
             ("FREEZEFRAME_STORE", "S3://vault"),

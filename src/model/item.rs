@@ -19,12 +19,13 @@ pub enum Group {
     Identity,
     Invocation,
     Control,
+    Network,
     Detections,
     Contain,
 }
 
 impl Group {
-    pub const ALL: [Group; 10] = [
+    pub const ALL: [Group; 11] = [
         Group::Plan,
         Group::Code,
         Group::Config,
@@ -33,6 +34,7 @@ impl Group {
         Group::Identity,
         Group::Invocation,
         Group::Control,
+        Group::Network,
         Group::Detections,
         Group::Contain,
     ];
@@ -47,6 +49,7 @@ impl Group {
             Group::Identity => "data/50-identity",
             Group::Invocation => "data/60-invocation",
             Group::Control => "data/70-control",
+            Group::Network => "data/80-network",
             Group::Detections => "data/85-detections",
             Group::Contain => "data/90-contain",
         }
@@ -61,6 +64,7 @@ impl Group {
             Group::Identity => "identity",
             Group::Invocation => "invocation",
             Group::Control => "control",
+            Group::Network => "network",
             Group::Detections => "detections",
             Group::Contain => "contain",
         }

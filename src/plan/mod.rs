@@ -23,6 +23,7 @@ use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
+use crate::model::kms_key::KmsKey;
 use crate::model::params::{Params, SINCE, WINDOW};
 use crate::model::refusal::Refusal;
 use crate::model::restorable::Accept;
@@ -171,6 +172,12 @@ impl Plan {
     /// The same plan for a function that is gone.
     pub fn of_gone(self, gone: Gone) -> Plan {
         Plan { gone: Some(gone), ..self }
+    }
+
+    /// The same plan, whose bags are signed with this KMS key.
+    pub fn signed_with(mut self, key: &KmsKey) -> Plan {
+        self.permissions.add_signing(key);
+        self
     }
 
     /// The same plan with what the guardrails objected to.

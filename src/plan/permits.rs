@@ -11,7 +11,9 @@
 use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
 use crate::aws::fence::NEVER;
+use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope};
+use crate::model::kms_key::KmsKey;
 use crate::model::s3_place::S3Place;
 use crate::model::target::Target;
 use crate::playbook::PhaseKind;
@@ -30,6 +32,19 @@ pub struct Permissions {
     pub container: Option<Policy>,
     /// What the documents cannot say by themselves.
     pub notes: Vec<String>,
+}
+
+impl Permissions {
+    /// Both identities seal bags, and sign them with this key.
+    pub(super) fn add_signing(&mut self, key: &KmsKey) {
+        let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
+        let action: Vec<String> = action.into_iter().map(str::to_string).collect();
+        for policy in [&mut self.reader, &mut self.container].into_iter().flatten() {
+            let resource = vec![key.arn().to_string()];
+            policy.statement.insert(0, Statement { sid: "Sign".into(), effect: Effect::Allow, action: action.clone(), resource });
+        }
+        self.notes.push("The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into());
+    }
 }
 
 /// An IAM policy document, as it can be pasted into AWS.

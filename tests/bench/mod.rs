@@ -25,6 +25,10 @@ pub fn critical_to_a11(unit: &str) -> bool {
         "organization-policies",
         // Pages of what IAM computes.
         "role-simulation",
+        // From the mount to the access point, the file system, and from there page by page to its mount targets.
+        "file-systems",
+        // From a queue to the queue that takes what it gives up.
+        "delivery-targets",
     ];
     let groups = ["config", "policy", "identity"];
     !left_out.contains(&unit) && COLLECTORS.iter().any(|c| c.spec().id == unit && groups.contains(&c.spec().group.as_str()))

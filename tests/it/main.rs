@@ -48,6 +48,8 @@ mod playbook;
 mod registry;
 /// The committed schemas are what the types say.
 mod schemas;
+/// A run that signs what it seals, and what it does when a key refuses.
+mod sealing;
 /// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
 mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.

@@ -227,9 +227,33 @@ def signing_name(service_id):
     raise KeyError(f"botocore knows no service {service_id}")
 
 
+def cbor(value):
+    """RFC 8949, as far as requests of the bundle go."""
+
+    def head(major, n):
+        for size, info in ((0, n), (1, 24), (2, 25), (4, 26), (8, 27)):
+            if n < (24 if size == 0 else 1 << 8 * size):
+                return bytes([major << 5 | info]) + (n.to_bytes(size, "big") if size else b"")
+        raise OverflowError(n)
+
+    if isinstance(value, bool) or value is None:
+        return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
+    return head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
+
+
 def signed(credentials, record):
     """A request of the bundle, ready to be sent again."""
-    request = AWSRequest(method=record["method"], url=record["uri"], data=record.get("request_body", ""))
+    body = record.get("request_body", "")
+    if ["smithy-protocol", "rpc-v2-cbor"] in record["request_headers"]:
+        # Recorded as the JSON that says the same.
+        body = cbor(json.loads(body))
+    request = AWSRequest(method=record["method"], url=record["uri"], data=body)
     for name, value in record["request_headers"]:
         if name not in ANEW:
             request.headers[name] = value

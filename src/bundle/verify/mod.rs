@@ -12,10 +12,12 @@ mod container;
 mod coverage;
 mod custody;
 mod documents;
+mod envelope;
 mod facts;
 mod findings;
 mod items;
 mod journal_reader;
+mod key;
 mod layout;
 mod lines;
 mod manifest;
@@ -23,13 +25,17 @@ mod provider;
 mod root;
 mod schema;
 mod signature;
+mod signatures;
 mod stored;
 mod tag_manifest;
+mod timestamp;
 mod verification;
 mod verified;
 
 pub use findings::{Finding, Findings, Level, shown};
+pub use signatures::{DemandedKey, SignatureCheck, SignatureResult};
 pub use stored::{Kept, Stored};
+pub use timestamp::TimestampCheck;
 pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
 pub use verified::{NotVerified, Verified};
 
@@ -56,7 +62,10 @@ pub static CHECKS: &[&dyn Check] = &[
     &manifest::Payload,
     &tag_manifest::TagManifest,
     &root::Root,
+    &envelope::EnvelopeCheck,
     &signature::Signature,
+    &key::Key,
+    &timestamp::Timestamp,
     &chain::Chain,
     &schema::Schema,
     &items::Items,
@@ -67,16 +76,21 @@ pub static CHECKS: &[&dyn Check] = &[
 
 /// Check the bundle at `path`, a zip or a directory.
 pub fn verify(path: &Path) -> Result<Verification, OpenError> {
+    verify_with(path, &[])
+}
+
+/// The same, and each of these keys must have signed it.
+pub fn verify_with(path: &Path, keys: &[DemandedKey]) -> Result<Verification, OpenError> {
     let source = BagSource::open(path)?;
-    Ok(verify_source(&source, &[]).0)
+    Ok(verify_source(&source, keys, &[]).0)
 }
 
 /// What was read of each file: its digest and length; none where it could not be read.
 pub type FilesRead = BTreeMap<BundlePath, Option<(Sha256, u64)>>;
 
 /// The same of a bundle that is open already, wherever it lies, with checks of its place behind [`CHECKS`].
-pub fn verify_source(source: &BagSource, more: &[&dyn Check]) -> (Verification, FilesRead) {
-    let facts = Facts::gather(source);
+pub fn verify_source(source: &BagSource, keys: &[DemandedKey], more: &[&dyn Check]) -> (Verification, FilesRead) {
+    let facts = Facts::gather(source, keys);
     let mut findings = Findings::default();
     let checks = CHECKS
         .iter()

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, Environment, FunctionCode, FunctionUrlAuthType, Runtime};
+use aws_sdk_lambda::types::{
+    AliasRoutingConfiguration, Environment, FunctionCode, FunctionConfiguration, FunctionUrlAuthType, LastUpdateStatus, Runtime, State,
+};
 use serde_json::{Value, json};
 
 use super::identity::Role;
@@ -82,7 +84,23 @@ pub(super) async fn seed(clients: &SeedClients, place: &Place, role: &Role, laye
     ledger.send().await.doing("let the rule call the alias")?;
     let url = lambda.create_function_url_config().function_name(names::FUNCTION).auth_type(FunctionUrlAuthType::None);
     let url = url.send().await.doing("create the function URL")?.function_url;
+    settled(lambda).await?;
     Ok(Suspect { arn: place.function_arn(names::FUNCTION), clean_sha256, bad_sha256, environment, url })
+}
+
+/// Wait until no version is being created or updated: whoever compares what was before with what is after must not begin with a Pending.
+pub async fn settled(lambda: &aws_sdk_lambda::Client) -> Result<(), SeedError> {
+    const DOING: &str = "wait until the function is active";
+    for _ in 0..240 {
+        let listed = lambda.list_versions_by_function().function_name(names::FUNCTION).send().await.doing(DOING)?;
+        let busy =
+            |v: &FunctionConfiguration| v.state() == Some(&State::Pending) || v.last_update_status() == Some(&LastUpdateStatus::InProgress);
+        if !listed.versions().iter().any(busy) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Err(SeedError::IncompleteAnswer { doing: DOING, missing: "State Active after a minute" })
 }
 
 async fn replace_code(clients: &SeedClients, zip: Vec<u8>) -> Result<(), SeedError> {

@@ -104,7 +104,7 @@ async fn a_large_file_has_its_own_proof_and_an_upload_that_was_cut_off_goes_on()
     let again = send(&vault).await.unwrap();
     assert_eq!((again.uploaded, again.record_sha256), (0, archived.record_sha256));
     let (bucket, place) = bucket(&vault).await;
-    let told = verify(&bucket, &place.below(&format!("{CASE}/{NAME}")).unwrap()).await.unwrap();
+    let told = verify(&bucket, &place.below(&format!("{CASE}/{NAME}")).unwrap(), vec![]).await.unwrap();
     assert_eq!(told.verdict(), Verdict::Whole, "{:#?}", told.findings);
     assert!(!told.findings.iter().any(|f| f.check == "archive"), "{:#?}", told.findings);
 }

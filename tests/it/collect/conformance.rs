@@ -37,7 +37,10 @@ const SITUATIONS: [Situation; 9] =
     [Healthy, Absent, Denied, ThrottledThenHealthy, ThrottledOut, Truncated, Broken, ThreePages, PageTwoFailing];
 
 /// Calls that page, and that we ask so that there is one page.
-const ONE_PAGE: &[(&str, &str)] = &[("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN")];
+const ONE_PAGE: &[(&str, &str)] = &[
+    ("Elastic-Load-Balancing-v2.DescribeTargetGroups", "it is asked for one target group by its ARN"),
+    ("CloudFormation.DescribeStacks", "it is asked for one stack by its ARN"),
+];
 
 /// Where a call is put into this situation, if not here.
 enum Elsewhere {

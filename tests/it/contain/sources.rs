@@ -205,7 +205,7 @@ async fn only_those_that_were_paused_here_are_resumed() {
         assert_eq!(stands, [Stand::AlreadyContained, Stand::Contained], "{report:?}");
         let command = format!(
             "case \"$(aws lambda get-durable-execution --durable-execution-arn {ours} --query Status --output text --region eu-west-1)\" in \
-             PAUSED|PAUSING) aws lambda resume-durable-execution --durable-execution-arn {ours} --region eu-west-1;; esac"
+             PAUSED|PAUSING) aws lambda resume-durable-execution --durable-execution-arn {ours} --region eu-west-1;; '') false;; esac"
         );
         assert_eq!(by_hand("pause-durable-executions", &report), [command]);
         rig.restore(&log).await;
@@ -300,7 +300,7 @@ async fn a_pipe_that_the_function_only_enriches_needs_a_word() {
     let report = contain(&rig, &log, "stop-pipes", json!({"accept-shared": true})).await;
     assert_eq!(report.cells[1].stand, Stand::Contained, "{report:?}");
     let command = "case \"$(aws pipes describe-pipe --name other-feed --query CurrentState --output text --region eu-west-1)\" in STOPPED) \
-                   aws pipes start-pipe --name other-feed --region eu-west-1;; esac";
+                   aws pipes start-pipe --name other-feed --region eu-west-1;; '') false;; esac";
     assert_eq!(by_hand("stop-pipes", &report), [command]);
 }
 

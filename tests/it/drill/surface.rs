@@ -110,6 +110,15 @@ async fn dress(stage: &Stage) -> String {
     let scaling =
         client.put_function_scaling_config().function_name(names::FUNCTION).qualifier("4").function_scaling_config(scaling.build());
     scaling.send().await.unwrap();
+    freezeframe::drill::incident::function::settled(client).await.unwrap();
+    for turn in 0.. {
+        let asked = client.get_function_scaling_config().function_name(names::FUNCTION).qualifier("4").send().await.unwrap();
+        if asked.applied_function_scaling_config.is_some() && asked.requested_function_scaling_config.is_none() {
+            break;
+        }
+        assert!(turn < 240, "the scaling is not applied after a minute");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 
     let publishers = aws_sdk_lambda::types::AllowedPublishers::builder()
         .signing_profile_version_arns("arn:aws:signer:us-east-1:123456789012:/signing-profiles/releases/v1")

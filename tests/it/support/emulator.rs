@@ -80,12 +80,7 @@ impl Stage {
 
     /// The policies that the plan of this playbook names, together.
     pub async fn permissions(&self, playbook: &str) -> Value {
-        let plan = ok(self.root().run(&["plan", playbook, names::FUNCTION]).await.unwrap(), 0);
-        let policies = plan["permissions"].as_object().expect("a plan names its permissions").values();
-        // One for reading and one for containing, which is nothing where nothing is contained.
-        let statements: Vec<&Value> = policies.filter_map(|p| p["Statement"].as_array()).flatten().collect();
-        assert!(!statements.is_empty());
-        json!({"Version": "2012-10-17", "Statement": statements})
+        permitted(&ok(self.root().run(&["plan", playbook, names::FUNCTION]).await.unwrap(), 0))
     }
     /// A role session with exactly this policy. `name` must be new.
     pub async fn operator(&self, name: &str, policy: &Value) -> Keys {
@@ -106,6 +101,15 @@ impl Drop for Stage {
             eprintln!("cases and the emulator's log are kept in {}", self.files.path().display());
         }
     }
+}
+
+/// The policies that a plan names, together.
+pub fn permitted(plan: &Value) -> Value {
+    let policies = plan["permissions"].as_object().expect("a plan names its permissions").values();
+    // One for reading and one for containing, which is nothing where nothing is contained.
+    let statements: Vec<&Value> = policies.filter_map(|p| p["Statement"].as_array()).flatten().collect();
+    assert!(!statements.is_empty());
+    json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 /// The document of a command that had to end with this code.
