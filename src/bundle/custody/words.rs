@@ -25,6 +25,9 @@ pub fn of(event: &E) -> String {
         }
         E::CaseOpen { case, tool, operator, .. } => format!("opened the case {case}, for {operator}, with {tool}"),
         E::Sealed { bundle, root, .. } => format!("the bundle {bundle} was sealed and read back, root {root}"),
+        E::Transfer { bundle, to, record, objects, .. } => {
+            format!("archived {bundle} at {to}: {objects} objects, read back (record {record})")
+        }
         E::RunStarted { run, playbook, target, .. } => format!("began the run {run} of `{playbook}` against {target}"),
         E::RunEnded { run, outcome } => format!("ended the run {run}: {outcome}"),
         E::Approval { approval, .. } => format!("{} had approved the plan at {}", approval.approver, approval.approved_at),
