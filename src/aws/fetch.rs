@@ -20,19 +20,26 @@ use std::sync::Mutex;
 
 /// The response's head, with the body still to be read.
 #[derive(Debug)]
-struct Head {
+pub(super) struct Head {
     status: u16,
     body: Mutex<Option<SdkBody>>,
+}
+
+impl Head {
+    /// The body, once.
+    pub(super) fn take_body(&self) -> Option<SdkBody> {
+        self.body.lock().ok().and_then(|mut b| b.take())
+    }
 }
 
 /// The server answered with a status that is no success.
 #[derive(Debug, thiserror::Error)]
 #[error("HTTP status {0}")]
-struct BadStatus(u16);
+pub(super) struct BadStatus(u16);
 
 /// Takes the body off unread, so that the orchestrator does not load it.
 #[derive(Debug)]
-struct TakeBody;
+pub(super) struct TakeBody;
 
 impl DeserializeResponse for TakeBody {
     fn deserialize_streaming_with_config(
@@ -95,8 +102,7 @@ impl Aws {
         let (result, exchanges) = tape::listen(listening, async {
             match operation.invoke(path.to_string()).await {
                 Ok(head) => {
-                    let body = head.body.lock().ok().and_then(|mut b| b.take());
-                    let drained = match body {
+                    let drained = match head.take_body() {
                         Some(body) => drain(body).await,
                         None => Ok(()),
                     };

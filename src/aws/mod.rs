@@ -13,6 +13,7 @@ pub mod fence;
 pub mod fetch;
 pub mod pace;
 pub mod plain;
+pub mod post;
 pub mod raw;
 pub mod record;
 pub mod tape;

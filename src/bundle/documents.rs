@@ -1,5 +1,7 @@
 //! The documents of a bundle that we write ourselves, as types. Their JSON Schemas in `evidence-schema/` are compared with these in a test.
 
+use super::changes::StatedChange;
+use super::signer::StatedSigner;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, ItemId, RunId};
@@ -140,6 +142,15 @@ pub struct Predicate {
     /// Server time minus local time, if it could be measured.
     pub clock_skew_ms: Option<i64>,
     pub previous: Option<Previous>,
+    /// How every cell that containment or restore dealt with ended; only in bags of these kinds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub containment: Option<Vec<StatedChange>>,
+    /// Every key that was to sign this statement. One of them whose signature is missing is a finding.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub signers: Vec<StatedSigner>,
+    /// Address of the authority that was to stamp the first signature (RFC 3161).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timestamp_authority: Option<String>,
     /// Document → version of the schema in `evidence-schema/` that it follows.
     pub schemas: BTreeMap<String, u32>,
 }

@@ -3,6 +3,7 @@
 //! A draft is shared by all units of a run. Whatever becomes part of the bag does so under one lock and never after sealing; streaming
 //! itself happens outside of that lock. What it never does: replace a file, hold a body in memory, believe a name that came from AWS.
 
+use super::changes::StatedChange;
 use super::documents::{BundleKind, Previous, StatedTarget, ToolRecord};
 use super::journal::{FileJournal, JournalError};
 use super::payload::{Part, Payload};
@@ -130,6 +131,7 @@ pub(super) struct State {
     pub(super) bodies: HashMap<ExchangeId, SharedPart>,
     pub(super) clock_skew_ms: Option<i64>,
     pub(super) stated: StatedTarget,
+    pub(super) changes: Option<Vec<StatedChange>>,
 }
 
 /// `None` once it was taken away to become a file.
@@ -183,6 +185,7 @@ impl Draft {
             bodies: HashMap::new(),
             clock_skew_ms: None,
             stated: StatedTarget { arn: info.target.arn(), ..StatedTarget::default() },
+            changes: None,
         };
         let inner = Inner {
             name,
@@ -219,6 +222,11 @@ impl Draft {
     /// For the statement: the target as AWS stated it.
     pub fn set_stated_target(&self, stated: StatedTarget) {
         self.inner.state().stated = stated;
+    }
+
+    /// For the statement: how every cell ended.
+    pub fn set_stated_changes(&self, changes: Vec<StatedChange>) {
+        self.inner.state().changes = Some(changes);
     }
 
     /// Durable when this returns.

@@ -13,7 +13,8 @@
 //!   meta/coverage.json             what was planned, and what came of it, gaps named
 //!   meta/journal/000001.jsonl …    hash-chained
 //!   meta/README.txt  meta/VERIFY.txt
-//!   seal/statement.json            in-toto Statement v1 over the root digest (signatures come to lie beside it)
+//!   seal/statement.json            in-toto Statement v1 over the root digest
+//!   seal/statement.dsse.json       its signatures, if there are any; public-key.pem, kms-public.pem, sealing.json (what came of signing)
 //!   tmp/                           while drafting only; a bag that still has it is unfinished
 //! ```
 //!
@@ -27,18 +28,25 @@
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod case_journal;
+mod certification;
 pub mod chain;
+pub mod changes;
+pub mod custody;
 pub mod documents;
 pub mod draft;
+pub mod dsse;
 mod fault_point;
 pub mod journal;
+pub mod keys;
 pub mod manifest;
 mod payload;
 mod recorder;
 pub mod schemas;
 pub mod seal;
+pub mod signer;
 pub mod source;
 mod text;
+pub mod timestamp;
 pub mod tool;
 pub mod verify;
 pub mod zip_reader;

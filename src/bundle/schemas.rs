@@ -3,6 +3,8 @@
 //! Every schema is closed: a member that it does not name is an error. A document that gains a member gains a version.
 
 use super::documents::{Coverage, Statement};
+use super::dsse::Envelope;
+use super::signer::SealingRecord;
 use super::verify::Verification;
 use crate::model::exchange::Exchange;
 use crate::model::invocation::Invocation;
@@ -25,6 +27,8 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<JournalLine>("journal-line.schema.json", "One line of meta/journal/NNNNNN.jsonl"),
         schema::<Coverage>("coverage.schema.json", "meta/coverage.json"),
         schema::<Statement>("statement.schema.json", "seal/statement.json"),
+        schema::<Envelope>("envelope.schema.json", "seal/statement.dsse.json"),
+        schema::<SealingRecord>("sealing.schema.json", "seal/sealing.json"),
         schema::<Exchange>("exchange.schema.json", "data/NN-group/NNNNNN-Operation.http.json"),
         schema::<Invocation>("invocation.schema.json", "One line of data/60-invocation/invocations.jsonl"),
         schema::<Verification>("verification.schema.json", "What `freezeframe verify --json` prints"),

@@ -1,15 +1,16 @@
 //! Sealing: a draft that nobody may add to any more gets its manifests, its root digest and its statement.
 //!
-//! The statement is written last, after everything that it speaks of is durable; so a kill at any moment leaves either a bag without a
-//! statement, which is unfinished, or a whole one. What it never does: sign (signatures come to lie beside the statement), or give up the
-//! directory before the zip is durable.
+//! In two steps, because signing may take a call to KMS: [`Draft::close`] makes everything durable and the statement's bytes final;
+//! [`Closed::finish`] lays the signatures beside it and writes the statement last. So a kill at any moment leaves either a bag without a
+//! statement, which is unfinished, or a whole one. What it never does: sign (`signer.rs`), or give up the directory before the zip is durable.
 
 use super::documents::{Coverage, PREDICATE_TYPE, PlannedUnit, Predicate, SCHEMAS, STATEMENT_TYPE, Statement, Subject};
 use super::draft::{Draft, Inner, State};
 use super::journal::JournalError;
 use super::manifest::{self, DiskError, PAYLOAD_MANIFEST, TAG_MANIFEST};
 use super::payload::Digest;
-use super::{fault_point, text, zip_writer};
+use super::signer::StatedSigner;
+use super::{certification, fault_point, text, zip_writer};
 use crate::clock::stamp;
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -23,7 +24,7 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 pub const STATEMENT: &str = "seal/statement.json";
 
@@ -75,10 +76,34 @@ pub struct Sealed {
     files: BTreeMap<BundlePath, Digest>,
 }
 
+/// What the statement says about signing before anybody has signed.
+#[derive(Clone, Debug, Default)]
+pub struct ToBeSigned {
+    pub signers: Vec<StatedSigner>,
+    pub timestamp_authority: Option<String>,
+}
+
+/// A draft that cannot be added to, with everything durable but its statement.
+#[derive(Debug)]
+pub struct Closed {
+    inner: Arc<Inner>,
+    root: Sha256,
+    statement: Statement,
+    bytes: Vec<u8>,
+    items: Vec<Item>,
+    gaps: Vec<Gap>,
+    files: BTreeMap<BundlePath, Digest>,
+}
+
 impl Draft {
+    /// [`Draft::close`] and [`Closed::finish`] at once, without a signature.
+    pub fn seal(&self, planned: Vec<PlannedUnit>, finished: bool) -> Result<Sealed, SealError> {
+        self.close(planned, finished, ToBeSigned::default())?.finish(&[])
+    }
+
     /// Closes the draft for good: from here on every other method fails, and if sealing itself fails, what lies there stays an unfinished
     /// bag. Exchanges and files that have not ended are left out. Blocks while everything is made durable.
-    pub fn seal(&self, planned: Vec<PlannedUnit>, finished: bool) -> Result<Sealed, SealError> {
+    pub fn close(&self, planned: Vec<PlannedUnit>, finished: bool, to_be: ToBeSigned) -> Result<Closed, SealError> {
         let mut state = self.inner.state();
         if std::mem::replace(&mut state.closed, true) {
             return Err(SealError::Closed);
@@ -87,12 +112,32 @@ impl Draft {
         for (_, body) in state.bodies.drain() {
             body.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
-        self.inner.seal(&mut state, planned, finished)
+        let (root, statement, items, gaps, files) = self.inner.close(&mut state, planned, finished, to_be)?;
+        let bytes = canon::to_vec("the statement", &statement).map_err(SealError::MakeDocument)?;
+        Ok(Closed { inner: self.inner.clone(), root, statement, bytes, items, gaps, files })
     }
 }
 
+impl Closed {
+    /// The statement, byte for byte as it will lie in `seal/statement.json`: what is signed.
+    pub fn statement(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Lays `beside` (names below `seal/`, bytes) and then the statement into `seal/`. With it the bag is sealed.
+    pub fn finish(mut self, beside: &[(&str, Vec<u8>)]) -> Result<Sealed, SealError> {
+        let inner = self.inner.clone();
+        inner.state_it(&self.bytes, beside, &mut self.files)?;
+        fault_point::reached("sealed");
+        let Closed { root, statement, items, gaps, files, .. } = self;
+        Ok(Sealed { name: inner.name.clone(), dir: inner.dir.clone(), root, statement, items, gaps, files })
+    }
+}
+
+type Parts = (Sha256, Statement, Vec<Item>, Vec<Gap>, BTreeMap<BundlePath, Digest>);
+
 impl Inner {
-    fn seal(&self, state: &mut State, planned: Vec<PlannedUnit>, finished: bool) -> Result<Sealed, SealError> {
+    fn close(&self, state: &mut State, planned: Vec<PlannedUnit>, finished: bool, to_be: ToBeSigned) -> Result<Parts, SealError> {
         fault_point::reached("seal-begins");
         self.write_missing_records(state)?;
         let items = state.items.clone();
@@ -117,6 +162,9 @@ impl Inner {
             gaps: gap_count,
             clock_skew_ms: state.clock_skew_ms,
             previous: self.info.previous.clone(),
+            containment: state.changes.clone(),
+            signers: to_be.signers,
+            timestamp_authority: to_be.timestamp_authority,
             schemas: SCHEMAS.iter().map(|(name, version)| (name.to_string(), *version)).collect(),
         };
 
@@ -130,6 +178,7 @@ impl Inner {
         let coverage = Coverage { v: 1, finished, groups: counts(&items), gaps: gaps.clone(), planned };
         tags.write("meta/coverage.json", &pretty("meta/coverage.json", &coverage)?)?;
         tags.write("meta/README.txt", text::readme(&predicate).as_bytes())?;
+        tags.write("meta/CERTIFICATION.md", certification::template(&predicate).as_bytes())?;
         tags.write("meta/VERIFY.txt", text::verify(&predicate, &items).as_bytes())?;
         tags.write("bagit.txt", text::BAGIT.as_bytes())?;
         tags.write("bag-info.txt", text::bag_info(&predicate, manifest::oxum(payload)).as_bytes())?;
@@ -148,11 +197,9 @@ impl Inner {
             predicate_type: PREDICATE_TYPE.into(),
             predicate,
         };
-        self.state_it(&statement, &mut tags)?;
-        fault_point::reached("sealed");
         let mut files = tags.files;
         files.extend(payload.iter().map(|(path, digest)| (path.clone(), *digest)));
-        Ok(Sealed { name: self.name.clone(), dir: self.dir.clone(), root, statement, items, gaps, files })
+        Ok((root, statement, items, gaps, files))
     }
 
     /// Records of exchanges that found no room when they ended get their second and last chance.
@@ -167,16 +214,18 @@ impl Inner {
         Ok(())
     }
 
-    /// The statement appears whole or not at all, and behind it `tmp/` goes: then the bag is finished.
-    fn state_it(&self, statement: &Statement, tags: &mut Tags) -> Result<(), SealError> {
-        let bytes = canon::to_vec("the statement", statement).map_err(SealError::MakeDocument)?;
+    /// The statement appears whole or not at all, after what lies beside it, and behind it `tmp/` goes: then the bag is finished.
+    fn state_it(&self, bytes: &[u8], beside: &[(&str, Vec<u8>)], files: &mut BTreeMap<BundlePath, Digest>) -> Result<(), SealError> {
         let temp = self.dir.join("tmp/statement.json");
         let tmp = self.dir.join("tmp");
         let seal = self.dir.join("seal");
         let write = || {
             disk::make_dir(&seal)?;
             disk::sync_dir(&self.dir)?;
-            disk::write_new(&temp, &bytes)?;
+            for (name, bytes) in beside {
+                disk::write_new(&self.dir.join(name), bytes)?;
+            }
+            disk::write_new(&temp, bytes)?;
             disk::persist(tempfile::TempPath::try_from_path(temp.clone())?, &self.dir.join(STATEMENT))?;
             disk::sync_dir(&seal)?;
             fault_point::reached("stated");
@@ -185,7 +234,9 @@ impl Inner {
             disk::sync_dir(self.dir.parent().unwrap_or(&self.dir))
         };
         write().map_err(failed(STATEMENT))?;
-        tags.files.insert(path(STATEMENT)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        for (name, bytes) in beside.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([(STATEMENT, bytes)]) {
+            files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
+        }
         Ok(())
     }
 }

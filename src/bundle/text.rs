@@ -5,6 +5,7 @@
 
 use super::documents::{BundleKind, Predicate};
 use super::manifest::{PAYLOAD_MANIFEST, TAG_MANIFEST};
+use super::signer::SignerKind;
 use crate::model::item::Item;
 
 pub(super) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
@@ -56,10 +57,12 @@ pub(super) fn readme(about: &Predicate) -> String {
          meta/items.jsonl        one line for each question that was asked, with its one outcome\n\
          meta/coverage.json      what was planned, what came of it, and every gap with the question it leaves open\n\
          meta/journal/           what happened in which order; each line holds the digest of the line before\n\
+         meta/CERTIFICATION.md   a form for the person who will vouch for all this before a court; nobody has signed it\n\
          meta/VERIFY.txt         how to check all this with sha256sum, jq, openssl and bagit.py alone\n\
          {payload}     digests of everything in data/\n\
          {tags}  digests of everything else; its own digest is the ROOT of the bundle\n\
-         seal/statement.json     states the root, and who collected what with which tool\n\n\
+         seal/statement.json     states the root, and who collected what with which tool\n\
+         {signed}\n\
          Outcomes: collected, empty, not_applicable and not_found are answers (that something does not exist is\n\
          evidence). Every other outcome is a gap: something that was meant to be learnt and was not.\n\n\
          This bundle may hold secrets (environment variables, tokens in logs). Keep it as you would keep them.\n",
@@ -76,6 +79,12 @@ pub(super) fn readme(about: &Predicate) -> String {
         gaps = about.gaps,
         payload = PAYLOAD_MANIFEST,
         tags = TAG_MANIFEST,
+        signed = if about.signers.is_empty() {
+            "This bundle is sealed, and not signed.\n".to_string()
+        } else {
+            let keys: String = about.signers.iter().map(|s| format!("                        {}\n", line(&s.name()))).collect();
+            format!("seal/statement.dsse.json  the same, signed (DSSE) with\n{keys}")
+        },
     )
 }
 
@@ -83,6 +92,11 @@ pub(super) fn readme(about: &Predicate) -> String {
 /// says so in capitals and fails, without closing the shell of whoever pasted it.
 pub(super) fn verify(about: &Predicate, items: &[Item]) -> String {
     let bundle = &about.bundle;
+    let compare = if about.signers.is_empty() {
+        "Compare it with what the collector wrote down as well: this bundle\n#    is not signed, so whoever could change all of it could change its statement too."
+    } else {
+        "That nobody changed both, step 7 shows."
+    };
     let mut text = format!(
         r#"# How to check {bundle}
 # without freezeframe. Read before you paste. It needs sha256sum, jq (1.6 or later), openssl, base64, and bagit.py 1.9.0
@@ -97,8 +111,7 @@ sha256sum -c --strict --quiet {PAYLOAD_MANIFEST} && sha256sum -c --strict --quie
 # 2. Nothing was added: sha256sum does not look for additional files, bagit.py does.
 bagit.py --validate .
 
-# 3. The root digest is the one that the statement names. Compare it with what the collector wrote down as well: this bundle
-#    is not signed, so whoever could change all of it could change its statement too.
+# 3. The root digest is the one that the statement names. {compare}
 sha256sum {TAG_MANIFEST}
 test "$(jq -r '.subject[0].digest.sha256' seal/statement.json)" = "$(sha256sum {TAG_MANIFEST} | cut -d' ' -f1)" && echo root-ok || {{ echo ROOT DIFFERS; false; }}
 
@@ -130,8 +143,55 @@ jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
             "test \"$(openssl dgst -sha256 -binary {path} | base64)\" = \"$(jq -r 'select(.id==\"{item}\").provider_digest.value' meta/items.jsonl)\" && echo code-ok {path} || {{ echo CODE DIFFERS {path}; false; }}\n"
         ));
     }
+    if !about.signers.is_empty() {
+        text.push_str(&signature(about));
+    }
     text
 }
+
+/// The step about the signatures: commands alone, for what they find is not known when this text is written.
+fn signature(about: &Predicate) -> String {
+    let mut kinds: Vec<SignerKind> = about.signers.iter().map(|s| s.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let files: Vec<&str> = kinds.into_iter().map(SignerKind::file).collect();
+    let mut text = format!(
+        r#"
+# 7. What was signed is this statement, and every key that was to sign it did. (DSSE: the signature is over the pre-authentication encoding.)
+#    Whose keys these are, no file in here can prove: compare the fingerprints that are printed with those that the collector gave you.
+W=$(mktemp -d); E=seal/statement.dsse.json
+jq -r .payload $E | base64 -d > $W/st && cmp $W/st seal/statement.json && echo statement-ok || {{ echo STATEMENT DIFFERS; false; }}
+T=$(jq -r .payloadType $E); {{ printf 'DSSEv1 %d %s %d ' ${{#T}} "$T" $(wc -c < $W/st); cat $W/st; }} > $W/pae
+for K in {files}; do
+  F=$(openssl pkey -pubin -in $K -outform DER | sha256sum | cut -d' ' -f1)
+  jq -r --arg f "$F" '.signatures[] | select(.keyid == $f) | .sig' $E | base64 -d > $W/sig
+  openssl dgst -sha256 -verify $K -signature $W/sig $W/pae > /dev/null && echo signature-ok $F || {{ echo SIGNATURE WRONG $K; false; }}
+done
+"#,
+        files = files.join(" ")
+    );
+    for arn in about.signers.iter().filter_map(|s| s.arn.as_deref()) {
+        // An ARN of a narrow alphabet (`KmsKey`); its fourth part is the Region.
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        text.push_str(&format!(
+            "# That the key is yours, AWS says: aws kms get-public-key --region {region} --key-id {arn} --query PublicKey --output text | base64 -d | sha256sum
+"
+        ));
+    }
+    if about.timestamp_authority.is_some() {
+        text.push_str(TIME);
+    }
+    text
+}
+
+/// The certificate must come from elsewhere: one that lies beside the stamp could have been made together with it.
+const TIME: &str = r#"
+# 8. The time of the signature, by a clock that is not the collector's. Set TSA_CA to a file with the certificate of the authority's CA, had from
+#    the authority itself (seal/statement.json names it); without that, this step only shows what the stamp says.
+W=$(mktemp -d); jq -r '.signatures[0].sig' seal/statement.dsse.json | base64 -d > $W/sig
+openssl ts -reply -in seal/root.tsr -text 2> /dev/null | grep '^Time stamp:' || { echo NO TIME; false; }
+if [ -n "${TSA_CA-}" ]; then openssl ts -verify -data $W/sig -in seal/root.tsr -CAfile "$TSA_CA" && echo time-ok || { echo TIME WRONG; false; }; fi
+"#;
 
 fn title(kind: BundleKind) -> &'static str {
     match kind {
@@ -150,6 +210,6 @@ fn what(kind: BundleKind) -> &'static str {
 }
 
 /// One line of visible characters, whatever was typed.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_string()
 }

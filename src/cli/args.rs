@@ -1,12 +1,15 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
 use crate::engine::preflight::Missing;
-use crate::model::params::parse_bytes;
+use crate::model::kms_key::KmsKey;
+use crate::model::params::{parse_bytes, parse_duration};
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
+use crate::model::web_address::WebAddress;
 use crate::plan::adjust::{Adjustments, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
 #[derive(Debug, Parser)]
@@ -51,8 +54,16 @@ pub enum Command {
     )]
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
-    #[command(after_help = "Example:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip")]
+    #[command(
+        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify <bundle>.zip --key collector.pem"
+    )]
     Verify(VerifyArgs),
+    /// The keys that sign bundles: make one, show one
+    #[command(subcommand, after_help = "Examples:\n  freezeframe key new\n  freezeframe key show")]
+    Key(KeyCommand),
+    /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
+    #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
+    Custody(CustodyArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -76,6 +87,11 @@ pub enum Command {
         after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
     )]
     Contain(ContainArgs),
+    /// See whether containment holds: follow settings, invocations, throttles, logs and events for a while; changes nothing in AWS
+    #[command(
+        after_help = "Examples:\n  freezeframe watch IR-2026-0042\n  freezeframe watch payments-export --for 30m\n\nExit codes: 0 it holds · 3 could not tell (yet) · 7 it does not hold: a person is needed · 130 interrupted; what was seen is recorded"
+    )]
+    Watch(WatchArgs),
     /// Put back exactly what a case changed
     #[command(
         after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
@@ -149,6 +165,36 @@ pub struct GuardArgs {
     pub in_earnest: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+}
+
+/// Who signs the bundles.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct SealArgs {
+    /// Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that `freezeframe key new` made, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_SIGN_KEY")]
+    pub sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub kms: KmsArgs,
+    /// Have the signature stamped by this timestamp authority (RFC 3161)
+    #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
+    pub tsa: Option<WebAddress>,
+}
+
+fn web_address(text: &str) -> Result<WebAddress, &'static str> {
+    WebAddress::parse(text).ok_or("an address is wanted, like http://timestamp.example.com/tsr, without user and password")
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct KmsArgs {
+    /// Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
+    #[arg(long, value_name = "ARN", env = "FREEZEFRAME_KMS_KEY", value_parser = kms_key)]
+    pub kms_key: Option<KmsKey>,
+}
+
+fn kms_key(text: &str) -> Result<KmsKey, &'static str> {
+    KmsKey::parse(text).ok_or("a key's ARN is wanted (an alias can be pointed elsewhere), like arn:aws:kms:eu-west-1:123456789012:key/…")
 }
 
 /// What is collected, beside what the playbook says. All of it stands in the plan.
@@ -274,12 +320,48 @@ pub struct SnapshotArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub gone: GoneArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// A bundle: `<bundle>.zip`, an unpacked one, or one still being drafted
     pub bundle: PathBuf,
+    /// Demand that this key has signed it: a public key's file (PEM), or its fingerprint (may be repeated)
+    #[arg(long, value_name = "FILE|FINGERPRINT")]
+    pub key: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a local key (ECDSA on P-256); never replaces one
+    #[command(after_help = "Examples:\n  freezeframe key new\n  freezeframe key new --out /secure/seal.pem")]
+    New {
+        /// Where the key is written [default: $XDG_CONFIG_HOME/freezeframe/sign-key.pem, or ~/.config/freezeframe/sign-key.pem]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print a key's public half and its fingerprint: what whoever verifies must have from you by another way
+    #[command(
+        after_help = "Examples:\n  freezeframe key show\n  freezeframe key show --kms-key arn:aws:kms:eu-west-1:123456789012:key/1111-2222"
+    )]
+    Show {
+        /// The key [default: where `key new` makes one]
+        #[arg(conflicts_with = "kms_key")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        kms: KmsArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CustodyArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -307,6 +389,8 @@ pub struct PlanArgs {
     pub gone: GoneArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub kms: KmsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +418,8 @@ pub struct RunArgs {
     pub collect: CollectArgs,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -370,6 +456,8 @@ pub struct ContainArgs {
     pub yes: bool,
     #[command(flatten)]
     pub guard: GuardArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +484,36 @@ pub struct RestoreArgs {
     pub print_script: bool,
     #[command(flatten)]
     pub control: ControlArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The case, or a function that one of the cases here holds: a name or an ARN
+    #[arg(value_name = "CASE|FUNCTION")]
+    pub what: String,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    /// Watch so long (30s, 10m, at most 12h) [default: until it can be told, 5 to 20 minutes]
+    #[arg(long = "for", value_name = "DURATION", value_parser = watching)]
+    pub how_long: Option<Duration>,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = looking)]
+    pub every: Duration,
+}
+
+/// Credentials that were issued before live no longer than twelve hours.
+fn watching(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(10)..=Duration::from_secs(12 * 3600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 10s to 12h")
+}
+
+/// Each look is a dozen calls.
+fn looking(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(2)..=Duration::from_secs(600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 2s to 10m")
 }
 
 #[derive(Debug, Args)]
@@ -516,6 +634,16 @@ mod tests {
             &["--role", "r"],
         ] {
             assert!(snapshot(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_watch_has_its_bounds() {
+        let watch = |more: &[&str]| Cli::try_parse_from(["freezeframe", "watch", "IR-1"].iter().chain(more)).map(|cli| cli.command);
+        let Command::Watch(args) = watch(&["--for", "10m", "--every", "5s"]).unwrap() else { panic!() };
+        assert_eq!((args.how_long, args.every), (Some(Duration::from_secs(600)), Duration::from_secs(5)));
+        for bad in [["--for", "5s"], ["--for", "13h"], ["--for", "soon"], ["--every", "1s"], ["--every", "11m"]] {
+            assert!(watch(&bad).is_err(), "{bad:?}");
         }
     }
 

@@ -31,7 +31,7 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     adjust(&mut playbook, &accepted, "cannot contain like this")?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&args.function).await?;
+    let (preflight, sealing) = tokio::try_join!(session.preflight(&args.function), session.sealing(&args.seal))?;
     let permit = match (evidence(&session, &dir, &preflight.target).await?, &args.without_evidence) {
         (Some(verified), _) => ContainPermit::from_evidence(&verified),
         (None, Some(why)) => ContainPermit::by_override(&preflight.identity.arn, why),
@@ -46,9 +46,9 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     let guard = guarding(&args.guard, &*control, &preflight).await?;
     // A refusal is carried through all the same, so that it stands in report and case journal.
     if !foretold(screen, &guard, &preflight, None) {
-        confirm(screen, &make_plan(&playbook, &preflight), args.yes)?;
+        confirm(screen, &make_plan(&playbook, &preflight, &args.seal.kms), args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit) }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), seal: args.seal, sealing }).await
 }
 
 /// The newest acquisition of this target in the case that still verifies.

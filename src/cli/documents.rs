@@ -1,7 +1,11 @@
 //! The documents of `--json` that no lower floor knows. `schemas` lists all of them.
 
 use super::error::CliError;
+use crate::bundle::custody::{Custody, CustodyEntry};
+use crate::bundle::documents::BundleKind;
+use crate::bundle::verify::{SignatureCheck, TimestampCheck, Verdict};
 use crate::engine::control::{Control, Standing, Stop};
+use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
 use crate::plan::Plan;
@@ -152,6 +156,62 @@ pub struct GuardText {
     /// Version of this form: 1.
     pub v: u32,
     pub text: &'static str,
+}
+
+/// `custody`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CustodyDocument {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub bundle: String,
+    pub kind: Option<BundleKind>,
+    pub case: Option<String>,
+    pub target: Option<String>,
+    pub root: Option<Sha256>,
+    /// What `verify` finds, in a word.
+    pub verdict: Verdict,
+    pub signatures: Vec<SignatureCheck>,
+    pub timestamp: Option<TimestampCheck>,
+    /// By the bundle's own journal.
+    pub chain: Custody,
+    /// The case directory whose journal is told; none where the bundle was read by itself.
+    pub case_journal: Option<PathBuf>,
+    pub case_chain: Vec<CustodyEntry>,
+    /// Every bundle that the case sealed, in order; each names the root of the one before it.
+    pub bundles: Vec<Addendum>,
+}
+
+/// One bundle of a case.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Addendum {
+    pub bundle: String,
+    /// As the case's journal has it.
+    pub root: Sha256,
+    /// This and what follows: none where the bundle does not lie there.
+    pub kind: Option<BundleKind>,
+    pub verdict: Option<Verdict>,
+    /// Whether what lies there is what was sealed.
+    pub same_root: Option<bool>,
+    pub signed_by: Vec<Sha256>,
+    /// Of its timestamp.
+    pub time: Option<String>,
+}
+
+/// `key new`, `key show`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct KeyShown {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// Of a local key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Of a KMS key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fingerprint: Sha256,
+    /// In PEM.
+    pub public_key: String,
 }
 
 /// `restore --print-script`

@@ -5,10 +5,12 @@ mod approve;
 pub mod args;
 mod contain;
 mod control;
+mod custody;
 mod documents;
 mod error;
 mod explain;
 mod guard;
+mod key;
 mod pinned;
 mod plan;
 mod playbook;
@@ -20,6 +22,7 @@ mod session;
 mod show;
 mod summary;
 mod verify;
+mod watch;
 
 pub use error::CliError;
 
@@ -85,8 +88,11 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Approve(args) => approve::approve(global, args).await,
         Command::Verify(args) => verify::verify(global, args),
         Command::Show(args) => show::show(global, args),
+        Command::Custody(args) => custody::custody(global, args).await,
+        Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
+        Command::Watch(args) => watch::watch(global, args).await,
         Command::Halt(args) => control::halt(global, args).await,
         Command::Resume(args) => control::resume(global, args).await,
         Command::Guard(command) => guard::guard(global, command),

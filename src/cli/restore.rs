@@ -39,6 +39,7 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
     let session = Session::connect(global).await?;
     let identity = preflight::identify(&session.connector).await.map_err(session::connection)?;
     let control = session.control(&args.control, &args.cases)?;
+    let sealing = session.sealing(&args.seal).await?;
     let order = |dry_run| RestoreOrder {
         case: case.clone(),
         run: session.run.clone(),
@@ -54,7 +55,8 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
             .hint(format!("run it again: freezeframe restore {case}; what was put back is recorded and will not be written twice"))
     };
     if !args.dry_run && !args.yes {
-        let foretold = put_back(order(true), session.doors(dir.clone(), control.clone(), screen).await?).await.map_err(failed)?;
+        let foretold =
+            put_back(order(true), session.doors(dir.clone(), control.clone(), sealing.clone(), screen).await?).await.map_err(failed)?;
         if foretold.restoration.as_ref().is_some_and(|r| !r.cells.is_empty()) {
             summary::cells(screen, &foretold);
             let refused = |why: &str| {
@@ -67,7 +69,7 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
             }
         }
     }
-    let report = put_back(order(args.dry_run), session.doors(dir, control, screen).await?).await.map_err(failed)?;
+    let report = put_back(order(args.dry_run), session.doors(dir, control, sealing, screen).await?).await.map_err(failed)?;
     summary::show(screen, &report);
     Ok(report.outcome)
 }

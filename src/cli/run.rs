@@ -1,6 +1,6 @@
 //! `snapshot` and `run`: a playbook against a function.
 
-use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, RunArgs, SnapshotArgs};
+use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, KmsArgs, RunArgs, SealArgs, SnapshotArgs};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
 use super::pinned;
@@ -13,6 +13,7 @@ use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Order};
+use crate::engine::sealing::Sealing;
 use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
@@ -27,10 +28,11 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     let (case, dir) = session::case(&args.case)?;
     let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
+    let missing = args.gone.missing();
+    let (preflight, sealing) = tokio::try_join!(session.preflight_or(&args.function, &missing), session.sealing(&args.seal))?;
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
-    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None };
+    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None, seal: args.seal, sealing };
     execute(&session, session::screen(global), job).await
 }
 
@@ -44,14 +46,15 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
     let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&function).await?;
+    // Beside each other: a playbook that bleeds first has no time to ask KMS beforehand.
+    let (preflight, sealing) = tokio::try_join!(session.preflight(&function), session.sealing(&args.seal))?;
     let control = session.control(&args.guard.control, &args.case.cases)?;
     let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
     if playbook.contains() && !foretold(screen, &guard, &preflight, None) {
-        let plan = make_plan(&playbook, &preflight);
+        let plan = make_plan(&playbook, &preflight, &args.seal.kms);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None }).await
+    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing }).await
 }
 
 /// `run --plan`: exactly that, or nothing.
@@ -60,7 +63,8 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
     let approval = args.approval.as_deref().map(pinned::read_approval).transpose()?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
-    let preflight = session.preflight(&pinned.plan.target.arn()).await?;
+    let arn = pinned.plan.target.arn();
+    let (preflight, sealing) = tokio::try_join!(session.preflight(&arn), session.sealing(&args.seal))?;
     let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
     let moved = look.map_err(|e| CliError::new("cannot look at what the plan would change").because(e))?;
     if !moved.is_empty() {
@@ -86,7 +90,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control).await
+    carry(&session, screen, order, dir, control, sealing).await
 }
 
 /// The playbook, as the operator wants it.
@@ -115,10 +119,16 @@ pub struct Job {
     pub guard: Guarding,
     pub control: Arc<dyn Store>,
     pub permit: Option<ContainPermit>,
+    pub seal: SealArgs,
+    pub sealing: Arc<Sealing>,
 }
 
-pub fn make_plan(playbook: &Playbook, preflight: &Preflight) -> Plan {
+pub fn make_plan(playbook: &Playbook, preflight: &Preflight, kms: &KmsArgs) -> Plan {
     let plan = Plan::make(playbook, &preflight.target, &preflight.known);
+    let plan = match &kms.kms_key {
+        Some(key) => plan.signed_with(key),
+        None => plan,
+    };
     match &preflight.gone {
         Some(gone) => plan.of_gone(gone.clone()),
         None => plan,
@@ -144,7 +154,7 @@ pub fn confirm(screen: Screen, plan: &Plan, yes: bool) -> Result<(), CliError> {
 }
 
 pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outcome, CliError> {
-    let plan = make_plan(&job.playbook, &job.preflight);
+    let plan = make_plan(&job.playbook, &job.preflight, &job.seal.kms);
     let order = Order {
         case: job.case,
         run: session.run.clone(),
@@ -157,11 +167,18 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control).await
+    carry(session, screen, order, job.dir, job.control, job.sealing).await
 }
 
-async fn carry(session: &Session, screen: Screen, order: Order, dir: PathBuf, control: Arc<dyn Store>) -> Result<Outcome, CliError> {
-    let doors = session.doors(dir.clone(), control, screen).await?;
+async fn carry(
+    session: &Session,
+    screen: Screen,
+    order: Order,
+    dir: PathBuf,
+    control: Arc<dyn Store>,
+    sealing: Arc<Sealing>,
+) -> Result<Outcome, CliError> {
+    let doors = session.doors(dir.clone(), control, sealing, screen).await?;
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -1,13 +1,16 @@
 //! What most commands need first: a clock, a connection, a case directory, and somebody listening for Ctrl-C.
 
-use super::args::{CaseArgs, Global};
+use super::args::{CaseArgs, Global, SealArgs};
 use super::error::CliError;
+use super::key;
 use super::render::Screen;
 use crate::aws::{ConnectError, ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::others::{CasePlaces, OtherCases, Place};
 use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
+use crate::engine::sealing::kms::KmsSigner;
+use crate::engine::sealing::{Sealing, Tsa};
 use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
@@ -56,7 +59,13 @@ impl Session {
     }
 
     /// The doors of a run in this case. Ctrl-C drains from here on.
-    pub async fn doors(&self, case_dir: PathBuf, control: Arc<dyn Store>, screen: Screen) -> Result<Doors, CliError> {
+    pub async fn doors(
+        &self,
+        case_dir: PathBuf,
+        control: Arc<dyn Store>,
+        sealing: Arc<Sealing>,
+        screen: Screen,
+    ) -> Result<Doors, CliError> {
         let others = Arc::new(self.other_cases(&case_dir, screen).await?);
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
@@ -69,7 +78,34 @@ impl Session {
             progress: Arc::new(screen.progress()),
             interrupt: interrupts(screen),
             others,
+            sealing,
         })
+    }
+
+    /// The keys that will sign. One that was named and cannot be had is an error now, while nothing has been done.
+    pub async fn sealing(&self, args: &SealArgs) -> Result<Arc<Sealing>, CliError> {
+        let mut sealing = Sealing::default();
+        if let Some(path) = args.sign_key.clone().or_else(key::found) {
+            sealing.with_local(&path).map_err(|e| key::cannot(format!("cannot sign with {}", path.display()), e))?;
+        }
+        if let Some(key) = &args.kms.kms_key {
+            let signer = KmsSigner::connect(&self.connector, key).await.map_err(|e| {
+                let hint = e.hint();
+                CliError::new("cannot sign with the KMS key; nothing was done").because(e).hint(hint)
+            })?;
+            sealing.with(Arc::new(signer));
+        }
+        if let Some(address) = &args.tsa {
+            if !sealing.signs() {
+                return Err(CliError::new(
+                    "there is nothing to be stamped: a timestamp is over the signature, and no key is there to sign",
+                )
+                .hint("freezeframe key new, --sign-key FILE or --kms-key ARN")
+                .outcome(Outcome::Usage));
+            }
+            sealing.stamped_by(Tsa::new(&self.connector, address));
+        }
+        Ok(Arc::new(sealing))
     }
 
     /// The cases that lie beside this one: what they hold is not restored under them.
@@ -132,7 +168,7 @@ pub fn named_case(name: &str, cases: &Path) -> Result<(CaseId, PathBuf), CliErro
 }
 
 /// Becomes true at the first Ctrl-C. Collection then lets go, records and seals; a write that has begun is brought to its recorded end.
-fn interrupts(screen: Screen) -> watch::Receiver<bool> {
+pub fn interrupts(screen: Screen) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {

@@ -4,12 +4,17 @@ use super::args::{Global, VerifyArgs};
 use super::error::CliError;
 use super::render::Screen;
 use super::session::screen;
-use crate::bundle::verify::{Level, Verdict, Verification, verify as check};
+use crate::aws::fault::tame;
+use crate::bundle::keys::PublicKey;
+use crate::bundle::verify::{DemandedKey, Level, Verdict, Verification, verify_with as check};
+use crate::model::digest::Sha256;
 use crate::model::outcome::Outcome;
 use owo_colors::OwoColorize as _;
+use std::path::Path;
 
 pub fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
-    let verification = check(&args.bundle).map_err(|e| {
+    let keys = args.key.iter().map(|k| demanded(k)).collect::<Result<Vec<_>, _>>()?;
+    let verification = check(&args.bundle, &keys).map_err(|e| {
         let (hint, outcome) = (e.hint(), e.outcome());
         CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
     })?;
@@ -17,6 +22,19 @@ pub fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
     screen.document(&verification);
     show(screen, &verification);
     Ok(verification.outcome())
+}
+
+/// A fingerprint, or a file that holds a public key.
+fn demanded(text: &str) -> Result<DemandedKey, CliError> {
+    if let Some(fingerprint) = Sha256::from_hex(text.strip_prefix("SHA256:").unwrap_or(text)) {
+        return Ok(DemandedKey::Fingerprint(fingerprint));
+    }
+    let read = PublicKey::read(Path::new(text)).map(DemandedKey::Key);
+    read.map_err(|e| {
+        super::key::cannot(format!("cannot tell which key is demanded by {}", tame(text, 200)), e)
+            .hint("a fingerprint has 64 hexadecimal digits: freezeframe key show")
+            .outcome(Outcome::Usage)
+    })
 }
 
 fn show(screen: Screen, v: &Verification) {

@@ -63,6 +63,8 @@ impl Shell {
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // Nor may a key of the user's sign what was only practised.
+            .env("XDG_CONFIG_HOME", self.cases.join(".config"))
             .stdin(std::process::Stdio::null());
         command
     }

@@ -124,11 +124,12 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     story.chapter("The plan, and a responder with exactly the permissions that it names");
     let as_root = Shell::new(options.program, &emulator, &emulator.root, &cases);
     let plan = expect(as_root.run(&["plan", "snapshot-and-contain", names::FUNCTION]).await?, "plan", &[0])?;
-    let policy = merged_permissions(&plan.document);
-    let operator = operator::create(&aws, "ir-responder", &policy).await?;
+    let policies = operator::policies(&plan.document);
+    let operator = operator::create(&aws, "ir-responder", &policies).await?;
+    let statements = policies.iter().filter_map(|p| p["Statement"].as_array()).map(Vec::len).sum::<usize>();
     story.check(
-        policy["Statement"].as_array().is_some_and(|s| !s.is_empty()),
-        &format!("the plan names its IAM policy: {} statements", policy["Statement"].as_array().map_or(0, Vec::len)),
+        statements > 0,
+        &format!("the plan names its IAM policies: {statements} statements in {} documents that fit one role", policies.len()),
     );
     let shell = Shell::new(options.program, &emulator, &operator.keys, &cases);
 
@@ -267,13 +268,4 @@ fn expect(ended: Ended, command: &str, codes: &[i32]) -> Result<Ended, DrillErro
 /// The bundles that a report names.
 fn paths(report: &Value) -> Vec<PathBuf> {
     report["bundles"].as_array().into_iter().flatten().filter_map(|b| b["path"].as_str()).map(PathBuf::from).collect()
-}
-
-/// The plan names one policy for reading and one for containing; a person who does both gets both.
-fn merged_permissions(plan: &Value) -> Value {
-    let mut statements = vec![];
-    for policy in plan["permissions"].as_object().into_iter().flat_map(|o| o.values()) {
-        statements.extend(policy["Statement"].as_array().into_iter().flatten().cloned());
-    }
-    json!({"Version": "2012-10-17", "Statement": statements})
 }

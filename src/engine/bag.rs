@@ -4,10 +4,11 @@ use super::progress::{Note, Progress};
 use super::report::BundleReport;
 use super::run::RunError;
 use super::script::{Reader, restore_script};
+use super::sealing::{self, Sealing};
 use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::changes::{ACTIONS, Changes};
 use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
 use crate::bundle::draft::{Draft, DraftError, DraftInfo, NewItem};
-use crate::bundle::seal::Sealed;
 use crate::bundle::tool;
 use crate::bundle::verify::Verified;
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ pub(super) struct Bag<'b> {
     pub journal: &'b CaseJournal,
     pub case_dir: &'b Path,
     pub clock: &'b Arc<dyn Clock>,
+    pub sealing: &'b Sealing,
 }
 
 impl Bag<'_> {
@@ -50,14 +52,20 @@ impl Bag<'_> {
         Ok(draft)
     }
 
+    /// Close a draft for good, and sign what it then is.
+    pub async fn seal(&self, draft: &Draft, planned: Vec<PlannedUnit>, finished: bool) -> Result<sealing::Outcome, RunError> {
+        Ok(self.sealing.seal(draft, planned, finished, &**self.clock).await?)
+    }
+
     /// Hand a sealed bag over as a zip, read the zip back as a stranger would, and write its root into the case journal. An unfinished bag
     /// (interrupted run) is handed over too, but not accepted as evidence for containment.
     pub async fn hand_over(
         &self,
-        sealed: &Sealed,
+        outcome: &sealing::Outcome,
         finished: bool,
         progress: &dyn Progress,
     ) -> Result<(BundleReport, Option<Verified>), RunError> {
+        let sealed = &outcome.sealed;
         let path = sealed.zip()?;
         let verified = if finished { Some(Verified::read_back(&path)?) } else { None };
         let event = JournalEvent::Sealed { run: self.run.clone(), bundle: sealed.name().to_string(), root: sealed.root() };
@@ -73,6 +81,7 @@ impl Bag<'_> {
             items: predicate.items,
             gaps: predicate.gaps,
             verified: verified.is_some(),
+            signed_by: outcome.signed_by.clone(),
         };
         progress.note(Note::Said(format!("sealed {} ({} items), root {}", report.name, report.items, report.root)));
         Ok((report, verified))
@@ -105,26 +114,31 @@ pub(super) fn put(
     draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
 }
 
-/// What a change of AWS leaves in its bag, as the unit `name`: its report, the run's events of the case journal, and how everything that the case
+/// What a change of AWS leaves in its bag, as the unit `name`: its report, the run's lines of the case journal, and how everything that the case
 /// then holds is put back by hand.
 pub(super) fn put_changes<R: serde::Serialize>(
     draft: &Draft,
     name: &str,
     question: &str,
     report: &R,
-    events: &[JournalEvent],
+    journal: &CaseJournal,
     run: &RunId,
 ) -> Result<PlannedUnit, RunError> {
+    let (all, events) = (journal.lines(), journal.events());
+    let own = || all.iter().filter(|l| l.event.run() == Some(run));
+    draft.set_stated_changes(Changes::of(own().map(|l| &l.event)));
     let mut lines = vec![];
-    for event in events.iter().filter(|e| e.run() == Some(run)) {
-        lines.extend(canon::to_vec("a journal event", event)?);
+    for line in own() {
+        lines.extend(canon::to_vec("a journal line", line)?);
         lines.push(b'\n');
     }
     let report = canon::to_vec("a report", report)?;
-    let script = restore_script(events, &[], Reader::File);
+    let script = restore_script(&events, &[], Reader::File);
+    let actions = put(draft, Group::Contain, name, "actions", "this run's lines of the case journal", "jsonl", &lines)?;
+    debug_assert!(draft.item(actions).is_some_and(|i| i.files[0].path.as_str() == ACTIONS), "where `verify` looks for them");
     let items = vec![
         put(draft, Group::Contain, name, name, "every cell: before, after, and how it stands", "json", &report)?,
-        put(draft, Group::Contain, name, "actions", "this run's events of the case journal", "jsonl", &lines)?,
+        actions,
         put(draft, Group::Contain, name, "restore", "how the case is put back with the aws-cli alone", "sh", script.as_bytes())?,
     ];
     Ok(PlannedUnit { unit: name.into(), title: name.into(), question: question.into(), group: Group::Contain, ended: UnitEnd::Done, items })

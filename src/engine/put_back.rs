@@ -7,6 +7,7 @@ use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
 use super::run::{Doors, RunError, trip};
 use super::saga::{Saga, Unguarded};
+use super::watch;
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
@@ -45,6 +46,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         return Ok(report);
     };
     report.target = target.to_string();
+    report.watched = watch::records(&journal.events());
     let bag = Bag {
         case: &order.case,
         run: &order.run,
@@ -54,6 +56,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         journal: &journal,
         case_dir: &doors.case_dir,
         clock: &doors.clock,
+        sealing: &doors.sealing,
     };
     let draft = if order.dry_run {
         None
@@ -85,14 +88,14 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         saga.restore(&RestoreAsk { actions: ACTIONS, only: &order.only, overrule: &order.overrule, dry_run: order.dry_run }).await
     };
     report.outcome = restored.outcome();
-    report.exit_code = report.outcome.exit_code();
     report.headline = restored.headline();
     if let Some(draft) = draft {
         let question = "Does every setting that was changed read as it did before?";
-        let unit = put_changes(&draft, RESTORE, question, &restored, &journal.events(), &order.run)?;
-        let sealed = draft.seal(vec![unit], true)?;
-        let (bundle, _) = bag.hand_over(&sealed, true, &*doors.progress).await?;
-        report.tally = Tally::of(sealed.items());
+        let unit = put_changes(&draft, RESTORE, question, &restored, &journal, &order.run)?;
+        let outcome = bag.seal(&draft, vec![unit], true).await?;
+        let (bundle, _) = bag.hand_over(&outcome, true, &*doors.progress).await?;
+        report.unsealed(&outcome.missing);
+        report.tally = Tally::of(outcome.sealed.items());
         report.bundles.push(bundle);
         journal.append(JournalEvent::RunEnded { run: order.run.clone(), outcome: report.outcome.sentence().to_string() }).await?;
     }
@@ -100,6 +103,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         let why = format!("the restore of case {}: {}", order.case, restored.headline());
         report.notes.extend(trip(&doors, &order.operator, &order.run, &why).await);
     }
+    report.exit_code = report.outcome.exit_code();
     report.restoration = Some(restored);
     Ok(report)
 }

@@ -8,7 +8,7 @@ use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
-use crate::model::journal_event::ApprovalRecord;
+use crate::model::journal_event::{ApprovalRecord, WatchRecord};
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::plan::forecast::Forecast;
@@ -31,6 +31,8 @@ pub struct BundleReport {
     pub gaps: u64,
     /// Read back and checked as a stranger would.
     pub verified: bool,
+    /// Fingerprints of the keys that signed it.
+    pub signed_by: Vec<Sha256>,
 }
 
 /// How many questions came to what.
@@ -103,6 +105,9 @@ pub struct Report {
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restoration: Option<RestoreReport>,
+    /// When what the case holds was observed to hold, as a watch recorded it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchRecord>,
     /// What else a person should know.
     pub notes: Vec<String>,
 }
@@ -133,7 +138,18 @@ impl Report {
             approval: None,
             containment: None,
             restoration: None,
+            watched: vec![],
             notes: vec![],
+        }
+    }
+}
+
+impl Report {
+    /// Signatures that were to be made and were not: as grave as a gap in the evidence.
+    pub(super) fn unsealed(&mut self, missing: &[String]) {
+        if !missing.is_empty() {
+            self.notes.extend_from_slice(missing);
+            self.outcome = self.outcome.worse(Outcome::Gaps);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::preflight::PreflightError;
 use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{ContainReport, Saga, Stand};
+use super::sealing::Sealing;
 use super::{approve, survey};
 use crate::aws::Connector;
 use crate::aws::fault::tame;
@@ -85,6 +86,8 @@ pub struct Doors {
     pub interrupt: watch::Receiver<bool>,
     /// The other cases that can be seen from here: a cell that one of them holds is not restored under it.
     pub others: Arc<OtherCases>,
+    /// How bags are signed.
+    pub sealing: Arc<Sealing>,
 }
 
 #[async_trait]
@@ -239,6 +242,7 @@ impl Running {
             journal: &self.journal,
             case_dir: &self.doors.case_dir,
             clock: &self.doors.clock,
+            sealing: &self.doors.sealing,
         }
     }
 
@@ -318,7 +322,8 @@ impl Running {
         let planned = std::mem::take(&mut self.planned);
         let groups = GroupTally::of(&planned, &draft.items());
         let skipped = planned.iter().filter(|u| u.ended == UnitEnd::SkippedByOperator).map(|u| u.unit.clone()).collect();
-        let sealed = draft.seal(planned, finished)?;
+        let outcome = self.bag().seal(&draft, planned, finished).await?;
+        let sealed = &outcome.sealed;
         let mismatches: Vec<String> = draft
             .items()
             .iter()
@@ -329,8 +334,9 @@ impl Running {
                     .map(|d| format!("{}: AWS states {} {}, the bytes differ", i.subject, d.name, d.value))
             })
             .collect();
-        let (bundle, verified) = self.bag().hand_over(&sealed, finished, &*self.doors.progress).await?;
+        let (bundle, verified) = self.bag().hand_over(&outcome, finished, &*self.doors.progress).await?;
         let report = &mut self.report;
+        report.unsealed(&outcome.missing);
         report.bundles.push(bundle);
         report.tally = Tally::of(sealed.items());
         report.groups = groups;
@@ -521,15 +527,17 @@ impl Running {
         }
         let plan_unit = PlannedUnit { items, ..plan_unit };
         let question = "What was changed in AWS, from what to what, and does it hold?";
-        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal.events(), &self.order.run)?;
-        let sealed = draft.seal(vec![plan_unit, changes], true)?;
-        let (bundle, _) = self.bag().hand_over(&sealed, true, &*self.doors.progress).await?;
+        let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal, &self.order.run)?;
+        let outcome = self.bag().seal(&draft, vec![plan_unit, changes], true).await?;
+        let (bundle, _) = self.bag().hand_over(&outcome, true, &*self.doors.progress).await?;
+        self.report.unsealed(&outcome.missing);
         self.report.bundles.push(bundle);
         self.report.outcome = self.report.outcome.worse(contained.outcome());
         if let Some(why) = went_wrong(&contained) {
             let why = format!("case {}, {}: {why}", self.order.case, self.order.plan.target);
             self.report.notes.extend(trip(&self.doors, &self.order.operator, &self.order.run, &why).await);
         }
+        self.report.watched = super::watch::records(&self.journal.events());
         self.report.containment = Some(contained);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::engine::preflight::{self, PreflightError};
 use crate::engine::progress::{Note, Progress};
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Doors, Order};
+use crate::engine::sealing::Sealing;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, RunId};
@@ -120,6 +121,7 @@ pub struct Engine {
     /// Where all cases lie: what another case holds is not restored under it.
     store: Arc<dyn Store>,
     guard: Guard,
+    sealing: Arc<Sealing>,
 }
 
 /// What stands before containment, of what the process knows when it starts.
@@ -133,7 +135,12 @@ pub struct Guard {
 
 impl Engine {
     pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>, guard: Guard) -> Self {
-        Engine { connector, clock, store, guard }
+        Engine { connector, clock, store, guard, sealing: Arc::default() }
+    }
+
+    /// The same, signing what it seals.
+    pub fn signing(self, sealing: Sealing) -> Self {
+        Engine { sealing: Arc::new(sealing), ..self }
     }
 
     /// A policy that is there and cannot be read lets nothing through.
@@ -232,6 +239,7 @@ impl Act for Engine {
             progress: Arc::new(Log),
             interrupt,
             others: Arc::new(others),
+            sealing: self.sealing.clone(),
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);
         acted.notes.extend(notes);

@@ -1,6 +1,8 @@
 //! The handler's configuration, from environment variables. The table is in the parent module's documentation.
 
+use crate::model::kms_key::KmsKey;
 use crate::model::path::BundlePath;
+use crate::model::web_address::WebAddress;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -66,6 +68,12 @@ pub struct Config {
     pub settings: Settings,
     /// The guard policy's file; without one, `guard.yaml` in the store.
     pub guard: Option<PathBuf>,
+    /// Local key that signs bundles.
+    pub sign_key: Option<PathBuf>,
+    /// KMS key that signs bundles.
+    pub kms_key: Option<KmsKey>,
+    /// Timestamp authority.
+    pub tsa: Option<WebAddress>,
     pub scratch: PathBuf,
     pub log: String,
 }
@@ -76,6 +84,8 @@ pub enum ConfigError {
     NoStore,
     #[error("{name}={value} is not understood: {wanted}")]
     Value { name: &'static str, value: String, wanted: &'static str },
+    #[error("FREEZEFRAME_TSA is set, and no key is: a timestamp is over a signature (FREEZEFRAME_KMS_KEY, FREEZEFRAME_SIGN_KEY)")]
+    NothingToStamp,
     #[error("{0} is no variable of freezeframe; it is set in vain, and perhaps another was meant")]
     Unknown(String),
 }
@@ -95,6 +105,9 @@ impl Config {
             store_region: None,
             settings: Settings::default(),
             guard: None,
+            sign_key: None,
+            kms_key: None,
+            tsa: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
@@ -118,12 +131,25 @@ impl Config {
                 }
                 "GUARD" if !value.is_empty() => config.guard = Some(value.into()),
                 "GUARD" => return Err(bad("FREEZEFRAME_GUARD", "the path of a guard policy")),
+                "SIGN_KEY" if !value.is_empty() => config.sign_key = Some(value.into()),
+                "SIGN_KEY" => return Err(bad("FREEZEFRAME_SIGN_KEY", "the path of a P-256 key, PKCS#8 in PEM")),
+                "KMS_KEY" => {
+                    let wanted = "a key's ARN, like arn:aws:kms:eu-west-1:123456789012:key/…";
+                    config.kms_key = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_KMS_KEY", wanted))?);
+                }
+                "TSA" => {
+                    let wanted = "an address like http://timestamp.example.com/tsr";
+                    config.tsa = Some(WebAddress::parse(&value).ok_or_else(|| bad("FREEZEFRAME_TSA", wanted))?);
+                }
                 "SCRATCH" if !value.is_empty() => config.scratch = value.into(),
                 "SCRATCH" => return Err(bad("FREEZEFRAME_SCRATCH", "a directory")),
                 "LOG" if ["error", "warn", "info", "debug"].contains(&value.as_str()) => config.log = value,
                 "LOG" => return Err(bad("FREEZEFRAME_LOG", "error, warn, info or debug")),
                 _ => return Err(ConfigError::Unknown(shown(&name))),
             }
+        }
+        if config.tsa.is_some() && config.sign_key.is_none() && config.kms_key.is_none() {
+            return Err(ConfigError::NothingToStamp);
         }
         config.store = store.ok_or(ConfigError::NoStore)?;
         Ok(config)
@@ -170,6 +196,10 @@ mod tests {
             assert_eq!(c.settings.mode, mode);
         }
         assert_eq!(c.scratch, PathBuf::from("/tmp"));
+        assert_eq!((c.sign_key, c.kms_key), (None, None));
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/1111-2222";
+        let c = of(&[("FREEZEFRAME_STORE", "/cases"), ("FREEZEFRAME_KMS_KEY", arn), ("FREEZEFRAME_SIGN_KEY", "/k.pem")]).unwrap();
+        assert_eq!((c.kms_key.unwrap().arn(), c.sign_key.unwrap()), (arn, PathBuf::from("/k.pem")));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "/cases")]).unwrap().store, Place::Dir("/cases".into()));
         assert_eq!(of(&[("FREEZEFRAME_STORE", "s3://vault")]).unwrap().store, Place::S3 { bucket: "vault".into(), prefix: String::new() });
     }
@@ -183,6 +213,10 @@ mod tests {
             ("FREEZEFRAME_MODE", "contain-with-approvals"),
             ("FREEZEFRAME_MOED", "contain"),
             ("FREEZEFRAME_GUARD", ""),
+            ("FREEZEFRAME_SIGN_KEY", ""),
+            ("FREEZEFRAME_KMS_KEY", "alias/seal"),
+            ("FREEZEFRAME_TSA", "timestamp.example.com"),
+            ("FREEZEFRAME_TSA", "http://timestamp.example.com"),
             ("FREEZEFRAME_PLAYBOOK", "../x.yaml"),
             ("FREEZEFRAME_STORE", "s3://"),
             ("FREEZEFRAME_STORE", "S3://vault"),

@@ -9,6 +9,9 @@
 //! | `FREEZEFRAME_PLAYBOOK` | shipped playbook to run when the event names none; `snapshot-only` |
 //! | `FREEZEFRAME_MODE` | how far the handler may go: `observe` (events are kept, nothing is done), `snapshot` (default: a playbook that contains is refused), `contain-with-approval` (evidence is taken, containment waits for a person), `contain` (what the guard policy lets through is contained) |
 //! | `FREEZEFRAME_GUARD` | the guard policy's file; without it, the object `guard.yaml` in the store, if there is one |
+//! | `FREEZEFRAME_KMS_KEY` | ARN of the KMS key (`ECC_NIST_P256`) that signs bundles; without it, or a key file, they are sealed and not signed |
+//! | `FREEZEFRAME_SIGN_KEY` | file of a local P-256 key that signs them (PKCS#8 in PEM), alone or beside the other |
+//! | `FREEZEFRAME_TSA` | address of the authority that stamps the signature (RFC 3161) |
 //! | `FREEZEFRAME_SCRATCH` | where bundles are drafted before they are kept; `/tmp` |
 //! | `FREEZEFRAME_LOG` | level of our own log lines: `error`, `warn`, `info` (default), `debug` |
 //!

@@ -5,6 +5,8 @@ use super::config::{Config, Place};
 use super::{Delivery, Handler, HandlerError};
 use crate::aws::{ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::sealing::kms::KmsSigner;
+use crate::engine::sealing::{Sealing, Tsa};
 use crate::plan::guard::{self, Ourselves, Policy};
 use crate::playbook::MAX_BYTES;
 use crate::store::Store;
@@ -56,8 +58,34 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let ourselves = Ourselves { buckets, ..Ourselves::from_vars(|name| std::env::var(name).ok()) };
     let policy = config.guard.as_deref().map(policy).transpose()?;
     let guard = Guard { policy, ourselves, mode: config.settings.mode };
-    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard));
+    let sealing = sealing(&config, &connector).await?;
+    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
+}
+
+/// A key file that cannot be used is refused. A KMS key may be out of reach for a minute, and the process outlives that: evidence is taken all
+/// the same, and says that this key was to sign it.
+async fn sealing(config: &Config, connector: &Connector) -> Result<Sealing, Cause> {
+    let mut sealing = Sealing::default();
+    if let Some(path) = &config.sign_key {
+        sealing.with_local(path)?;
+    }
+    if let Some(key) = &config.kms_key {
+        match KmsSigner::connect(connector, key).await {
+            Ok(signer) => sealing.with(Arc::new(signer)),
+            Err(e) => {
+                tracing::error!(key = key.arn(), error = %chain(&e), "bundles will not be signed with the KMS key");
+                sealing.without(key, &e);
+            }
+        }
+    }
+    if let Some(address) = &config.tsa {
+        sealing.stamped_by(Tsa::new(connector, address));
+    }
+    if !sealing.signs() {
+        tracing::warn!("bundles are not signed: FREEZEFRAME_KMS_KEY names a key");
+    }
+    Ok(sealing)
 }
 
 /// A policy that cannot be read is said at the start, where somebody sees it.

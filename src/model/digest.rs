@@ -30,6 +30,10 @@ impl Sha256 {
         base64::engine::general_purpose::STANDARD.encode(self.0)
     }
 
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Sha256(bytes)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

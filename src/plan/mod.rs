@@ -16,13 +16,14 @@ mod render;
 pub mod tables;
 mod words;
 
-pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
+pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
 use crate::model::item::Group;
+use crate::model::kms_key::KmsKey;
 use crate::model::params::{Params, SINCE, WINDOW};
 use crate::model::refusal::Refusal;
 use crate::model::restorable::Accept;
@@ -136,6 +137,15 @@ pub static PREFLIGHT: &[Call] = &[
     Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
 ];
 
+/// What a watch asks about a function that is contained, beside the reads of the actions that contained it.
+pub static WATCH: &[Call] = &[
+    // What ran before: role, log group and timeout of every version.
+    Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function),
+    Call::read(Service::Cloudwatch, "GetMetricData", "cloudwatch:GetMetricData", Scope::Any),
+    Call::read(Service::Logs, "FilterLogEvents", "logs:FilterLogEvents", Scope::LogGroup),
+    Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any),
+];
+
 /// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -171,6 +181,12 @@ impl Plan {
     /// The same plan for a function that is gone.
     pub fn of_gone(self, gone: Gone) -> Plan {
         Plan { gone: Some(gone), ..self }
+    }
+
+    /// The same plan, whose bags are signed with this KMS key.
+    pub fn signed_with(mut self, key: &KmsKey) -> Plan {
+        self.permissions.add_signing(key);
+        self
     }
 
     /// The same plan with what the guardrails objected to.

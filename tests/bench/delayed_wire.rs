@@ -275,6 +275,7 @@ async fn without_pace(stage: &Stage) -> Unpaced {
         progress: Arc::new(Silent),
         interrupt: watch::channel(false).1,
         others: Arc::new(freezeframe::engine::others::OtherCases::none(clock())),
+        sealing: Default::default(),
     };
     let report = run(order, doors).await.unwrap();
     let spans = chain::spans(&report.bundles[0].path);

@@ -113,6 +113,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         // Nobody is left who could interrupt: that must hold up nothing.
         interrupt: watch::channel(false).1,
         others: Arc::new(OtherCases::none(clock)),
+        sealing: Default::default(),
     };
     let report = run(order, doors).await.unwrap();
     Ok(Ran { report, plan, world, dir })

@@ -155,6 +155,7 @@ impl Place {
             progress: Arc::new(Silent),
             interrupt: watch::channel(false).1,
             others: Arc::new(freezeframe::engine::others::OtherCases::none(self.clock.clone())),
+            sealing: Default::default(),
         }
     }
     async fn journal(&self, case: &str) -> Vec<JournalEvent> {

@@ -46,10 +46,14 @@ mod playbook;
 mod registry;
 /// The committed schemas are what the types say.
 mod schemas;
+/// A run that signs what it seals, and what it does when a key refuses.
+mod sealing;
 /// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
 mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
+/// `watch` over the scripted wire: what holds, what does not, what cannot be told, and what is recorded of it.
+mod watch;
 /// Tape, fence and fetch against real sockets.
 mod wire_live;
 

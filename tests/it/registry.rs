@@ -64,6 +64,8 @@ const NARROWED_ELSEWHERE: &[(&str, &str)] = &[
     ("s3:GetBucketPolicy", "buckets are named by destinations"),
     ("apigateway:GET", "APIs are named by the resource policies"),
     ("logs:DescribeSubscriptionFilters", "the default group, and groups that the resource policies name, beside the function's own"),
+    ("kms:GetPublicKey", "the plan names the key that was given"),
+    ("kms:Sign", "the plan names the key that was given"),
     ("kms:DescribeKey", "the key is named by the configuration"),
     ("kms:GetKeyPolicy", "the key is named by the configuration"),
     ("kms:ListGrants", "the key is named by the configuration"),
@@ -218,7 +220,8 @@ fn the_most_volatile_evidence_goes_first() {
 }
 
 fn every_call() -> Vec<(&'static str, &'static Call)> {
-    units().into_iter().flat_map(|u| u.calls().iter().map(move |c| (u.id(), c))).collect()
+    let seal = freezeframe::bundle::signer::KMS_CALLS.iter().map(|c| ("seal", c));
+    units().into_iter().flat_map(|u| u.calls().iter().map(move |c| (u.id(), c))).chain(seal).collect()
 }
 
 #[test]

@@ -45,6 +45,13 @@ def documents(bag):
             yield "journal-line", f"meta/journal/{segment.name}:{number}", line
     yield "coverage", "meta/coverage.json", (bag / "meta/coverage.json").read_text(encoding="utf-8")
     yield "statement", "seal/statement.json", (bag / "seal/statement.json").read_text(encoding="utf-8")
+    # Only where they are: an unsigned bundle has none, and only containment and restore change anything.
+    for form, path in [("envelope", "seal/statement.dsse.json"), ("sealing", "seal/sealing.json")]:
+        if (bag / path).exists():
+            yield form, path, (bag / path).read_text(encoding="utf-8")
+    if (bag / "data/90-contain/actions.jsonl").exists():
+        for number, line in lines(bag / "data/90-contain/actions.jsonl"):
+            yield "journal-line", f"data/90-contain/actions.jsonl:{number}", line
     for record in sorted(bag.glob("data/**/*.http.json")):
         yield "exchange", str(record.relative_to(bag)), record.read_text(encoding="utf-8")
 
@@ -69,7 +76,7 @@ def main():
         todo.append(("verification", str(args.verification), args.verification.read_text(encoding="utf-8")))
     counts, errors = dict.fromkeys(expected, 0), 0
     for form, where, text in todo:
-        counts[form] += 1
+        counts[form] = counts.get(form, 0) + 1
         try:
             error = best_match(validators[form].iter_errors(load(text)))
         except ValueError as e:

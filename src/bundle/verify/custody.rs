@@ -24,6 +24,7 @@ impl Check for Custody {
         let whole = !facts.troubles.iter().any(|t| t.path.as_str().starts_with("meta/"));
         let Some(items) = facts.items.as_ref().filter(|_| whole && !facts.journal.events.is_empty()) else { return };
         ends(facts, items.len(), out);
+        changes(facts, out);
 
         let mut stored: BTreeMap<ItemId, ItemStatus> = BTreeMap::new();
         let mut sent: BTreeMap<ExchangeId, (Option<u16>, Option<_>)> = BTreeMap::new();
@@ -104,5 +105,20 @@ fn ends(facts: &Facts, items: usize, out: &mut Findings) {
         // A journal cut short is the chain's to report.
         _ if facts.journal.count != stated.journal_count => {}
         _ => out.add(facts.absence(), Some(STATEMENT), "the journal's last line is not the sealing", remedy::ASK_MAKER),
+    }
+}
+
+/// What the statement says of containment is what the run's lines of the case journal say.
+fn changes(facts: &Facts, out: &mut Findings) {
+    let Some(stated) = facts.statement.as_ref().and_then(|s| s.predicate.containment.as_ref()) else { return };
+    let told = facts.changes.as_ref().map(|c| c.to_vec());
+    if told.as_ref() != Some(stated) {
+        let word = |n: Option<usize>| n.map_or("nothing that can be read".to_string(), |n| format!("{n} cells"));
+        let what = format!(
+            "it says how {} ended, and the journal's lines tell otherwise ({})",
+            word(Some(stated.len())),
+            word(told.as_ref().map(Vec::len))
+        );
+        out.add(facts.absence(), Some(STATEMENT), what, remedy::ASK_MAKER);
     }
 }

@@ -5,13 +5,20 @@ use super::documents::{Manifest, Strict, TagFile, strict};
 use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
 use super::lines::{Line, Lines};
+use super::signatures::{DemandedKey, SignatureCheck, judge};
+use crate::bundle::changes::{ACTIONS, Changes};
 use crate::bundle::documents::{Coverage, Statement};
+use crate::bundle::dsse::Envelope;
+use crate::bundle::keys::PublicKey;
+use crate::bundle::signer::{SealingRecord, StatedSigner};
 use crate::bundle::source::{BagSource, EntryName};
+use crate::bundle::timestamp::{self, Stamp};
 use crate::bundle::zip_reader::Oddity;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::exchange::Exchange;
 use crate::model::id::ExchangeId;
 use crate::model::item::Item;
+use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -23,10 +30,13 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const ITEMS: &str = "meta/items.jsonl";
 pub const COVERAGE: &str = "meta/coverage.json";
 pub const STATEMENT: &str = "seal/statement.json";
+pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING, TIMESTAMP};
 
 /// Documents are read whole up to here; ours are far smaller.
 const MAX_DOCUMENT: usize = 16 << 20;
 const MAX_TROUBLES: usize = 2000;
+/// A containment touches some dozens of cells.
+const MAX_CELLS: usize = 100_000;
 
 /// A document that is not of its form.
 #[derive(Debug)]
@@ -72,6 +82,17 @@ pub struct Facts {
     pub statement: Option<Statement>,
     pub journal: JournalFacts,
     pub troubles: Vec<Trouble>,
+    pub envelope: Option<Envelope>,
+    /// By path; `None` where the file is no such key.
+    pub keys: BTreeMap<&'static str, Option<PublicKey>>,
+    pub sealing: Option<SealingRecord>,
+    /// How the cells ended, by the run's lines of the case journal; `None` where the bag has none or they are not all of their form.
+    pub changes: Option<Changes>,
+    /// Keys that the reader asks for.
+    pub demanded: Vec<DemandedKey>,
+    pub signatures: Vec<SignatureCheck>,
+    /// What the timestamp says; why it says nothing.
+    pub timestamp: Option<Result<Stamp, String>>,
 }
 
 enum Tap {
@@ -81,8 +102,9 @@ enum Tap {
 }
 
 impl Facts {
-    pub fn gather(source: &BagSource) -> Facts {
-        let mut facts = Facts { has_tmp: source.has_tmp(), oddities: source.oddities().to_vec(), ..Facts::default() };
+    pub fn gather(source: &BagSource, demanded: &[DemandedKey]) -> Facts {
+        let (oddities, demanded) = (source.oddities().to_vec(), demanded.to_vec());
+        let mut facts = Facts { has_tmp: source.has_tmp(), oddities, demanded, ..Facts::default() };
         facts.archive_directory = source.archive_directory().map(str::to_string);
         let mut buf = vec![0; 128 << 10];
         for entry in source.files() {
@@ -97,6 +119,7 @@ impl Facts {
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path.clone(), read.ok());
         }
+        facts.signatures = judge(&facts);
         facts
     }
 
@@ -108,6 +131,10 @@ impl Facts {
     /// has none. What contradicts its own digest is an error either way.
     pub fn absence(&self) -> Level {
         if self.sealed() { Level::Error } else { Level::Warn }
+    }
+    /// The keys that were to sign.
+    pub fn stated_signers(&self) -> impl Iterator<Item = &StatedSigner> {
+        self.statement.iter().flat_map(|s| &s.predicate.signers)
     }
     pub fn has_trouble(&self, path: &str) -> bool {
         self.troubles.iter().any(|t| t.path.as_str() == path)
@@ -165,7 +192,10 @@ impl Facts {
             MANIFEST => self.manifest = Some(Manifest::default()),
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
             ITEMS => self.items = Some(Vec::new()),
-            BAGIT | BAG_INFO | COVERAGE | STATEMENT => return Tap::Whole(Vec::new(), false),
+            ACTIONS => self.changes = Some(Changes::default()),
+            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
+                return Tap::Whole(Vec::new(), false);
+            }
             p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
             p => match segment_number(p) {
                 Some(n) => self.journal.segments.push(n),
@@ -191,6 +221,13 @@ impl Facts {
                     Err(what) => self.trouble(path, Some(*number), what),
                 }
             }
+            ACTIONS => {
+                let event = bytes.and_then(|b| serde_json::from_slice::<JournalLine>(b).ok());
+                match (&mut self.changes, event) {
+                    (Some(changes), Some(line)) if changes.len() < MAX_CELLS => changes.event(&line.event),
+                    _ => self.changes = None,
+                }
+            }
             _ => {
                 if let Err(what) = self.journal.line(path, *number, line) {
                     self.trouble(path, Some(*number), what);
@@ -211,6 +248,12 @@ impl Facts {
             }
             COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
+            ENVELOPE => strict(bytes, None).map(|e| self.envelope = Some(e)),
+            SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
+            TIMESTAMP => Ok(self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)))),
+            // What is no key is the signature check's to report.
+            PUBLIC_KEY => Ok(drop(self.keys.insert(PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),
+            KMS_PUBLIC_KEY => Ok(drop(self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),
             _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
         };
         if let Err(what) = outcome {

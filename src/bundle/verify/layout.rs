@@ -1,14 +1,18 @@
 //! The bag's outer form: tag files, the documents that must be there, and signs that the run did not come to its end.
 
 use super::Check;
-use super::facts::{BAG_INFO, BAGIT, COVERAGE, Facts, ITEMS, MANIFEST, STATEMENT, TAG_MANIFEST};
+use super::facts::{
+    BAG_INFO, BAGIT, COVERAGE, ENVELOPE, Facts, ITEMS, KMS_PUBLIC_KEY, MANIFEST, PUBLIC_KEY, SEALING, STATEMENT, TAG_MANIFEST, TIMESTAMP,
+};
 use super::findings::{Findings, remedy};
 use super::journal_reader::segment_number;
 
 pub struct Layout;
 
 /// Tag files that need no parsing, besides those that the checks read.
-const PLAIN: [&str; 2] = ["meta/README.txt", "meta/VERIFY.txt"];
+const PLAIN: [&str; 3] = ["meta/README.txt", "meta/VERIFY.txt", "meta/CERTIFICATION.md"];
+/// What may lie in `seal/` beside the statement.
+const SEAL: [&str; 5] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING, TIMESTAMP];
 const REQUIRED: [&str; 6] = [BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST, ITEMS, COVERAGE];
 
 impl Check for Layout {
@@ -106,7 +110,12 @@ fn unknown(facts: &Facts, out: &mut Findings) {
     // What could not be read is the container check's to report.
     for path in facts.files.iter().filter(|(_, f)| f.is_some()).map(|(p, _)| p) {
         let p = path.as_str();
-        let known = REQUIRED.contains(&p) || PLAIN.contains(&p) || p == STATEMENT || p == "fetch.txt" || segment_number(p).is_some();
+        let known = REQUIRED.contains(&p)
+            || PLAIN.contains(&p)
+            || SEAL.contains(&p)
+            || p == STATEMENT
+            || p == "fetch.txt"
+            || segment_number(p).is_some();
         if known || matches!(path.top(), "data" | "tmp") {
             continue;
         }

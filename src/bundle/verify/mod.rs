@@ -12,10 +12,12 @@ mod container;
 mod coverage;
 mod custody;
 mod documents;
+mod envelope;
 mod facts;
 mod findings;
 mod items;
 mod journal_reader;
+mod key;
 mod layout;
 mod lines;
 mod manifest;
@@ -23,11 +25,15 @@ mod provider;
 mod root;
 mod schema;
 mod signature;
+mod signatures;
 mod tag_manifest;
+mod timestamp;
 mod verification;
 mod verified;
 
 pub use findings::{Finding, Findings, Level, shown};
+pub use signatures::{DemandedKey, SignatureCheck, SignatureResult};
+pub use timestamp::TimestampCheck;
 pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
 pub use verified::{NotVerified, Verified};
 
@@ -51,7 +57,10 @@ pub static CHECKS: &[&dyn Check] = &[
     &manifest::Payload,
     &tag_manifest::TagManifest,
     &root::Root,
+    &envelope::EnvelopeCheck,
     &signature::Signature,
+    &key::Key,
+    &timestamp::Timestamp,
     &chain::Chain,
     &schema::Schema,
     &items::Items,
@@ -62,8 +71,13 @@ pub static CHECKS: &[&dyn Check] = &[
 
 /// Check the bundle at `path`, a zip or a directory.
 pub fn verify(path: &Path) -> Result<Verification, OpenError> {
+    verify_with(path, &[])
+}
+
+/// The same, and each of these keys must have signed it.
+pub fn verify_with(path: &Path, keys: &[DemandedKey]) -> Result<Verification, OpenError> {
     let source = BagSource::open(path)?;
-    let facts = Facts::gather(&source);
+    let facts = Facts::gather(&source, keys);
     let mut findings = Findings::default();
     let checks = CHECKS
         .iter()

@@ -3,6 +3,8 @@
 use super::facts::{Facts, TAG_MANIFEST};
 use super::findings::{Finding, Level, shown};
 use super::provider;
+use super::signatures::SignatureCheck;
+use super::timestamp::{self, TimestampCheck};
 use crate::bundle::documents::BundleKind;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
@@ -104,6 +106,10 @@ pub struct Verification {
     pub checks: Vec<CheckRun>,
     /// In the order of the checks.
     pub findings: Vec<Finding>,
+    /// Who signed it, and whether that holds; empty for an unsigned bundle.
+    pub signatures: Vec<SignatureCheck>,
+    /// What the timestamp says. That its authority is to be believed is not checked.
+    pub timestamp: Option<TimestampCheck>,
     pub provider_digests: Vec<ProviderCheck>,
     /// What the bundle says that it could not learn. Gaps do not break a bundle.
     pub gaps: Vec<Gap>,
@@ -140,6 +146,8 @@ impl Verification {
             },
             checks,
             findings,
+            signatures: facts.signatures.clone(),
+            timestamp: timestamp::judge(facts),
             provider_digests: provider::recompute(facts),
             gaps: facts.coverage.iter().flat_map(|c| &c.gaps).map(harmless).collect(),
         }

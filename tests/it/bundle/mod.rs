@@ -9,3 +9,5 @@ mod independent;
 mod kept;
 mod memory;
 mod raw_zip;
+pub mod signed;
+mod stamped;

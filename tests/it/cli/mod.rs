@@ -3,9 +3,11 @@
 
 mod bundles;
 mod connection;
+mod custody;
 mod events;
 mod help;
 pub mod json;
+mod key;
 mod output;
 mod playbooks;
 mod redact;

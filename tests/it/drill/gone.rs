@@ -2,7 +2,7 @@
 //! there is no function any more, since when, and by whose hand.
 
 use crate::support::emulator::{Stage, bundle, ok};
-use freezeframe::drill::incident::names;
+use freezeframe::drill::incident::{names, operator};
 use serde_json::{Value, json};
 use std::io::Read;
 
@@ -51,12 +51,12 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_so
     assert!(!stage.case("IR-1").exists());
 
     let plan = ok(stage.root().run(&["plan", "snapshot-only", names::FUNCTION, "--gone"]).await.unwrap(), 0);
-    let statements: Vec<&Value> =
-        plan["permissions"].as_object().unwrap().values().filter_map(|p| p["Statement"].as_array()).flatten().collect();
+    let policies = operator::policies(&plan);
+    let statements: Vec<&Value> = policies.iter().filter_map(|p| p["Statement"].as_array()).flatten().collect();
     // Its role is known from CloudTrail, so nothing about roles stands on all of them.
     let role = &stage.incident.role.arn;
     assert!(statements.iter().any(|s| s["Resource"].to_string().contains(role.as_str())), "{plan:#}");
-    let keys = stage.operator("ir-late", &json!({"Version": "2012-10-17", "Statement": statements})).await;
+    let keys = stage.operator("ir-late", &policies).await;
     let shell = stage.shell(&keys);
 
     let report = ok(shell.run(&["snapshot", names::FUNCTION, "--gone", "--case", "IR-2"]).await.unwrap(), 0);

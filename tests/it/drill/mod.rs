@@ -15,3 +15,4 @@ mod sources;
 mod story;
 mod surface;
 mod two_persons;
+mod watch;

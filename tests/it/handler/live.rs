@@ -2,15 +2,18 @@
 //! its bundle found in S3.
 
 use crate::support::responder_zip;
+use crate::support::stage::stranger;
+use crate::support::tools::python_tools;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
 use freezeframe::aws::archive_client::STORE_CALLS;
-use freezeframe::bundle::verify::Verified;
+use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
 use freezeframe::drill::emulator::Emulator;
-use freezeframe::drill::incident::{self, SeedClients, names};
+use freezeframe::drill::incident::{self, SeedClients, names, operator};
 use freezeframe::model::digest::Sha256;
+use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::target::TargetSpec;
 use freezeframe::plan::{Known, Plan};
 use freezeframe::playbook;
@@ -25,32 +28,34 @@ const RESPONDER: &str = "freezeframe-responder";
 const VAULT: &str = "evidence-vault";
 
 /// What the responder may do: exactly what the plan of its playbook names, and its vault. Nothing that changes the suspect.
-fn policy(emulator: &Emulator) -> Value {
+fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
     let (playbook, _) = playbook::load("snapshot-only").unwrap();
     let target = names::FUNCTION.parse::<TargetSpec>().unwrap().resolve("aws", &emulator.account, &emulator.region).unwrap();
-    let plan = Plan::make(&playbook, &target, &Known::default());
-    assert!(plan.permissions.container.is_none());
-    let mut policy = serde_json::to_value(plan.permissions.reader.unwrap()).unwrap();
+    let plan = Plan::make(&playbook, &target, &Known::default()).signed_with(key);
+    assert!(plan.permissions.container.is_empty());
+    let reader = plan.permissions.reader.iter().map(|p| serde_json::to_value(p).unwrap());
     let vault = |action: &str| {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).map(vault));
-    policy
+    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).map(vault).collect();
+    reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
-async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
+/// A key that bundles are signed with, made by the account's root with the AWS CLI.
+fn signing_key(emulator: &Emulator) -> KmsKey {
+    let mut aws = stranger(emulator, python_tools().join("aws"), &emulator.root);
+    let made =
+        aws.args(["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY", "--output", "json"]).output().unwrap();
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|e| panic!("{e}: {made:?}"));
+    KmsKey::parse(made["KeyMetadata"]["Arn"].as_str().unwrap()).unwrap()
+}
+
+async fn deploy(aws: &SeedClients, emulator: &Emulator, key: &KmsKey, zip: &Path) {
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let role =
         aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
-    aws.iam
-        .put_role_policy()
-        .role_name(RESPONDER)
-        .policy_name("read-and-keep")
-        .policy_document(policy(emulator).to_string())
-        .send()
-        .await
-        .unwrap();
+    operator::grant(aws, RESPONDER, &policies(emulator, key)).await.unwrap();
     for bucket in [VAULT, "deployments"] {
         aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
     }
@@ -58,6 +63,7 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, zip: &Path) {
     aws.s3.put_object().bucket("deployments").key("responder.zip").body(body).send().await.unwrap();
     let variables = [
         ("FREEZEFRAME_STORE", format!("s3://{VAULT}/prod")),
+        ("FREEZEFRAME_KMS_KEY", key.arn().to_string()),
         // The emulator gives `provided` functions no endpoint; AWS gives them none either, and there it is right.
         ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
         ("AWS_ENDPOINT_URL_CLOUDTRAIL", emulator.cloudtrail_endpoint.clone()),
@@ -135,7 +141,8 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     incident::seed(&aws, &emulator, clock.now()).await.unwrap();
     let zip = dir.path().join("responder.zip");
     responder_zip::write(&zip).unwrap();
-    deploy(&aws, &emulator, &zip).await;
+    let key = signing_key(&emulator);
+    deploy(&aws, &emulator, &key, &zip).await;
     let vault = S3Store::new(connector.s3_plain(), clock.clone(), VAULT, "prod").unwrap();
 
     // Fired by the bus, under the function's own role.
@@ -149,6 +156,10 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let bundle = dir.path().join(zip_key.rsplit('/').next().unwrap());
     std::fs::write(&bundle, &bytes).unwrap();
     let verified = Verified::read_back(&bundle).unwrap();
+    // Under the function's own role, with the key that it may use for nothing but this.
+    let signatures = &verified.verification().signatures;
+    let signed: Vec<_> = signatures.iter().map(|s| (s.arn.as_deref(), s.result)).collect();
+    assert_eq!(signed, [(Some(key.arn()), SignatureResult::Holds)], "{:?}", verified.verification().findings);
     assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
 
     // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,

@@ -11,19 +11,22 @@ mod documents;
 mod groups;
 mod restore_script;
 mod same_questions;
+mod seal;
 mod verify_txt;
 
 use crate::support::emulator::{Stage, bundle, ok};
 use crate::support::stage::{PROGRAM, stranger};
 use crate::support::tools::{python_tools, repository};
+use crate::support::tsa::Authority;
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::{Ended, Shell};
 use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
+use freezeframe::drill::incident::operator;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
 pub const CASE: &str = "IR-2026-0042";
@@ -44,6 +47,10 @@ pub struct Practice {
     /// What `compare_bodies.py` said of the bundle, and of one with a changed body: code and text.
     pub compared: (bool, String),
     pub compared_changed: (bool, String),
+    /// Fingerprints of the local key, which signs everything, and of the KMS key, which signs the acquisition.
+    pub keys: [String; 2],
+    /// Who stamped the acquisition.
+    pub authority: Option<Arc<Authority>>,
     /// Where all of it lies.
     files: TempDir,
 }
@@ -77,19 +84,35 @@ async fn play() -> Practice {
         contained: BTreeMap::new(),
         compared: Default::default(),
         compared_changed: Default::default(),
+        keys: Default::default(),
+        authority: None,
         files,
     };
-    let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION]).await.unwrap();
+    let created = aws(&stage, &["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY"]);
+    let kms = created["KeyMetadata"]["Arn"].as_str().unwrap();
+    let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION, "--kms-key", kms]).await.unwrap();
+    let permissions = operator::policies(&plan.document);
     practice.heard("foretold", "plan", &plan);
-    let keys = stage.operator("ir-responder", &stage.permissions("snapshot-and-contain").await).await;
+    let keys = stage.operator("ir-responder", &permissions).await;
     let shell = Shell::new(Path::new(PROGRAM), &stage.emulator, &keys, practice.files.path());
     // Under root: whoever may ask about one function alone is told nothing of another, not even that it is not there.
     let nowhere = stage.root().run(&["snapshot", "payments-exprot", "--case", "IR-0"]).await.unwrap();
     practice.heard("error", "snapshot of a function that is not there", &nowhere);
+    // From here on whatever this shell seals is signed with a local key, and where it is said, with the KMS key too.
+    let made = shell.run(&["key", "new"]).await.unwrap();
+    practice.heard("key", "key new", &made);
+    let theirs = shell.run(&["key", "show", "--kms-key", kms]).await.unwrap();
+    practice.heard("key", "key show", &theirs);
+    practice.keys = [&made, &theirs].map(|k| k.document["fingerprint"].as_str().unwrap().to_string());
     let early = shell.run(&["contain", FUNCTION, "--case", CASE, "--yes"]).await.unwrap();
     practice.heard("error", "contain without evidence", &early);
 
-    let snapshot = shell.run(&["snapshot", FUNCTION, "--case", CASE]).await.unwrap();
+    // Without openssl there is no authority to ask, and the acquisition is not stamped.
+    practice.authority = Authority::new();
+    let mut words = vec!["snapshot", FUNCTION, "--case", CASE, "--kms-key", kms];
+    let address = practice.authority.as_ref().map(|a| a.serve(|answer| answer));
+    words.extend(address.iter().flat_map(|a| ["--tsa", a.as_str()]));
+    let snapshot = shell.run(&words).await.unwrap();
     practice.heard("report", "snapshot", &snapshot);
     practice.bundles[0] = only_bundle(ok(snapshot, 0));
     let bag = unpacked(&practice.bundles[0]);
@@ -130,6 +153,10 @@ async fn play() -> Practice {
     for (name, n) in [("verify acquisition", 0), ("verify containment", 1), ("verify restore", 2)] {
         let verified = shell.run(&["verify", &practice.bundles[n].to_string_lossy()]).await.unwrap();
         practice.heard("verification", name, &verified);
+    }
+    for (name, n) in [("custody acquisition", 0), ("custody containment", 1), ("custody restore", 2)] {
+        let told = shell.run(&["custody", &practice.bundles[n].to_string_lossy()]).await.unwrap();
+        practice.heard("custody", name, &told);
     }
     practice
 }

@@ -55,14 +55,21 @@ fn pasted_as_it_stands_from_the_zip_on() {
         for file in [zip.clone(), zip.with_extension("zip.sha256")] {
             std::fs::copy(&file, place.path().join(file.file_name().unwrap())).unwrap();
         }
-        let output = paste(&format!("{}\n{text}", first.join("\n")), place.path());
+        let ca = practice().authority.as_ref().map(|a| format!("export TSA_CA={}\n", a.ca().display()));
+        let output = paste(&format!("{}{}\n{text}", ca.unwrap_or_default(), first.join("\n")), place.path());
         let told = said(&output);
         assert!(output.status.success(), "{told}");
         for word in ["content-ok", "root-ok", "chain-ok", "is valid"] {
             assert!(told.contains(word), "{word}: {told}");
         }
         assert_eq!(told.contains(&format!("code-ok {CODE}")), code, "{told}");
-        for word in ["DIFFERS", "BROKEN", "ELSEWHERE"] {
+        let [local, kms] = &practice().keys;
+        assert!(told.contains("statement-ok") && told.contains(&format!("signature-ok {local}")), "{told}");
+        // The KMS key was asked for the acquisition alone.
+        assert_eq!(told.contains(&format!("signature-ok {kms}")), code, "{told}");
+        // And stamped, which openssl checks with the certificate of the authority's CA.
+        assert_eq!(told.contains("time-ok"), code && practice().authority.is_some(), "{told}");
+        for word in ["DIFFERS", "BROKEN", "ELSEWHERE", "WRONG"] {
             assert!(!told.contains(word), "{told}");
         }
     }
@@ -109,6 +116,26 @@ fn each_part_by_itself_and_each_fails_for_its_own_reason() {
     std::fs::write(at("meta/journal/000001.jsonl"), &journal[..journal[..last].rfind('\n').unwrap() + 1]).unwrap();
     fails(4, "CHAIN ENDS ELSEWHERE");
     std::fs::write(at("meta/journal/000001.jsonl"), &journal).unwrap();
+
+    // Of the envelope: a letter inside the payload, and one inside the last signature.
+    let envelope = std::fs::read_to_string(at("seal/statement.dsse.json")).unwrap();
+    flip(&at("seal/statement.dsse.json"), envelope.find("payload\":\"").unwrap() + 60);
+    fails(7, "STATEMENT DIFFERS");
+    flip(&at("seal/statement.dsse.json"), envelope.find("payload\":\"").unwrap() + 60);
+    flip(&at("seal/statement.dsse.json"), envelope.rfind("\"sig\":\"").unwrap() + 40);
+    fails(7, "SIGNATURE WRONG");
+    flip(&at("seal/statement.dsse.json"), envelope.rfind("\"sig\":\"").unwrap() + 40);
+
+    if let (Some(authority), Some(part)) = (&practice().authority, parts.iter().find(|p| p.trim_start().starts_with("# 8."))) {
+        let trusting = |ca: &Path| paste(&format!("export TSA_CA={}\n{part}", ca.display()), &bag.dir);
+        assert!(said(&trusting(&authority.ca())).contains("time-ok"));
+        let another = crate::support::tsa::Authority::new().unwrap();
+        assert!(said(&trusting(&another.ca())).contains("TIME WRONG"), "another authority's certificate");
+        // Another signature under the same stamp.
+        flip(&at("seal/statement.dsse.json"), envelope.find("\"sig\":\"").unwrap() + 40);
+        assert!(said(&trusting(&authority.ca())).contains("TIME WRONG"));
+        flip(&at("seal/statement.dsse.json"), envelope.find("\"sig\":\"").unwrap() + 40);
+    }
 
     flip(&at(CODE), 40);
     fails(6, "CODE DIFFERS");

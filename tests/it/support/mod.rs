@@ -6,4 +6,5 @@ pub mod emulator;
 pub mod responder_zip;
 pub mod stage;
 pub mod tools;
+pub mod tsa;
 pub mod wire;
