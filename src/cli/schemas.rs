@@ -28,6 +28,13 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<super::documents::KeyShown>("key.schema.json", "What `key new` and `key show` print with --json"),
         schema::<crate::engine::watch::WatchReport>("watch.schema.json", "What `watch` prints with --json"),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
+        schema::<crate::archive::Archived>("archived.schema.json", "What `archive` prints with --json"),
+        schema::<crate::archive::ArchiveRecord>(
+            "archive-record.schema.json",
+            "seal/addenda/NNNNNN/archive.json, in the bucket and beside the bundle",
+        ),
+        schema::<crate::archive::Fetched>("fetched.schema.json", "What `fetch` prints with --json"),
+        schema::<crate::engine::listing::Listing>("listing.schema.json", "What `list` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),
         schema::<Shown>("shown.schema.json", "What `show <bundle> <item>` prints with --json"),
         schema::<Playbooks>("playbooks.schema.json", "What `playbook list` prints with --json"),

@@ -78,6 +78,7 @@ impl Session {
             progress: Arc::new(screen.progress()),
             interrupt: interrupts(screen),
             others,
+            archive: None,
             sealing,
         })
     }

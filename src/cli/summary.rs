@@ -109,6 +109,9 @@ pub fn show(screen: Screen, report: &Report) {
     if report.bundles.iter().any(|b| b.signed_by.is_empty()) {
         screen.remark("to sign what is sealed from now on: freezeframe key new, or --kms-key ARN");
     }
+    for archived in &report.archives {
+        super::archive::show(screen, archived);
+    }
     if let Some(bundle) = report.bundles.first() {
         screen.remark(&format!("\ncheck it:   freezeframe verify {}", bundle.path.display()));
         screen.remark("without us: unzip it and follow meta/VERIFY.txt");

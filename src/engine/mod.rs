@@ -12,6 +12,7 @@ pub mod control;
 pub mod gather;
 pub mod gone;
 pub mod guard;
+pub mod listing;
 pub mod log;
 pub mod others;
 pub mod outlook;

@@ -2,6 +2,7 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
+use crate::archive::Archived;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::examine::techniques::TechniqueCounts;
 use crate::model::digest::Sha256;
@@ -108,6 +109,9 @@ pub struct Report {
     /// When what the case holds was observed to hold, as a watch recorded it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<WatchRecord>,
+    /// What was archived, and what S3 said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Archived>,
     /// What else a person should know.
     pub notes: Vec<String>,
 }
@@ -139,6 +143,7 @@ impl Report {
             containment: None,
             restoration: None,
             watched: vec![],
+            archives: vec![],
             notes: vec![],
         }
     }

@@ -184,6 +184,18 @@ pub enum JournalEvent {
         bundle: String,
         root: Sha256,
     },
+    /// A bundle was copied to another place, and what that place said of it was read back: the whole is in the record of that digest.
+    Transfer {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        /// `s3://bucket/prefix/case/bundle`
+        to: String,
+        /// Of `seal/addenda/NNNNNN/archive.json` there.
+        record: Sha256,
+        objects: u64,
+        bytes: u64,
+    },
     RunStarted {
         run: RunId,
         playbook: String,
@@ -297,6 +309,7 @@ impl JournalEvent {
             E::BundleOpen { run, .. }
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
+            | E::Transfer { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
             | E::Approval { run, .. }

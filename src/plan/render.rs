@@ -147,6 +147,10 @@ fn about(phase: &PlannedPhase) -> String {
         }
         PhaseKind::Seal => "close the bundle; from here on nothing can be added (no calls)".to_string(),
         PhaseKind::Verify => "read the sealed bundle back and check it as a stranger would (no calls)".to_string(),
+        PhaseKind::Archive => {
+            "put each file of what is sealed into the bucket that --archive names, where nothing is; read back what S3 says of it"
+                .to_string()
+        }
         PhaseKind::Contain => {
             let how = match phase.on_failure {
                 OnFailure::Hold => "if a step fails, what holds is kept and the rest is tried",

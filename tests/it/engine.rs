@@ -104,6 +104,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         permit: None,
     };
     let doors = Doors {
+        archive: None,
         connector,
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),

@@ -7,6 +7,8 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
+/// Bundles in a bucket with Object Lock: put, locked, read back, resumed, refused; checked and listed there.
+mod archive;
 /// Measurements, run by name: `tests/bench/`.
 #[path = "../bench/mod.rs"]
 mod bench;

@@ -95,6 +95,7 @@ impl Rig {
             permit: None,
         };
         let doors = Doors {
+            archive: None,
             connector: self.connector.clone(),
             store: Arc::new(MemStore::new()),
             control: Arc::new(MemStore::new()),

@@ -165,9 +165,9 @@ async fn what_holds_is_recorded_with_the_time_from_which_it_was_seen_to() {
     assert_eq!(w.report.functions[0].running_until.as_deref(), Some("2026-11-20T12:00:30.000Z"));
 
     // Written down when it was seen, and again at the end; the hold goes on.
-    let records: Vec<&WatchRecord> =
+    let written: Vec<&WatchRecord> =
         w.journal.iter().filter_map(|e| if let JournalEvent::Watched { watched, .. } = e { Some(watched) } else { None }).collect();
-    let seen: Vec<(Holding, Option<&str>)> = records.iter().map(|r| (r.holding, r.held_at.as_deref())).collect();
+    let seen: Vec<(Holding, Option<&str>)> = written.iter().map(|r| (r.holding, r.held_at.as_deref())).collect();
     assert_eq!(seen, [(Holding::CouldNotTell, None), (Holding::Holds, Some(held.as_str())), (Holding::Holds, Some(held.as_str()))]);
     assert_eq!(records(&w.journal), [w.record().clone()]);
     assert_eq!(functions(&w.journal).len(), 1);

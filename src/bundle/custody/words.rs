@@ -1,6 +1,6 @@
 //! One sentence for each kind of journal line.
 
-use crate::model::journal_event::{Holding, JournalEvent as E, PermitRecord};
+use crate::model::journal_event::{JournalEvent as E, PermitRecord};
 
 /// Exchanges and what they gave, counted.
 pub fn acquired(requests: u64, items: u64, gaps: u64) -> String {
@@ -25,6 +25,9 @@ pub fn of(event: &E) -> String {
         }
         E::CaseOpen { case, tool, operator, .. } => format!("opened the case {case}, for {operator}, with {tool}"),
         E::Sealed { bundle, root, .. } => format!("the bundle {bundle} was sealed and read back, root {root}"),
+        E::Transfer { bundle, to, record, objects, .. } => {
+            format!("archived {bundle} at {to}: {objects} objects, read back (record {record})")
+        }
         E::RunStarted { run, playbook, target, .. } => format!("began the run {run} of `{playbook}` against {target}"),
         E::RunEnded { run, outcome } => format!("ended the run {run}: {outcome}"),
         E::Approval { approval, .. } => format!("{} had approved the plan at {}", approval.approver, approval.approved_at),
@@ -52,15 +55,6 @@ pub fn of(event: &E) -> String {
         E::RestoreFailed { cell, error, .. } => format!("could NOT put {cell} back: {error}"),
         E::Drift { cell, .. } => format!("found {cell} changed by somebody else, and left it alone"),
         E::DriftOverruled { cell, who, .. } => format!("set {cell} back although somebody else had changed it, on the word of {who}"),
-        E::Watched { watched: watch, .. } => {
-            let how = match watch.holding {
-                Holding::Holds => "it holds",
-                Holding::CouldNotTell => "it could not be told whether it holds",
-                Holding::DoesNotHold => "it does NOT hold",
-            };
-            let since = watch.held_at.as_ref().map(|at| format!(", since {at}")).unwrap_or_default();
-            format!("watched the containment of {} from {} until {}: {how}{since}", watch.target, watch.from, watch.until)
-        }
         E::HeldElsewhere { cell, case, .. } => format!("left {cell} contained, because case {case} holds it too"),
         E::Watched { watched, .. } => watched.words(),
     }

@@ -38,6 +38,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * file_systems_by_name Reads of EFS that name their access point or file system in the query are authorized on `*`, so that a policy that
                        names access points and file systems is denied them; reads of S3 Files are not authorized at all.
 * lambda_surface.py    What containment changes of a function: policy documents, URLs, mappings, scaling, code signing; reasons are there.
+* vaults               There is no GetBucketPolicyStatus (a bucket that everybody may read would not be told from one that nobody may),
+                       and an expected bucket owner who is another account is not refused.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -59,7 +61,7 @@ from xml.etree import ElementTree
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import cloudwatch, ec2, iam
+from ministack.services import cloudwatch, ec2, iam, s3
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
 
@@ -447,7 +449,29 @@ def file_systems_by_name():
     iam_actions.extract_resource_arn = resource_arn
 
 
+def vaults():
+    dispatch = s3._dispatch
+
+    def asked(method, bucket, key, headers, body, query_params):
+        wanted, owner = headers.get("x-amz-expected-bucket-owner"), bucket and s3._bucket_owner_account(bucket)
+        if wanted and owner and wanted != owner:
+            return s3._error("AccessDenied", "Access Denied", 403)
+        if method == "GET" and bucket and not key and "policyStatus" in query_params:
+            if not owner:
+                return s3._no_such_bucket(bucket)
+            policy = s3._bucket_policies.get(bucket)
+            if not policy:
+                return s3._error("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
+            public = "true" if s3._policy_is_public(policy) else "false"
+            text = f'<PolicyStatus xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsPublic>{public}</IsPublic></PolicyStatus>'
+            return 200, {"Content-Type": "application/xml"}, text.encode()
+        return dispatch(method, bucket, key, headers, body, query_params)
+
+    s3._dispatch = asked
+
+
 def apply(root_key):
+    vaults()
     file_systems_by_name()
     ec2_filters()
     lambda_actions()

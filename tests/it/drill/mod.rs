@@ -3,7 +3,7 @@
 
 mod contain;
 mod gaps;
-mod gate;
+pub(crate) mod gate;
 mod gone;
 mod guard;
 mod interrupt;
