@@ -170,13 +170,6 @@ def around(seed):
             ("api", "apigateway", f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{rest}/*/POST/export")]:
         seed.step(f"permission for {name}", lam.add_permission, FunctionName=FUNCTION, StatementId=name, Action="lambda:InvokeFunction",
                   Principal=f"{principal}.amazonaws.com", SourceArn=source)
-    scaling = {"ServiceNamespace": "lambda", "ResourceId": f"function:{FUNCTION}:live",
-               "ScalableDimension": "lambda:function:ProvisionedConcurrency"}
-    client = seed.client("application-autoscaling")
-    seed.step("scalable target", client.register_scalable_target, MinCapacity=1, MaxCapacity=5, **scaling)
-    seed.step("scaling policy", client.put_scaling_policy, PolicyName="by-use", PolicyType="TargetTrackingScaling", **scaling,
-              TargetTrackingScalingPolicyConfiguration={"TargetValue": 0.7, "PredefinedMetricSpecification": {
-                  "PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}})
     seed.step("organisation", seed.client("organizations").create_organization, FeatureSet="ALL")
     trace = f"1-{int(time.time()):x}-0123456789abcdef01234567"
     segment = {"name": FUNCTION, "id": "0123456789abcdef", "trace_id": trace, "start_time": time.time() - 60, "end_time": time.time() - 59,
