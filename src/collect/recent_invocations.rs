@@ -84,7 +84,9 @@ impl Collector for RecentInvocations {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let named = match cx.function_or_told().await? {
             Ok(fact) => {
-                insights(cx, &fact)?;
+                // Of a function that is gone, role and log group may be known, and never its layers.
+                let gone = cx.function().await?.is_err();
+                insights(cx, &fact, gone)?;
                 fact.log_group.clone()
             }
             // The function is gone, its log group need not be.
@@ -249,8 +251,12 @@ async fn storage_tier(cx: &CollectCx<'_>) -> Result<(), Abort> {
 }
 
 /// Lambda Insights writes what it measures (memory, network, processes, by request id) to one group for the whole account.
-fn insights(cx: &CollectCx<'_>, fact: &FunctionFact) -> Result<(), Abort> {
+fn insights(cx: &CollectCx<'_>, fact: &FunctionFact, gone: bool) -> Result<(), Abort> {
     const SUBJECT: &str = "telemetry of Lambda Insights";
+    if gone {
+        let why = "the function does not exist, and nothing tells whether it had Lambda Insights; if so, its telemetry is in /aws/lambda-insights";
+        return cx.not_applicable(SUBJECT, why).map(drop);
+    }
     let Some(layer) = fact.layers.iter().find(|l| l.arn.contains(":layer:LambdaInsightsExtension")) else {
         return cx.not_applicable(SUBJECT, "$LATEST brings no layer of Lambda Insights").map(drop);
     };

@@ -189,6 +189,8 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_th
     assert_eq!(ran.status("execution-role", "role payments-export-role: trust"), ItemStatus::Collected);
     assert_eq!(ran.status("recent-invocations", "log events of /payments/export from"), ItemStatus::Collected);
     assert_eq!(ran.status("event-source-mappings", "event source mappings of the function"), ItemStatus::Collected);
+    let insights = ran.items().into_iter().find(|i| i.subject == "telemetry of Lambda Insights").unwrap();
+    assert!(insights.detail.unwrap().contains("nothing tells whether it had"), "what is not known is not denied");
     assert_eq!(ran.status("role-simulation", "IAM's decisions"), ItemStatus::Collected);
     assert_eq!(ran.status("service-last-accessed", "report about the role, asked for"), ItemStatus::Collected);
     assert_eq!(ran.status("log-subscriptions", "subscription filters of log group /payments/export"), ItemStatus::Collected);

@@ -16,15 +16,16 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Collectors that have collected nothing from the emulator, and why: what they hold has been seen on the scripted wire alone.
+/// Collectors that have collected nothing from this emulator, and why: what they hold has been seen on the scripted wire, and with LocalEmu where
+/// that is said (`localemu.rs`).
 const ONLY_SCRIPTED: &[(&str, &str)] = &[
     ("access-analyzer-findings", "MiniStack has no Access Analyzer: the emulator answers as where it is off"),
     ("auto-scaling", "MiniStack has no Application Auto Scaling"),
     ("container-image", "MiniStack's ECR gives addresses of layers at which nobody answers, and resolves no digest"),
     ("customer-runtime", "MiniStack knows no runtimes of customers"),
     ("flow-records", "no flow log of the emulator ever holds a record"),
-    ("guardduty-findings", "MiniStack has no GuardDuty: the emulator answers as where it is off"),
-    ("security-hub-findings", "MiniStack has no Security Hub: the emulator answers as where it is off"),
+    ("guardduty-findings", "MiniStack has no GuardDuty: the emulator answers as where it is off; LocalEmu has findings"),
+    ("security-hub-findings", "MiniStack has no Security Hub: the emulator answers as where it is off; LocalEmu has findings in ASFF"),
 ];
 
 /// Collectors whose answers here are ours (`unused.py`, ahead of MiniStack): what AWS says where the feature was never used.
@@ -151,7 +152,7 @@ async fn a_function_that_has_everything_leaves_no_group_and_no_collector_empty()
     let mut bare = BTreeSet::new();
     let wanting = look("a function that has everything", &items, &mut bare);
     for (id, why) in ONLY_SCRIPTED {
-        println!("only on the scripted wire: {id}: {why}");
+        println!("nothing from this emulator: {id}: {why}");
     }
     println!("answered by us ahead of the emulator: {}", ANSWERED_BY_US.join(", "));
     assert_eq!(wanting, [""; 0]);
