@@ -7,7 +7,7 @@
 //! | 0 words | [`model`] | plain data, and the glossary |
 //! | 1 doors | [`aws`], [`store`], [`clock`], [`intake`] | the only ways to the outside |
 //! | 2 format | [`bundle`] | Draft → Sealed → Verified |
-//! | 3 units | [`collect`], [`contain`], [`examine`] | what is read, what is changed, what can be said of it offline |
+//! | 3 units | [`collect`], [`contain`], [`examine`], [`archive`] | what is read, what is changed, what can be said of it offline, where it is kept |
 //! | 4 language | [`playbook`] | YAML in, playbook out |
 //! | 5 intention | [`plan`] | every step resolved, every call named; nothing has happened |
 //! | 6 action | [`engine`] | it happens |
@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod archive;
 pub mod aws;
 pub mod bundle;
 pub mod cli;

@@ -5,7 +5,7 @@
 //! for ever. A release build has none of this: the function is empty. It never changes what is written, and never lets go.
 
 #[cfg(debug_assertions)]
-pub(super) fn reached(point: &'static str) {
+pub(crate) fn reached(point: &'static str) {
     use std::path::PathBuf;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,4 +25,4 @@ pub(super) fn reached(point: &'static str) {
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) fn reached(_: &'static str) {}
+pub(crate) fn reached(_: &'static str) {}

@@ -35,7 +35,7 @@ pub mod custody;
 pub mod documents;
 pub mod draft;
 pub mod dsse;
-mod fault_point;
+pub(crate) mod fault_point;
 pub mod journal;
 pub mod keys;
 pub mod manifest;

@@ -89,8 +89,15 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// Files of a bag that lie neither in a directory nor in a zip: in a bucket.
+pub trait Elsewhere: std::fmt::Debug + Send + Sync {
+    /// A file's bytes, front to back. Reading blocks.
+    fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>>;
+}
+
 #[derive(Debug)]
 enum Container {
+    Elsewhere(Box<dyn Elsewhere>),
     Directory(PathBuf),
     Zip { reader: Box<ZipReader>, index: HashMap<BundlePath, usize> },
 }
@@ -164,17 +171,42 @@ impl BagSource {
         let missing = || ReadError::Missing { path: path.clone() };
         let read_err = |source| ReadError::Read { path: path.clone(), source };
         match &self.container {
+            Container::Elsewhere(files) => {
+                if self.entry(path).is_none() {
+                    return Err(missing());
+                }
+                files.stream(path).map_err(read_err)
+            }
             Container::Zip { reader, index } => {
                 let i = index.get(path).ok_or_else(missing)?;
                 Ok(Box::new(reader.stream(*i).map_err(read_err)?))
             }
             Container::Directory(root) => {
-                let at = self.files.binary_search_by(|e| by_name(&e.name, &EntryName::Path(path.clone())));
-                let entry = at.ok().and_then(|i| self.files.get(i)).ok_or_else(missing)?;
+                let entry = self.entry(path).ok_or_else(missing)?;
                 let (file, listed) = open_plain(&path.under(root)).map_err(read_err)?;
                 Ok(Box::new(Listed { file, left: listed.max(entry.bytes) }))
             }
         }
+    }
+
+    fn entry(&self, path: &BundlePath) -> Option<&Entry> {
+        let at = self.files.binary_search_by(|e| by_name(&e.name, &EntryName::Path(path.clone())));
+        at.ok().and_then(|i| self.files.get(i))
+    }
+
+    /// A bag whose files lie elsewhere, listed by path and length. `at` is what people call the place.
+    pub fn elsewhere(at: &str, name: &str, listed: BTreeMap<String, u64>, files: Box<dyn Elsewhere>) -> Result<BagSource, OpenError> {
+        let mut tops = listed.keys().map(|f| f.split('/').next().unwrap_or_default());
+        if !tops.any(|t| TOPS.contains(&t)) {
+            return Err(OpenError::NotABag { path: at.into() });
+        }
+        let mut found = Found { files: listed, ..Found::default() };
+        if found.files.len() > MAX_ENTRIES {
+            found.oddities.push(Oddity::whole(format!("it has more than {MAX_ENTRIES} files; the rest was not read")));
+            found.files = found.files.into_iter().take(MAX_ENTRIES).collect();
+        }
+        let has_tmp = found.files.keys().any(|f| f.starts_with("tmp/"));
+        Ok(Self::of(Container::Elsewhere(files), name.into(), found, has_tmp))
     }
 
     fn directory(root: &Path, name: String) -> Result<BagSource, OpenError> {
@@ -185,6 +217,10 @@ impl BagSource {
             return Err(OpenError::NotABag { path: root.to_path_buf() });
         }
         let has_tmp = found.directories.iter().any(|d| d == "tmp");
+        Ok(Self::of(Container::Directory(root.to_path_buf()), name, found, has_tmp))
+    }
+
+    fn of(container: Container, name: String, found: Found, has_tmp: bool) -> BagSource {
         let mut oddities = found.oddities;
         let mut folded: HashMap<String, ()> = HashMap::new();
         let mut files = Vec::new();
@@ -195,7 +231,7 @@ impl BagSource {
             files.push(named(&raw, bytes, &mut oddities));
         }
         files.sort_by(|a, b| by_name(&a.name, &b.name));
-        Ok(BagSource { container: Container::Directory(root.to_path_buf()), name, files, oddities, has_tmp, within: false })
+        BagSource { container, name, files, oddities, has_tmp, within: false }
     }
 
     fn zip(path: &Path, file: File, name: &str) -> Result<BagSource, OpenError> {

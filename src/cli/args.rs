@@ -1,14 +1,18 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
+use crate::archive::Place;
 use crate::engine::preflight::Missing;
 use crate::model::kms_key::KmsKey;
-use crate::model::params::parse_bytes;
+use crate::model::lock::{LockMode, Span, parse_until};
+use crate::model::params::{parse_bytes, parse_duration};
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
 use crate::model::web_address::WebAddress;
 use crate::plan::adjust::{Adjustments, Instant};
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
 #[derive(Debug, Parser)]
@@ -54,9 +58,20 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Check a bundle (zip or directory) and say everything that is wrong with it
     #[command(
-        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify <bundle>.zip --key collector.pem"
+        after_help = "Examples:\n  freezeframe verify IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T234640Z-01K….zip\n  freezeframe verify s3://evidence-vault/prod/IR-2026-0042/<bundle>\n  freezeframe verify <bundle>.zip --key collector.pem"
     )]
     Verify(VerifyArgs),
+    /// Archive a bundle in S3: locked, checksummed, read back; resumes where it was cut off
+    #[command(
+        after_help = "Examples:\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault/prod --retain 7y --lock compliance\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault --legal-hold --expected-bucket-owner 210987654321"
+    )]
+    Archive(ArchiveArgs),
+    /// Fetch an archived bundle, checked while it is written
+    #[command(after_help = "Example:\n  freezeframe fetch s3://evidence-vault/prod/IR-2026-0042/<bundle> --to evidence")]
+    Fetch(FetchArgs),
+    /// List cases: their bundles, gaps, where they are archived, whether they hold something contained
+    #[command(after_help = "Examples:\n  freezeframe list\n  freezeframe list s3://evidence-vault/prod")]
+    List(ListArgs),
     /// The keys that sign bundles: make one, show one
     #[command(subcommand, after_help = "Examples:\n  freezeframe key new\n  freezeframe key show")]
     Key(KeyCommand),
@@ -86,6 +101,11 @@ pub enum Command {
         after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
     )]
     Contain(ContainArgs),
+    /// See whether containment holds: follow settings, invocations, throttles, logs and events for a while; changes nothing in AWS
+    #[command(
+        after_help = "Examples:\n  freezeframe watch IR-2026-0042\n  freezeframe watch payments-export --for 30m\n\nExit codes: 0 it holds · 3 could not tell (yet) · 7 it does not hold: a person is needed · 130 interrupted; what was seen is recorded"
+    )]
+    Watch(WatchArgs),
     /// Put back exactly what a case changed
     #[command(
         after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
@@ -315,16 +335,125 @@ pub struct SnapshotArgs {
     #[command(flatten)]
     pub gone: GoneArgs,
     #[command(flatten)]
+    pub archive: ArchiveOption,
+    #[command(flatten)]
     pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// A bundle: `<bundle>.zip`, an unpacked one, or one still being drafted
+    /// A bundle: `<bundle>.zip`, an unpacked one, one still being drafted, or s3://BUCKET/PREFIX/<case>/<bundle>
     pub bundle: PathBuf,
     /// Demand that this key has signed it: a public key's file (PEM), or its fingerprint (may be repeated)
     #[arg(long, value_name = "FILE|FINGERPRINT")]
     pub key: Vec<String>,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// The bundle's place
+    #[arg(value_name = "s3://BUCKET/PREFIX/CASE/BUNDLE", value_parser = vault)]
+    pub from: Place,
+    /// Where a directory of the bundle's name is made
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Where cases lie: a directory, or s3://BUCKET/PREFIX
+    #[arg(default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub place: PathBuf,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+/// How S3 is to keep what is archived.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct VaultArgs {
+    /// Nobody may delete it for so long from now (7y, 90d)
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub retain: Option<Span>,
+    /// The same until a date (2033-11-20, or with a time)
+    #[arg(long, value_name = "DATE", value_parser = until, conflicts_with = "retain")]
+    pub retain_until: Option<DateTime<Utc>>,
+    /// Who may shorten that: whoever may bypass governance (governance, the default), or nobody (compliance)
+    #[arg(long, value_name = "MODE", value_parser = lock_mode)]
+    pub lock: Option<LockMode>,
+    /// Nobody may delete it until somebody takes this off
+    #[arg(long)]
+    pub legal_hold: bool,
+    /// Held until the hold is released, and then so long (7y, 90d)
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub event_hold: Option<Span>,
+    /// Encrypt with this KMS key instead of the bucket's default
+    #[arg(long, value_name = "KEY")]
+    pub sse_kms_key: Option<String>,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+    /// Archive all the same (may be repeated): unlocked-bucket, public-bucket, unfinished-bundle
+    #[arg(long, value_name = "WORD", value_parser = ["unlocked-bucket", "public-bucket", "unfinished-bundle"], hide_possible_values = true)]
+    pub accept: Vec<String>,
+}
+
+/// Which bucket is meant, beyond its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct BucketArgs {
+    /// Stop unless the bucket belongs to this account
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub expected_bucket_owner: Option<String>,
+    /// Region of the bucket, when it is not the function's
+    #[arg(long, value_name = "REGION")]
+    pub bucket_region: Option<String>,
+}
+
+/// Archiving as a part of a run.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct ArchiveOption {
+    /// Archive what is sealed below s3://BUCKET/PREFIX, and read back what S3 says of it
+    #[arg(long = "archive", value_name = "PLACE", value_parser = vault, env = "FREEZEFRAME_ARCHIVE")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub how: VaultArgs,
+}
+
+fn span(text: &str) -> Result<Span, &'static str> {
+    Span::parse(text).ok_or("a span is wanted, like 90d or 7y (at most 36500d or 100y)")
+}
+
+fn until(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    parse_until(text).ok_or("a date is wanted, like 2033-11-20 or 2033-11-20T12:00:00Z")
+}
+
+fn lock_mode(text: &str) -> Result<LockMode, &'static str> {
+    LockMode::parse(text).ok_or("governance or compliance is wanted")
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    let digits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.to_string()).ok_or("an account's twelve digits are wanted")
+}
+
+fn vault(text: &str) -> Result<Place, &'static str> {
+    Place::parse(text).ok_or("a place in S3 is wanted, like s3://bucket/prefix (letters, digits, `.`, `_`, `-` and `/`)")
+}
+
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// A sealed bundle: `<bundle>.zip`, or an unpacked one
+    pub bundle: PathBuf,
+    /// Where cases are archived; the bundle goes to <PREFIX>/<case>/<bundle>/
+    #[arg(value_name = "s3://BUCKET/PREFIX", value_parser = vault)]
+    pub to: Place,
+    #[command(flatten)]
+    pub vault: VaultArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -415,6 +544,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub guard: GuardArgs,
     #[command(flatten)]
+    pub archive: ArchiveOption,
+    #[command(flatten)]
     pub seal: SealArgs,
 }
 
@@ -482,6 +613,34 @@ pub struct RestoreArgs {
     pub control: ControlArgs,
     #[command(flatten)]
     pub seal: SealArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The case, or a function that one of the cases here holds: a name or an ARN
+    #[arg(value_name = "CASE|FUNCTION")]
+    pub what: String,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    /// Watch so long (30s, 10m, at most 12h) [default: until it can be told, 5 to 20 minutes]
+    #[arg(long = "for", value_name = "DURATION", value_parser = watching)]
+    pub how_long: Option<Duration>,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = looking)]
+    pub every: Duration,
+}
+
+/// Credentials that were issued before live no longer than twelve hours.
+fn watching(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(10)..=Duration::from_secs(12 * 3600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 10s to 12h")
+}
+
+/// Each look is a dozen calls.
+fn looking(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(2)..=Duration::from_secs(600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 2s to 10m")
 }
 
 #[derive(Debug, Args)]
@@ -602,6 +761,16 @@ mod tests {
             &["--role", "r"],
         ] {
             assert!(snapshot(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_watch_has_its_bounds() {
+        let watch = |more: &[&str]| Cli::try_parse_from(["freezeframe", "watch", "IR-1"].iter().chain(more)).map(|cli| cli.command);
+        let Command::Watch(args) = watch(&["--for", "10m", "--every", "5s"]).unwrap() else { panic!() };
+        assert_eq!((args.how_long, args.every), (Some(Duration::from_secs(600)), Duration::from_secs(5)));
+        for bad in [["--for", "5s"], ["--for", "13h"], ["--for", "soon"], ["--every", "1s"], ["--every", "11m"]] {
+            assert!(watch(&bad).is_err(), "{bad:?}");
         }
     }
 

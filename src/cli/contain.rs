@@ -48,7 +48,8 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     if !foretold(screen, &guard, &preflight, None) {
         confirm(screen, &make_plan(&playbook, &preflight, &args.seal.kms), args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), seal: args.seal, sealing }).await
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), seal: args.seal, sealing, archive: None };
+    execute(&session, screen, job).await
 }
 
 /// The newest acquisition of this target in the case that still verifies.

@@ -2,6 +2,7 @@
 //! prints; exit codes come from `model::outcome`.
 
 mod approve;
+mod archive;
 pub mod args;
 mod contain;
 mod control;
@@ -9,8 +10,10 @@ mod custody;
 mod documents;
 mod error;
 mod explain;
+mod fetch;
 mod guard;
 mod key;
+mod list;
 mod pinned;
 mod plan;
 mod playbook;
@@ -22,6 +25,7 @@ mod session;
 mod show;
 mod summary;
 mod verify;
+mod watch;
 
 pub use error::CliError;
 
@@ -85,12 +89,16 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Run(args) => run::run(global, args).await,
         Command::Plan(args) => plan::plan(global, args).await,
         Command::Approve(args) => approve::approve(global, args).await,
-        Command::Verify(args) => verify::verify(global, args),
+        Command::Verify(args) => verify::verify(global, args).await,
+        Command::Archive(args) => archive::archive(global, args).await,
+        Command::Fetch(args) => fetch::fetch(global, args).await,
+        Command::List(args) => list::list(global, args).await,
         Command::Show(args) => show::show(global, args),
         Command::Custody(args) => custody::custody(global, args).await,
         Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
+        Command::Watch(args) => watch::watch(global, args).await,
         Command::Halt(args) => control::halt(global, args).await,
         Command::Resume(args) => control::resume(global, args).await,
         Command::Guard(command) => guard::guard(global, command),

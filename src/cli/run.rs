@@ -1,5 +1,6 @@
 //! `snapshot` and `run`: a playbook against a function.
 
+use super::archive;
 use super::args::{AcceptArgs, CollectArgs, ControlArgs, Global, KmsArgs, RunArgs, SealArgs, SnapshotArgs};
 use super::error::CliError;
 use super::guard::{foretold, guarding};
@@ -7,19 +8,20 @@ use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
+use crate::archive::Vault;
 use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
 use crate::engine::guard::Guarding;
 use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
-use crate::engine::run::{self as engine, Order};
+use crate::engine::run::{self as engine, Doors, Order};
 use crate::engine::sealing::Sealing;
 use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::adjust::Adjustments;
-use crate::playbook::{Playbook, Registry};
+use crate::playbook::{PhaseKind, Playbook, Registry};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,11 +30,13 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     let (case, dir) = session::case(&args.case)?;
     let playbook = adjusted(args.depth.playbook(), &args.collect, AcceptArgs::default())?;
     let session = Session::connect(global).await?;
+    let archive = archive::vault(&session, &args.archive, &playbook).await?;
     let missing = args.gone.missing();
     let (preflight, sealing) = tokio::try_join!(session.preflight_or(&args.function, &missing), session.sealing(&args.seal))?;
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
-    let job = Job { case, dir, playbook, preflight, guard: Guarding::default(), control, permit: None, seal: args.seal, sealing };
+    let guard = Guarding::default();
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
     execute(&session, session::screen(global), job).await
 }
 
@@ -46,6 +50,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let (name, function) = (args.playbook.unwrap_or_default(), args.function.unwrap_or_default());
     let playbook = adjusted(&name, &args.collect, args.accept)?;
     let session = Session::connect(global).await?;
+    let archive = archive::vault(&session, &args.archive, &playbook).await?;
     // Beside each other: a playbook that bleeds first has no time to ask KMS beforehand.
     let (preflight, sealing) = tokio::try_join!(session.preflight(&function), session.sealing(&args.seal))?;
     let control = session.control(&args.guard.control, &args.case.cases)?;
@@ -54,7 +59,8 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         let plan = make_plan(&playbook, &preflight, &args.seal.kms);
         confirm(screen, &plan, args.yes)?;
     }
-    execute(&session, screen, Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing }).await
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    execute(&session, screen, job).await
 }
 
 /// `run --plan`: exactly that, or nothing.
@@ -63,6 +69,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
     let approval = args.approval.as_deref().map(pinned::read_approval).transpose()?;
     let screen = session::screen(global);
     let session = Session::connect(global).await?;
+    let archive = archive::vault_of(&session, &args.archive, pinned.plan.phase(PhaseKind::Archive).is_some()).await?;
     let arn = pinned.plan.target.arn();
     let (preflight, sealing) = tokio::try_join!(session.preflight(&arn), session.sealing(&args.seal))?;
     let look = survey::moved(&session.connector, &*session.clock, &session.run, &preflight.identity.arn, &pinned).await;
@@ -90,7 +97,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control, sealing).await
+    carry(&session, screen, order, dir, control, (sealing, archive)).await
 }
 
 /// The playbook, as the operator wants it.
@@ -119,6 +126,8 @@ pub struct Job {
     pub guard: Guarding,
     pub control: Arc<dyn Store>,
     pub permit: Option<ContainPermit>,
+    /// Where what is sealed is archived, if anywhere.
+    pub archive: Option<Vault>,
     pub seal: SealArgs,
     pub sealing: Arc<Sealing>,
 }
@@ -167,7 +176,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control, job.sealing).await
+    carry(session, screen, order, job.dir, job.control, (job.sealing, job.archive)).await
 }
 
 async fn carry(
@@ -176,9 +185,9 @@ async fn carry(
     order: Order,
     dir: PathBuf,
     control: Arc<dyn Store>,
-    sealing: Arc<Sealing>,
+    (sealing, archive): (Arc<Sealing>, Option<Vault>),
 ) -> Result<Outcome, CliError> {
-    let doors = session.doors(dir.clone(), control, sealing, screen).await?;
+    let doors = Doors { archive, ..session.doors(dir.clone(), control, sealing, screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -1,9 +1,10 @@
 //! `verify`: every check, every finding, a verdict.
 
+use super::archive;
 use super::args::{Global, VerifyArgs};
 use super::error::CliError;
 use super::render::Screen;
-use super::session::screen;
+use super::session::{Session, screen};
 use crate::aws::fault::tame;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::verify::{DemandedKey, Level, Verdict, Verification, verify_with as check};
@@ -12,16 +13,27 @@ use crate::model::outcome::Outcome;
 use owo_colors::OwoColorize as _;
 use std::path::Path;
 
-pub fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
+pub async fn verify(global: &Global, args: VerifyArgs) -> Result<Outcome, CliError> {
     let keys = args.key.iter().map(|k| demanded(k)).collect::<Result<Vec<_>, _>>()?;
-    let verification = check(&args.bundle, &keys).map_err(|e| {
-        let (hint, outcome) = (e.hint(), e.outcome());
-        CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
-    })?;
+    let verification = match archive::place(&args.bundle)? {
+        Some(place) => {
+            let session = Session::connect(global).await?;
+            let bucket = archive::bucket(&session, &place, &args.bucket);
+            crate::archive::verify(&bucket, &place, keys).await.map_err(|e| archive::unread(e, &place))?
+        }
+        None => local(&args, &keys)?,
+    };
     let screen = screen(global);
     screen.document(&verification);
     show(screen, &verification);
     Ok(verification.outcome())
+}
+
+fn local(args: &VerifyArgs, keys: &[DemandedKey]) -> Result<Verification, CliError> {
+    check(&args.bundle, keys).map_err(|e| {
+        let (hint, outcome) = (e.hint(), e.outcome());
+        CliError::new(format!("cannot verify {}", args.bundle.display())).because(e).hint(hint).outcome(outcome)
+    })
 }
 
 /// A fingerprint, or a file that holds a public key.
@@ -37,7 +49,7 @@ fn demanded(text: &str) -> Result<DemandedKey, CliError> {
     })
 }
 
-fn show(screen: Screen, v: &Verification) {
+pub fn show(screen: Screen, v: &Verification) {
     for check in &v.checks {
         let mark = match (check.errors, check.warnings) {
             (0, 0) => "ok  ".green().to_string(),

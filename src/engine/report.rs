@@ -2,13 +2,14 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
+use crate::archive::Archived;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::examine::techniques::TechniqueCounts;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
-use crate::model::journal_event::ApprovalRecord;
+use crate::model::journal_event::{ApprovalRecord, WatchRecord};
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::plan::forecast::Forecast;
@@ -105,6 +106,12 @@ pub struct Report {
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restoration: Option<RestoreReport>,
+    /// When what the case holds was observed to hold, as a watch recorded it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchRecord>,
+    /// What was archived, and what S3 said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Archived>,
     /// What else a person should know.
     pub notes: Vec<String>,
 }
@@ -135,6 +142,8 @@ impl Report {
             approval: None,
             containment: None,
             restoration: None,
+            watched: vec![],
+            archives: vec![],
             notes: vec![],
         }
     }

@@ -15,6 +15,7 @@ use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{ContainReport, Saga, Stand};
 use super::sealing::Sealing;
 use super::{approve, survey};
+use crate::archive::{self, Accepted, Vault};
 use crate::aws::Connector;
 use crate::aws::fault::tame;
 use crate::aws::record::{HeadRecorder, Recorder};
@@ -46,6 +47,7 @@ use crate::playbook::{ApprovalRule, PhaseKind};
 use crate::store::Store;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,6 +88,8 @@ pub struct Doors {
     pub interrupt: watch::Receiver<bool>,
     /// The other cases that can be seen from here: a cell that one of them holds is not restored under it.
     pub others: Arc<OtherCases>,
+    /// Where what is sealed is archived, if anywhere.
+    pub archive: Option<Vault>,
     /// How bags are signed.
     pub sealing: Arc<Sealing>,
 }
@@ -151,7 +155,8 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
     let report =
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
-    let mut running = Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit };
+    let mut running =
+        Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit, archived: BTreeSet::new() };
     // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
     let result = running.walk().boxed().await;
     if let Err(e @ RunError::NotVerified(_)) = &result
@@ -167,6 +172,12 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
     // A journal that refuses now must not hide what happened before.
     let ended = running.journal.append(JournalEvent::RunEnded { run: running.order.run.clone(), outcome }).await;
     let mut report = result?;
+    if let Some(vault) = running.doors.archive.as_ref().filter(|_| !running.archived.is_empty()) {
+        let case = archive::Case { journal: &running.journal, store: &*running.doors.store };
+        if let Err(e) = archive::journal_too(vault, &running.order.case, case).await {
+            report.notes.push(format!("the last lines of the case journal did not come into the vault: {}", chain(&e)));
+        }
+    }
     if let Err(e) = ended {
         report.notes.push(format!("the end of the run could not be written to the case journal: {e}"));
     }
@@ -182,6 +193,8 @@ struct Running {
     planned: Vec<PlannedUnit>,
     finished: bool,
     permit: Option<ContainPermit>,
+    /// Bundles that are in the vault.
+    archived: BTreeSet<String>,
 }
 
 impl Running {
@@ -196,6 +209,7 @@ impl Running {
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
                 PhaseKind::Contain => Box::pin(self.contain(phase)).await?,
+                PhaseKind::Archive => Box::pin(self.archive()).await,
             }
             if !self.finished {
                 break;
@@ -203,6 +217,9 @@ impl Running {
         }
         // A playbook that collects and never seals would leave evidence lying open.
         self.seal().await?;
+        if self.doors.archive.is_some() {
+            Box::pin(self.archive()).await;
+        }
         let mut report = self.report.clone();
         report.headline = headline(&report.tally, &report.gaps);
         if report.function_gone {
@@ -230,6 +247,46 @@ impl Running {
         }
         report.exit_code = report.outcome.exit_code();
         Ok(report)
+    }
+
+    /// Archives what is sealed and not archived yet. What goes wrong is told, and stops nothing: the bundle lies on the disk, and can be archived
+    /// again; containment does not wait for a bucket.
+    async fn archive(&mut self) {
+        let Some(vault) = self.doors.archive.clone() else {
+            self.report.notes.push("NOT ARCHIVED: the playbook has an archive phase, and no place was named for it".into());
+            self.report.outcome = self.report.outcome.worse(Outcome::Failed);
+            return;
+        };
+        for bundle in self.report.bundles.clone() {
+            if self.archived.contains(&bundle.name) {
+                continue;
+            }
+            let order = archive::Order {
+                bundle: bundle.path.clone(),
+                to: vault.to.clone(),
+                asked: vault.asked.clone(),
+                accepted: Accepted { unfinished_bundle: !bundle.verified, ..vault.accepted },
+                run: self.order.run.clone(),
+                operator: self.order.operator.clone(),
+            };
+            let case = archive::Case { journal: &self.journal, store: &*self.doors.store };
+            let progress = self.doors.progress.clone();
+            let say = move |line: &str| progress.note(Note::Said(line.to_string()));
+            let sending = archive::archive(&vault.bucket, &order, Some(case), &say);
+            let failed = match until(&mut self.doors.interrupt, self.finished, sending).await {
+                Some(Ok(archived)) => {
+                    self.report.outcome = self.report.outcome.worse(archived.outcome);
+                    self.report.archives.push(archived);
+                    self.archived.insert(bundle.name);
+                    continue;
+                }
+                Some(Err(e)) => chain(&e),
+                None => "interrupted".to_string(),
+            };
+            let again = format!("again: freezeframe archive {} {}", bundle.path.display(), vault.to);
+            self.report.notes.push(format!("NOT ARCHIVED: {}: {failed}; {again}", bundle.name));
+            self.report.outcome = self.report.outcome.worse(Outcome::Failed);
+        }
     }
 
     fn bag(&self) -> Bag<'_> {
@@ -537,8 +594,22 @@ impl Running {
             let why = format!("case {}, {}: {why}", self.order.case, self.order.plan.target);
             self.report.notes.extend(trip(&self.doors, &self.order.operator, &self.order.run, &why).await);
         }
+        self.report.watched = super::watch::records(&self.journal.events());
         self.report.containment = Some(contained);
         Ok(())
+    }
+}
+
+/// The work's end, or `None` when the operator interrupts it. A run that was interrupted already does not begin it.
+async fn until<T>(interrupt: &mut watch::Receiver<bool>, going: bool, work: impl Future<Output = T>) -> Option<T> {
+    if !going || *interrupt.borrow() {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        // A sender that is gone interrupts nobody.
+        Ok(_) = interrupt.wait_for(|stop| *stop) => None,
     }
 }
 
@@ -574,7 +645,7 @@ const MAKE_ANEW: &str = "look at what moved, then make the plan anew: freezefram
 const GET_APPROVAL: &str = "freezeframe plan … --out plan.json; another person: freezeframe approve plan.json; then: freezeframe run --plan plan.json --approval plan.approval.json --case …";
 
 /// An error with its causes, in one line.
-fn chain(e: &dyn std::error::Error) -> String {
+pub(super) fn chain(e: &dyn std::error::Error) -> String {
     let mut text = e.to_string();
     let mut next = e.source();
     while let Some(cause) = next {

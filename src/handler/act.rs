@@ -239,6 +239,7 @@ impl Act for Engine {
             progress: Arc::new(Log),
             interrupt,
             others: Arc::new(others),
+            archive: None,
             sealing: self.sealing.clone(),
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);

@@ -1,8 +1,11 @@
 //! The handler's configuration, from environment variables. The table is in the parent module's documentation.
 
+use crate::archive::Accepted;
 use crate::model::kms_key::KmsKey;
+use crate::model::lock::{LockMode, Span};
 use crate::model::path::BundlePath;
 use crate::model::web_address::WebAddress;
+use crate::store::s3::Keep;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -65,6 +68,10 @@ pub enum Place {
 pub struct Config {
     pub store: Place,
     pub store_region: Option<String>,
+    /// How S3 keeps what is put there.
+    pub keep: Keep,
+    /// What of the bucket is accepted in words.
+    pub accepted: Accepted,
     pub settings: Settings,
     /// The guard policy's file; without one, `guard.yaml` in the store.
     pub guard: Option<PathBuf>,
@@ -84,6 +91,10 @@ pub enum ConfigError {
     NoStore,
     #[error("{name}={value} is not understood: {wanted}")]
     Value { name: &'static str, value: String, wanted: &'static str },
+    #[error("FREEZEFRAME_LOCK says who may shorten a retention, and FREEZEFRAME_RETAIN asks for none")]
+    LockWithoutRetain,
+    #[error("FREEZEFRAME_RETAIN, _LEGAL_HOLD, _SSE_KMS_KEY and _BUCKET_OWNER are about a bucket, and FREEZEFRAME_STORE is a directory")]
+    KeepOnDisk,
     #[error("FREEZEFRAME_TSA is set, and no key is: a timestamp is over a signature (FREEZEFRAME_KMS_KEY, FREEZEFRAME_SIGN_KEY)")]
     NothingToStamp,
     #[error("{0} is no variable of freezeframe; it is set in vain, and perhaps another was meant")]
@@ -103,6 +114,8 @@ impl Config {
         let mut config = Config {
             store: Place::Dir(PathBuf::new()),
             store_region: None,
+            keep: Keep::default(),
+            accepted: Accepted::default(),
             settings: Settings::default(),
             guard: None,
             sign_key: None,
@@ -111,6 +124,7 @@ impl Config {
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
         };
+        let (mut retain, mut lock) = (None, None);
         for (name, value) in vars {
             let Some(which) = name.strip_prefix(PREFIX) else { continue };
             let bad = |name, wanted| ConfigError::Value { name, value: shown(&value), wanted };
@@ -122,6 +136,25 @@ impl Config {
                 }
                 "STORE_REGION" if word(&value) => config.store_region = Some(value),
                 "STORE_REGION" => return Err(bad("FREEZEFRAME_STORE_REGION", "a Region like eu-west-1")),
+                "RETAIN" => retain = Some(Span::parse(&value).ok_or_else(|| bad("FREEZEFRAME_RETAIN", "a span like 90d or 7y"))?),
+                "LOCK" => lock = Some(LockMode::parse(&value).ok_or_else(|| bad("FREEZEFRAME_LOCK", "governance or compliance"))?),
+                "LEGAL_HOLD" if ["on", "off"].contains(&value.as_str()) => config.keep.legal_hold = value == "on",
+                "LEGAL_HOLD" => return Err(bad("FREEZEFRAME_LEGAL_HOLD", "on or off")),
+                "SSE_KMS_KEY" if (1..=300).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic()) => {
+                    config.keep.kms_key = Some(value);
+                }
+                "SSE_KMS_KEY" => return Err(bad("FREEZEFRAME_SSE_KMS_KEY", "a key's ARN, id or alias")),
+                "BUCKET_OWNER" if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) => config.keep.owner = Some(value),
+                "BUCKET_OWNER" => return Err(bad("FREEZEFRAME_BUCKET_OWNER", "an account's twelve digits")),
+                "ACCEPT" => {
+                    for word in value.split(',') {
+                        match word.trim() {
+                            "unlocked-bucket" => config.accepted.unlocked_bucket = true,
+                            "public-bucket" => config.accepted.public_bucket = true,
+                            _ => return Err(bad("FREEZEFRAME_ACCEPT", "unlocked-bucket or public-bucket, or both with a comma between")),
+                        }
+                    }
+                }
                 "PLAYBOOK" if word(&value) => config.settings.playbook = value,
                 "PLAYBOOK" => return Err(bad("FREEZEFRAME_PLAYBOOK", "the name of a shipped playbook")),
                 "MODE" => {
@@ -152,6 +185,13 @@ impl Config {
             return Err(ConfigError::NothingToStamp);
         }
         config.store = store.ok_or(ConfigError::NoStore)?;
+        if retain.is_none() && lock.is_some() {
+            return Err(ConfigError::LockWithoutRetain);
+        }
+        config.keep.retain = retain.map(|span| (lock.unwrap_or(LockMode::Governance), span));
+        if matches!(config.store, Place::Dir(_)) && config.keep != Keep::default() {
+            return Err(ConfigError::KeepOnDisk);
+        }
         Ok(config)
     }
 }
@@ -205,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn how_a_bucket_keeps_evidence_is_said_in_words() {
+        let store = ("FREEZEFRAME_STORE", "s3://vault");
+        let c = of(&[store, ("FREEZEFRAME_RETAIN", "7y"), ("FREEZEFRAME_BUCKET_OWNER", "123456789012")]).unwrap();
+        assert_eq!((c.keep.retain, c.keep.owner.as_deref()), (Some((LockMode::Governance, Span::Years(7))), Some("123456789012")));
+        let c = of(&[store, ("FREEZEFRAME_RETAIN", "90d"), ("FREEZEFRAME_LOCK", "compliance"), ("FREEZEFRAME_LEGAL_HOLD", "on")]).unwrap();
+        assert_eq!((c.keep.retain, c.keep.legal_hold), (Some((LockMode::Compliance, Span::Days(90))), true));
+        let c = of(&[store, ("FREEZEFRAME_ACCEPT", "unlocked-bucket, public-bucket")]).unwrap();
+        assert!(c.accepted.unlocked_bucket && c.accepted.public_bucket && c.keep == Keep::default());
+        assert_eq!(of(&[store, ("FREEZEFRAME_LOCK", "compliance")]), Err(ConfigError::LockWithoutRetain));
+    }
+
+    #[test]
     fn nothing_is_guessed() {
         assert_eq!(of(&[]), Err(ConfigError::NoStore));
         for (name, value) in [
@@ -224,6 +276,14 @@ mod tests {
             ("FREEZEFRAME_STORE", "s3://Vault/x"),
             ("FREEZEFRAME_STORE", ""),
             ("FREEZEFRAME_LOG", "trace"),
+            ("FREEZEFRAME_RETAIN", "7"),
+            ("FREEZEFRAME_LOCK", "compliance"),
+            ("FREEZEFRAME_LOCK", "forever"),
+            ("FREEZEFRAME_LEGAL_HOLD", "yes"),
+            ("FREEZEFRAME_BUCKET_OWNER", "12345"),
+            ("FREEZEFRAME_ACCEPT", "everything"),
+            // About a bucket, and the store is a directory.
+            ("FREEZEFRAME_RETAIN", "7y"),
         ] {
             assert!(of(&[("FREEZEFRAME_STORE", "/cases"), (name, value)]).is_err(), "{name}={value}");
         }

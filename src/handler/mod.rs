@@ -6,6 +6,12 @@
 //! |---|---|
 //! | `FREEZEFRAME_STORE` | where cases are kept, required: `s3://bucket/prefix`, or a directory's path |
 //! | `FREEZEFRAME_STORE_REGION` | Region of the bucket, when it is not the function's own |
+//! | `FREEZEFRAME_RETAIN` | nobody may delete what is put into the bucket for so long (`7y`, `90d`); none: the bucket's own default |
+//! | `FREEZEFRAME_LOCK` | who may shorten that: `governance` (whoever may bypass it, the default) or `compliance` (nobody) |
+//! | `FREEZEFRAME_LEGAL_HOLD` | `on`: nobody may delete what is put there until somebody takes the hold off |
+//! | `FREEZEFRAME_SSE_KMS_KEY` | encrypt what is put there with this key; otherwise the bucket's default |
+//! | `FREEZEFRAME_BUCKET_OWNER` | stop unless the bucket belongs to this account |
+//! | `FREEZEFRAME_ACCEPT` | `unlocked-bucket`, `public-bucket`: start all the same |
 //! | `FREEZEFRAME_PLAYBOOK` | shipped playbook to run when the event names none; `snapshot-only` |
 //! | `FREEZEFRAME_MODE` | how far the handler may go: `observe` (events are kept, nothing is done), `snapshot` (default: a playbook that contains is refused), `contain-with-approval` (evidence is taken, containment waits for a person), `contain` (what the guard policy lets through is contained) |
 //! | `FREEZEFRAME_GUARD` | the guard policy's file; without it, the object `guard.yaml` in the store, if there is one |

@@ -3,10 +3,12 @@
 use super::act::{Cause, Engine, Guard};
 use super::config::{Config, Place};
 use super::{Delivery, Handler, HandlerError};
+use crate::archive::{self, Accepted, Bucket, Verdict};
 use crate::aws::{ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::sealing::kms::KmsSigner;
 use crate::engine::sealing::{Sealing, Tsa};
+use crate::model::lock::Lock;
 use crate::plan::guard::{self, Ourselves, Policy};
 use crate::playbook::MAX_BYTES;
 use crate::store::Store;
@@ -47,7 +49,8 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
         Place::Dir(dir) => Arc::new(DirStore::open(dir)?),
         Place::S3 { bucket, prefix } => {
             let there = config.store_region.as_deref().map_or_else(|| connector.clone(), |region| connector.in_region(region));
-            Arc::new(S3Store::new(there.s3_plain(), clock.clone(), bucket, prefix)?)
+            look_at(&there, &clock, bucket, &config).await?;
+            Arc::new(S3Store::new(there.s3_plain(), clock.clone(), bucket, prefix)?.keeping(config.keep.clone()))
         }
     };
     tracing::info!(store = %store.describe(), mode = %config.settings.mode, playbook = %config.settings.playbook, "ready");
@@ -61,6 +64,26 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let sealing = sealing(&config, &connector).await?;
     let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
+}
+
+/// The same look at the bucket as before an archive, at the start, where somebody sees it. A bucket without locks is refused where locks are
+/// configured; where none are, it is said in the log.
+async fn look_at(there: &Connector, clock: &Arc<dyn Clock>, bucket: &str, config: &Config) -> Result<(), Cause> {
+    let place = archive::Place::parse(&format!("s3://{bucket}")).ok_or("the store's bucket has no name of a bucket")?;
+    let seen = Bucket::new(there.s3_archive(), clock.clone(), &place, config.keep.owner.clone()).preflight().await?;
+    for p in &seen.properties {
+        match p.verdict {
+            Verdict::Good => tracing::info!(property = p.name, found = p.found, "the store's bucket"),
+            verdict => tracing::warn!(property = p.name, found = p.found, verdict = verdict.as_str(), "the store's bucket"),
+        }
+    }
+    let locks = config.keep.retain.is_some() || config.keep.legal_hold;
+    let lock = Lock { legal_hold: locks, ..Lock::default() };
+    let accepted = Accepted { unlocked_bucket: config.accepted.unlocked_bucket || !locks, ..config.accepted };
+    match seen.refusals(bucket, &lock, accepted).first() {
+        Some(r) => Err(format!("{}; what would lift it: {}", r.why, r.lift).into()),
+        None => Ok(()),
+    }
 }
 
 /// A key file that cannot be used is refused. A KMS key may be out of reach for a minute, and the process outlives that: evidence is taken all

@@ -32,6 +32,7 @@ pub mod invocation;
 pub mod item;
 pub mod journal_event;
 pub mod kms_key;
+pub mod lock;
 pub mod log_line;
 pub mod outcome;
 pub mod params;

@@ -61,10 +61,13 @@ impl Plan {
     pub fn permission_lines(&self) -> Vec<String> {
         let mut out = vec![];
         let parts = [("reading", &self.permissions.reader), ("containing and restoring", &self.permissions.container)];
-        for (what, policy) in parts.into_iter().filter_map(|(what, policy)| Some((what, policy.as_ref()?))) {
-            out.push(String::new());
-            out.push(format!("IAM policy for {what}:"));
-            out.extend(policy_lines(policy));
+        for (what, documents) in parts {
+            for (n, policy) in documents.iter().enumerate() {
+                let of = if documents.len() > 1 { format!(", {} of {}", n + 1, documents.len()) } else { String::new() };
+                out.push(String::new());
+                out.push(format!("IAM policy for {what}{of}:"));
+                out.extend(policy_lines(policy));
+            }
         }
         for note in &self.permissions.notes {
             out.push(String::new());
@@ -144,6 +147,10 @@ fn about(phase: &PlannedPhase) -> String {
         }
         PhaseKind::Seal => "close the bundle; from here on nothing can be added (no calls)".to_string(),
         PhaseKind::Verify => "read the sealed bundle back and check it as a stranger would (no calls)".to_string(),
+        PhaseKind::Archive => {
+            "put each file of what is sealed into the bucket that --archive names, where nothing is; read back what S3 says of it"
+                .to_string()
+        }
         PhaseKind::Contain => {
             let how = match phase.on_failure {
                 OnFailure::Hold => "if a step fails, what holds is kept and the rest is tried",

@@ -8,6 +8,7 @@ pub(super) fn phases(phases: &[Phase], problems: &mut Problems<'_>) {
     once_each(phases, problems);
     evidence_in_order(phases, problems);
     contain_after_verify(phases, problems);
+    archive_after_verify(phases, problems);
     for phase in phases {
         steps(phase, problems);
         capture_before_freeze(phase, problems);
@@ -70,6 +71,14 @@ fn contain_after_verify(phases: &[Phase], problems: &mut Problems<'_>) {
             "remove `override`; the verified bundle is the permit",
         ),
         _ => {}
+    }
+}
+
+/// A bundle that nobody has checked is not archived: with Object Lock it would stay wrong for years.
+fn archive_after_verify(phases: &[Phase], problems: &mut Problems<'_>) {
+    let Some(archive) = place(phases, PhaseKind::Archive) else { return };
+    if place(phases, PhaseKind::Verify).is_none_or(|verify| archive < verify) {
+        problems.help(phases[archive].at, "archive before verify", "move it after verify; what is archived was checked before");
     }
 }
 

@@ -6,7 +6,7 @@
 //! description: >
 //!   …
 //! phases:
-//!   - phase: collect            # collect | seal | verify | contain
+//!   - phase: collect            # collect | seal | verify | contain | archive
 //!     steps:
 //!       - use: all              # every collector there is, most volatile first
 //!       - use: recent-invocations
@@ -25,6 +25,8 @@
 //! * `contain` before `verify` means to change the world before the evidence is safe. It wants `override:` with the reason, which goes into
 //!   the journal ahead of the first write.
 //! * `approval: two-person` in a contain phase: nothing is changed without another person's word on the pinned plan.
+//! * An `archive` phase keeps what is sealed in a bucket; which one, and for how long, the operator says (`--archive`, `--retain`). What is
+//!   sealed after it (containment) is archived at the end of the run.
 //! * `accept: approximate` (or `irreversible`) on a step of a contain phase: what cannot be restored exactly wants that word.
 //! * A collect phase always holds `configuration`, `aliases`, `versions` and the resource policies, written down or not ([`ALWAYS`] says why);
 //!   with `regions: all` also `enabled-regions`, with `from: trail` also `trail-archive` ([`needed`]).
@@ -134,10 +136,12 @@ pub enum PhaseKind {
     Seal,
     Verify,
     Contain,
+    /// Keep what is sealed where it cannot be changed. Where that is, is the operator's word and not the playbook's.
+    Archive,
 }
 
 impl PhaseKind {
-    pub const ALL: [PhaseKind; 4] = [PhaseKind::Collect, PhaseKind::Seal, PhaseKind::Verify, PhaseKind::Contain];
+    pub const ALL: [PhaseKind; 5] = [PhaseKind::Collect, PhaseKind::Seal, PhaseKind::Verify, PhaseKind::Contain, PhaseKind::Archive];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,6 +149,7 @@ impl PhaseKind {
             PhaseKind::Seal => "seal",
             PhaseKind::Verify => "verify",
             PhaseKind::Contain => "contain",
+            PhaseKind::Archive => "archive",
         }
     }
 }
@@ -207,6 +212,10 @@ impl Playbook {
     /// Whether running it may change anything in AWS.
     pub fn contains(&self) -> bool {
         self.phase(PhaseKind::Contain).is_some()
+    }
+    /// Whether it wants a place where what is sealed is kept.
+    pub fn archives(&self) -> bool {
+        self.phase(PhaseKind::Archive).is_some()
     }
 }
 

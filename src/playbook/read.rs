@@ -12,7 +12,7 @@ use crate::model::restorable::Accept;
 use serde_json::Value;
 
 /// Words that a later version gives a meaning. Known, so that the answer is not "unknown".
-const LATER_PHASES: [&str; 2] = ["archive", "notify"];
+const LATER_PHASES: [&str; 1] = ["notify"];
 const LATER_FIELDS: [&str; 3] = ["when", "required", "accept"];
 
 pub(super) fn read(registry: &Registry, file: &str, text: &str) -> Result<Playbook, Invalid> {
@@ -108,11 +108,11 @@ impl Reader<'_, '_> {
                 self.problems.help(at, "an empty contain phase", "add `steps:` and below it `- use: freeze-concurrency`");
                 return None;
             }
-            (PhaseKind::Seal | PhaseKind::Verify, Some((key, _))) => {
+            (PhaseKind::Seal | PhaseKind::Verify | PhaseKind::Archive, Some((key, _))) => {
                 self.problems.help(key.at, format!("a {kind} phase has no steps"), "remove `steps`");
                 return None;
             }
-            (PhaseKind::Seal | PhaseKind::Verify, None) => vec![],
+            (PhaseKind::Seal | PhaseKind::Verify | PhaseKind::Archive, None) => vec![],
         };
         let on_failure = (kind == PhaseKind::Contain).then_some(on_failure);
         Some(Phase { phase: kind, on_failure, overrides, approval, steps, at })

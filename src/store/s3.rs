@@ -12,12 +12,14 @@ use super::{Cause, MAX_OBJECT, Put, Store, StoreError, check_size, folder, key};
 use crate::aws::fault::{Fault, FaultClass};
 use crate::clock::Clock;
 use crate::model::digest::{self, Sha256};
+use crate::model::lock::{LockMode, Span};
 use crate::model::path::BundlePath;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder as S3Conf;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::types::{ChecksumMode, Object};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, Object, ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption};
 use aws_smithy_types::byte_stream::ByteStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,8 +34,21 @@ const MAX_PAGES: u32 = 1000;
 /// For an upload of up to 5 GiB; stalled uploads are noticed by the SDK's stalled-stream protection long before.
 const UPLOAD: Duration = Duration::from_secs(30 * 60);
 
+/// How S3 is to keep each object that is put.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Nobody may delete it for so long from when it is put.
+    pub retain: Option<(LockMode, Span)>,
+    pub legal_hold: bool,
+    /// SSE-KMS with this key; the bucket's own default otherwise.
+    pub kms_key: Option<String>,
+    /// Every call fails when the bucket is not this account's.
+    pub owner: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 pub struct S3Store {
+    keep: Keep,
     client: Client,
     clock: Arc<dyn Clock>,
     bucket: String,
@@ -75,7 +90,29 @@ impl Body<'_> {
 impl S3Store {
     /// `prefix` (may be empty) obeys the rules of a key. Nothing is asked of S3 yet.
     pub fn new(client: Client, clock: Arc<dyn Clock>, bucket: &str, prefix: &str) -> Result<Self, StoreError> {
-        Ok(S3Store { client, clock, bucket: bucket.to_string(), prefix: folder(prefix)? })
+        Ok(S3Store { keep: Keep::default(), client, clock, bucket: bucket.to_string(), prefix: folder(prefix)? })
+    }
+
+    /// The same store, which asks S3 to keep what it puts like this.
+    pub fn keeping(self, keep: Keep) -> Self {
+        S3Store { keep, ..self }
+    }
+
+    fn kept(&self, request: PutObjectFluentBuilder) -> PutObjectFluentBuilder {
+        let mut request = request.set_expected_bucket_owner(self.keep.owner.clone());
+        let until = self.keep.retain.and_then(|(mode, span)| Some((mode, span.from(self.clock.now())?)));
+        if let Some((mode, until)) = until {
+            let word = mode.as_str().to_ascii_uppercase();
+            request = request.object_lock_mode(ObjectLockMode::from(word.as_str()));
+            request = request.object_lock_retain_until_date(aws_smithy_types::DateTime::from_secs(until.timestamp()));
+        }
+        if self.keep.legal_hold {
+            request = request.object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On);
+        }
+        match &self.keep.kms_key {
+            Some(key) => request.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(key).bucket_key_enabled(true),
+            None => request,
+        }
     }
 
     fn s3_key(&self, key: &BundlePath) -> String {
@@ -105,8 +142,11 @@ impl S3Store {
                 .bucket(&self.bucket)
                 .key(&s3_key)
                 .if_none_match("*")
+                // By name as well: S3 wants it of whatever is put with a lock.
+                .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .checksum_sha256(&ours)
                 .body(body.stream().await?);
+            let request = self.kept(request);
             let patient = TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
                 .read_timeout(UPLOAD)
@@ -129,7 +169,8 @@ impl S3Store {
 
     /// `PutObject`'s own answer is not asked: the object as S3 would hand it out is what counts.
     async fn read_back(&self, s3_key: &str, ours: &str) -> Result<(), Cause> {
-        let head = self.client.head_object().bucket(&self.bucket).key(s3_key).checksum_mode(ChecksumMode::Enabled).send().await;
+        let head = self.client.head_object().bucket(&self.bucket).key(s3_key).checksum_mode(ChecksumMode::Enabled);
+        let head = head.set_expected_bucket_owner(self.keep.owner.clone()).send().await;
         let head = head.map_err(|e| Fault::of(&e, &[]))?;
         let theirs = match head.checksum_sha256() {
             Some(theirs) => theirs.to_string(),
@@ -140,7 +181,8 @@ impl S3Store {
     }
 
     async fn digest_of(&self, s3_key: &str) -> Result<Sha256, Cause> {
-        let answer = self.client.get_object().bucket(&self.bucket).key(s3_key).send().await;
+        let answer = self.client.get_object().bucket(&self.bucket).key(s3_key);
+        let answer = answer.set_expected_bucket_owner(self.keep.owner.clone()).send().await;
         let mut body = match answer.map_err(|e| Fault::of(&e, &[])) {
             Ok(answer) => answer.body,
             Err(f) if f.class == FaultClass::NotFound => return Err(Surprise::Vanished.into()),
@@ -154,7 +196,8 @@ impl S3Store {
     }
 
     async fn fetch(&self, s3_key: &str) -> Result<Option<Vec<u8>>, Cause> {
-        let answer = self.client.get_object().bucket(&self.bucket).key(s3_key).checksum_mode(ChecksumMode::Enabled).send().await;
+        let answer = self.client.get_object().bucket(&self.bucket).key(s3_key).checksum_mode(ChecksumMode::Enabled);
+        let answer = answer.set_expected_bucket_owner(self.keep.owner.clone()).send().await;
         let mut answer = match answer.map_err(|e| Fault::of(&e, &[])) {
             Ok(answer) => answer,
             // A bucket that does not exist is no absent object.
@@ -186,6 +229,7 @@ impl S3Store {
         let (mut keys, mut token) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
             let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&inside).set_continuation_token(token);
+            let request = request.set_expected_bucket_owner(self.keep.owner.clone());
             let page = request.send().await.map_err(|e| Fault::of(&e, &[]))?;
             // What is named as no key of ours is no object of ours (a console's folder marker, say).
             let names = page.contents().iter().filter_map(Object::key).filter_map(|k| k.get(own..));

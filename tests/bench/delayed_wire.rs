@@ -267,6 +267,7 @@ async fn without_pace(stage: &Stage) -> Unpaced {
         permit: None,
     };
     let doors = Doors {
+        archive: None,
         connector,
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("collect", 3),
     ("contain", 3),
     ("examine", 3),
+    ("archive", 3),
     ("playbook", 4),
     ("plan", 5),
     ("engine", 6),

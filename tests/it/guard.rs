@@ -147,6 +147,7 @@ impl Place {
     }
     fn doors(&self, connector: Connector, case: &str) -> Doors {
         Doors {
+            archive: None,
             connector,
             store: Arc::new(Within::new(self.store.clone(), &format!("cases/{case}")).unwrap()),
             control: self.control.clone(),

@@ -7,6 +7,8 @@
     reason = "tests make files and print as they like; clippy.toml is about the program"
 )]
 
+/// Bundles in a bucket with Object Lock: put, locked, read back, resumed, refused; checked and listed there.
+mod archive;
 /// Measurements, run by name: `tests/bench/`.
 #[path = "../bench/mod.rs"]
 mod bench;
@@ -52,6 +54,8 @@ mod sealing;
 mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
+/// `watch` over the scripted wire: what holds, what does not, what cannot be told, and what is recorded of it.
+mod watch;
 /// Tape, fence and fetch against real sockets.
 mod wire_live;
 

@@ -233,7 +233,7 @@ def cbor(value):
     def head(major, n):
         for size, info in ((0, n), (1, 24), (2, 25), (4, 26), (8, 27)):
             if n < (24 if size == 0 else 1 << 8 * size):
-                return bytes([major << 5 | info]) + n.to_bytes(size, "big")[:size]
+                return bytes([major << 5 | info]) + (n.to_bytes(size, "big") if size else b"")
         raise OverflowError(n)
 
     if isinstance(value, bool) or value is None:

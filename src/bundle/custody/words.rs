@@ -25,6 +25,9 @@ pub fn of(event: &E) -> String {
         }
         E::CaseOpen { case, tool, operator, .. } => format!("opened the case {case}, for {operator}, with {tool}"),
         E::Sealed { bundle, root, .. } => format!("the bundle {bundle} was sealed and read back, root {root}"),
+        E::Transfer { bundle, to, record, objects, .. } => {
+            format!("archived {bundle} at {to}: {objects} objects, read back (record {record})")
+        }
         E::RunStarted { run, playbook, target, .. } => format!("began the run {run} of `{playbook}` against {target}"),
         E::RunEnded { run, outcome } => format!("ended the run {run}: {outcome}"),
         E::Approval { approval, .. } => format!("{} had approved the plan at {}", approval.approver, approval.approved_at),
@@ -53,5 +56,6 @@ pub fn of(event: &E) -> String {
         E::Drift { cell, .. } => format!("found {cell} changed by somebody else, and left it alone"),
         E::DriftOverruled { cell, who, .. } => format!("set {cell} back although somebody else had changed it, on the word of {who}"),
         E::HeldElsewhere { cell, case, .. } => format!("left {cell} contained, because case {case} holds it too"),
+        E::Watched { watched, .. } => watched.words(),
     }
 }

@@ -119,6 +119,10 @@ fn unknown(facts: &Facts, out: &mut Findings) {
         if known || matches!(path.top(), "data" | "tmp") {
             continue;
         }
+        // Addenda come after sealing; who wrote them checks them.
+        if p.starts_with("seal/addenda/") {
+            continue;
+        }
         if path.top() == "seal" {
             out.warn(Some(p), "this build does not know the file, and no digest covers what lies in seal/", remedy::NEWER_BUILD);
         } else if facts.tag_manifest.as_ref().is_some_and(|m| m.lines.contains_key(path)) {

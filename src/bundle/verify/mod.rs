@@ -26,6 +26,7 @@ mod root;
 mod schema;
 mod signature;
 mod signatures;
+mod stored;
 mod tag_manifest;
 mod timestamp;
 mod verification;
@@ -33,12 +34,16 @@ mod verified;
 
 pub use findings::{Finding, Findings, Level, shown};
 pub use signatures::{DemandedKey, SignatureCheck, SignatureResult};
+pub use stored::{Kept, Stored};
 pub use timestamp::TimestampCheck;
 pub use verification::{CheckRun, Counts, ProviderCheck, Verdict, Verification};
 pub use verified::{NotVerified, Verified};
 
 use super::source::{BagSource, OpenError};
+use crate::model::digest::Sha256;
+use crate::model::path::BundlePath;
 use facts::Facts;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// One question about a bundle.
@@ -77,10 +82,19 @@ pub fn verify(path: &Path) -> Result<Verification, OpenError> {
 /// The same, and each of these keys must have signed it.
 pub fn verify_with(path: &Path, keys: &[DemandedKey]) -> Result<Verification, OpenError> {
     let source = BagSource::open(path)?;
-    let facts = Facts::gather(&source, keys);
+    Ok(verify_source(&source, keys, &[]).0)
+}
+
+/// What was read of each file: its digest and length; none where it could not be read.
+pub type FilesRead = BTreeMap<BundlePath, Option<(Sha256, u64)>>;
+
+/// The same of a bundle that is open already, wherever it lies, with checks of its place behind [`CHECKS`].
+pub fn verify_source(source: &BagSource, keys: &[DemandedKey], more: &[&dyn Check]) -> (Verification, FilesRead) {
+    let facts = Facts::gather(source, keys);
     let mut findings = Findings::default();
     let checks = CHECKS
         .iter()
+        .chain(more)
         .map(|check| {
             findings.begin(check.id());
             check.run(&facts, &mut findings);
@@ -88,5 +102,5 @@ pub fn verify_with(path: &Path, keys: &[DemandedKey]) -> Result<Verification, Op
             CheckRun { id: check.id(), title: check.title(), errors, warnings }
         })
         .collect();
-    Ok(Verification::from(source.name(), &facts, checks, findings.into_vec()))
+    (Verification::from(source.name(), &facts, checks, findings.into_vec()), facts.files)
 }

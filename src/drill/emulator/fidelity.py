@@ -15,6 +15,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        RemovePermission ignore a stale RevisionId (AWS: 412), and take statements of other qualifiers.
 * alias_weights        An alias' routing weights are stored but never followed: a canary to a bad version never ran.
                        Followed here by Invoke; event sources still go to the alias' main version.
+* throttles_alone      An invocation that is throttled counts as an invocation too. On AWS it counts as a throttle alone (Lambda Developer
+                       Guide, "Types of metrics"), or nobody who watches could see that nothing runs.
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
@@ -36,6 +38,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
 * file_systems_by_name Reads of EFS that name their access point or file system in the query are authorized on `*`, so that a policy that
                        names access points and file systems is denied them; reads of S3 Files are not authorized at all.
 * lambda_surface.py    What containment changes of a function: policy documents, URLs, mappings, scaling, code signing; reasons are there.
+* vaults               There is no GetBucketPolicyStatus (a bucket that everybody may read would not be told from one that nobody may),
+                       and an expected bucket owner who is another account is not refused.
 * signed_root          Root keys are accepted with any secret, "test" and every 12-digit number is one, so that every
                        local user may run code as the drill's user. Here: one root key, its signature is checked.
 
@@ -57,7 +61,7 @@ from xml.etree import ElementTree
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2, iam
+from ministack.services import cloudwatch, ec2, iam, s3
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
 
@@ -203,6 +207,17 @@ def alias_weights():
         return await invoke(name, event, headers, path_qualifier, query_params)
 
     svc._invoke = weighted
+
+
+def throttles_alone():
+    count = svc._emit_lambda_metrics
+
+    def counted(function_name, duration_ms, error, throttle):
+        if not throttle:
+            return count(function_name, duration_ms, error, throttle)
+        return cloudwatch.record_metric("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": function_name})
+
+    svc._emit_lambda_metrics = counted
 
 
 def log_pages():
@@ -434,7 +449,29 @@ def file_systems_by_name():
     iam_actions.extract_resource_arn = resource_arn
 
 
+def vaults():
+    dispatch = s3._dispatch
+
+    def asked(method, bucket, key, headers, body, query_params):
+        wanted, owner = headers.get("x-amz-expected-bucket-owner"), bucket and s3._bucket_owner_account(bucket)
+        if wanted and owner and wanted != owner:
+            return s3._error("AccessDenied", "Access Denied", 403)
+        if method == "GET" and bucket and not key and "policyStatus" in query_params:
+            if not owner:
+                return s3._no_such_bucket(bucket)
+            policy = s3._bucket_policies.get(bucket)
+            if not policy:
+                return s3._error("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
+            public = "true" if s3._policy_is_public(policy) else "false"
+            text = f'<PolicyStatus xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsPublic>{public}</IsPublic></PolicyStatus>'
+            return 200, {"Content-Type": "application/xml"}, text.encode()
+        return dispatch(method, bucket, key, headers, body, query_params)
+
+    s3._dispatch = asked
+
+
 def apply(root_key):
+    vaults()
     file_systems_by_name()
     ec2_filters()
     lambda_actions()
@@ -447,6 +484,7 @@ def apply(root_key):
     reserved_everywhere()
     resource_policies()
     alias_weights()
+    throttles_alone()
     log_pages()
     lambda_surface.apply()
     signed_root(root_key)

@@ -76,13 +76,13 @@ impl Job {
     async fn relay(&self, mut client: TcpStream) -> io::Result<()> {
         let mut aws = TcpStream::connect(&self.upstream).await?;
         loop {
-            let Some(request) = message(&mut client, false).await? else { return Ok(()) };
+            let Some(request) = message(&mut client, None).await? else { return Ok(()) };
             let wanted = self.wants(&request);
             if wanted && self.moment == Moment::Asked {
                 self.hold().await;
             }
             aws.write_all(&request).await?;
-            let Some(answer) = message(&mut aws, true).await? else { return Ok(()) };
+            let Some(answer) = message(&mut aws, Some(&request)).await? else { return Ok(()) };
             if wanted && self.moment == Moment::Answered {
                 self.hold().await;
             }
@@ -107,8 +107,8 @@ impl Job {
     }
 }
 
-/// One HTTP/1.1 message, whole. `None` when the other side has no more.
-async fn message(from: &mut TcpStream, answer: bool) -> io::Result<Option<Vec<u8>>> {
+/// One HTTP/1.1 message, whole: a request, or the answer to one. `None` when the other side has no more.
+pub(crate) async fn message(from: &mut TcpStream, answer_to: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![];
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -120,7 +120,10 @@ async fn message(from: &mut TcpStream, answer: bool) -> io::Result<Option<Vec<u8
     };
     let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
     let fields: HashMap<&str, &str> = head.lines().skip(1).filter_map(|l| l.split_once(':')).map(|(n, v)| (n, v.trim())).collect();
-    let bodiless = answer && ["204", "304"].contains(&head.split_whitespace().nth(1).unwrap_or_default());
+    let answer = answer_to.is_some();
+    // The answer to a HEAD states the length of what it does not hold.
+    let bodiless = answer_to.is_some_and(|r| r.starts_with(b"HEAD "))
+        || answer && ["204", "304"].contains(&head.split_whitespace().nth(1).unwrap_or_default());
     let whole = |bytes: &[u8]| match (fields.get("content-length"), fields.get("transfer-encoding")) {
         _ if bodiless => true,
         (Some(length), _) => bytes.len() >= head_end + length.parse::<usize>().unwrap_or(0),

@@ -11,7 +11,7 @@ use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
 use freezeframe::drill::emulator::Emulator;
-use freezeframe::drill::incident::{self, SeedClients, names};
+use freezeframe::drill::incident::{self, SeedClients, names, operator};
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::target::TargetSpec;
@@ -28,18 +28,18 @@ const RESPONDER: &str = "freezeframe-responder";
 const VAULT: &str = "evidence-vault";
 
 /// What the responder may do: exactly what the plan of its playbook names, and its vault. Nothing that changes the suspect.
-fn policy(emulator: &Emulator, key: &KmsKey) -> Value {
+fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
     let (playbook, _) = playbook::load("snapshot-only").unwrap();
     let target = names::FUNCTION.parse::<TargetSpec>().unwrap().resolve("aws", &emulator.account, &emulator.region).unwrap();
     let plan = Plan::make(&playbook, &target, &Known::default()).signed_with(key);
-    assert!(plan.permissions.container.is_none());
-    let mut policy = serde_json::to_value(plan.permissions.reader.unwrap()).unwrap();
+    assert!(plan.permissions.container.is_empty());
+    let reader = plan.permissions.reader.iter().map(|p| serde_json::to_value(p).unwrap());
     let vault = |action: &str| {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).map(vault));
-    policy
+    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).map(vault).collect();
+    reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
 /// A key that bundles are signed with, made by the account's root with the AWS CLI.
@@ -55,14 +55,7 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, key: &KmsKey, zip: &Path
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let role =
         aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
-    aws.iam
-        .put_role_policy()
-        .role_name(RESPONDER)
-        .policy_name("read-and-keep")
-        .policy_document(policy(emulator, key).to_string())
-        .send()
-        .await
-        .unwrap();
+    operator::grant(aws, RESPONDER, &policies(emulator, key)).await.unwrap();
     for bucket in [VAULT, "deployments"] {
         aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
     }

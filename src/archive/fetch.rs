@@ -1,0 +1,106 @@
+//! Fetching an archived bundle to a disk, checked while it is written: one pass over the wire, and at its end a verdict.
+//!
+//! Until then it lies under a hidden name. What is whole gets the bundle's own name; what is not keeps a name that says so.
+
+use super::bucket::Bucket;
+use super::place::Place;
+use super::remote::{Files, RemoteError, find};
+use crate::bundle::source::{BagSource, Elsewhere};
+use crate::bundle::verify::{Verdict, Verification, verify_source};
+use crate::model::path::BundlePath;
+use crate::store::disk;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+/// `fetch --json`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fetched {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// Where it lies now.
+    pub path: PathBuf,
+    /// What was found of it on the way, what S3 says included.
+    pub verification: Verification,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error("{} is there already", path.display())]
+    There { path: PathBuf },
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Fetches the bundle at `place` into a new directory of its name below `to`.
+pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched, FetchError> {
+    let path = to.join(place.name());
+    if fs::symlink_metadata(&path).is_ok() {
+        return Err(FetchError::There { path });
+    }
+    bucket.reach().await.map_err(RemoteError::from)?;
+    let found = find(bucket, place).await?;
+    let check = found.check();
+    disk::make_dirs(to).map_err(|source| FetchError::Write { path: to.into(), source })?;
+    // A directory of this process alone: two that fetch the same do not write into each other's files.
+    let dir = tempfile::Builder::new().prefix(&format!(".fetch-{}-", place.name())).tempdir_in(to);
+    let dir = dir.map_err(|source| FetchError::Write { path: to.into(), source })?;
+    let saving = Saving { from: found.files, to: dir.path().to_path_buf() };
+    let opened = BagSource::elsewhere(&found.place, &found.name, found.listed, Box::new(saving));
+    let source = opened.map_err(|source| RemoteError::Open { place: place.to_string(), source })?;
+    let checked = tokio::task::spawn_blocking(move || verify_source(&source, &[], &[&check]).0).await;
+    let verification = checked.map_err(RemoteError::Task)?;
+    let path = match verification.verdict() {
+        Verdict::Broken => to.join(format!("{}.broken", place.name())),
+        Verdict::Whole | Verdict::Unfinished => path,
+    };
+    let dir = dir.keep();
+    let settle = || {
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&dir, &path)?;
+        disk::sync_dir(to)
+    };
+    settle().map_err(|source| FetchError::Write { path: path.clone(), source })?;
+    Ok(Fetched { v: 1, path, verification })
+}
+
+/// Reads through, and leaves what passes on the disk.
+#[derive(Debug)]
+struct Saving {
+    from: Files,
+    to: PathBuf,
+}
+
+impl Elsewhere for Saving {
+    fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
+        let at = path.under(&self.to);
+        disk::make_dirs(at.parent().unwrap_or(&self.to))?;
+        Ok(Box::new(Copying { from: self.from.stream(path)?, into: disk::create_new(&at)? }))
+    }
+}
+
+struct Copying<'s> {
+    from: Box<dyn Read + 's>,
+    into: File,
+}
+
+impl Read for Copying<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        match n {
+            0 if !buf.is_empty() => self.into.sync_all()?,
+            n => self.into.write_all(&buf[..n])?,
+        }
+        Ok(n)
+    }
+}

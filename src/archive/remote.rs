@@ -1,0 +1,308 @@
+//! An archived bundle, read where it lies: by version, front to back, without a copy on a disk and without ever holding a file in memory.
+//!
+//! What S3 says of each object is gathered beside (checksum, lock, versions, the archive's own record) and judged together with the manifests
+//! (`bundle::verify::Stored`). What it never does: believe a listing about an object's bytes.
+
+use super::bucket::{Bucket, ChecksumKind, Stored as Head, Version};
+use super::parts::Composite;
+use super::place::Place;
+use super::preflight::ReachError;
+use super::record::ArchiveRecord;
+use super::send::lock_words;
+use crate::aws::fault::{Fault, FaultClass};
+use crate::bundle::source::{BagSource, Elsewhere, OpenError};
+use crate::bundle::verify::{DemandedKey, Kept, Stored, Verification, verify_source};
+use crate::model::path::BundlePath;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
+
+/// So many objects are asked about at a time.
+const AT_ONCE: usize = 16;
+/// So often is a body that breaks off taken up again where it broke.
+const TRIES: u32 = 5;
+const MAX_RECORD: u64 = 64 << 20;
+const ADDENDA: &str = "seal/addenda/";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    #[error("cannot list {place}")]
+    List {
+        place: String,
+        #[source]
+        source: Fault,
+    },
+    #[error("there is nothing at {place}")]
+    Nothing { place: String },
+    #[error("cannot ask S3 about {key}")]
+    Ask {
+        key: String,
+        #[source]
+        source: Fault,
+    },
+    #[error("cannot open what lies at {place}")]
+    Open {
+        place: String,
+        #[source]
+        source: OpenError,
+    },
+    #[error("the reading task broke off")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+/// A file of the bundle in the bucket.
+#[derive(Clone, Debug)]
+struct Held {
+    key: String,
+    version: Option<String>,
+    bytes: u64,
+    /// Its parts' length, where it went up in parts.
+    part_bytes: Option<u64>,
+}
+
+/// The bundle's files, as [`BagSource`] reads them.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    bucket: Bucket,
+    handle: Handle,
+    held: Arc<BTreeMap<BundlePath, Held>>,
+    /// The composite checksums of what was read to its end.
+    computed: Arc<Mutex<BTreeMap<BundlePath, String>>>,
+}
+
+/// A bundle that was found.
+pub(super) struct Found {
+    pub name: String,
+    pub place: String,
+    pub listed: BTreeMap<String, u64>,
+    pub files: Files,
+    kept: BTreeMap<BundlePath, Kept>,
+    recorded: bool,
+}
+
+/// Checks the bundle that lies at `place`, in constant memory; each of these keys must have signed it.
+pub async fn verify(bucket: &Bucket, place: &Place, keys: Vec<DemandedKey>) -> Result<Verification, RemoteError> {
+    bucket.reach().await?;
+    let found = find(bucket, place).await?;
+    let check = found.check();
+    let opened = BagSource::elsewhere(&found.place, &found.name, found.listed, Box::new(found.files));
+    let source = opened.map_err(|source| RemoteError::Open { place: place.to_string(), source })?;
+    tokio::task::spawn_blocking(move || verify_source(&source, &keys, &[&check]).0).await.map_err(RemoteError::Task)
+}
+
+/// Lists the bundle and asks S3 about each of its objects.
+pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, RemoteError> {
+    let lead = place.lead();
+    let (versions, all_seen) = match bucket.versions(&lead).await {
+        Ok(versions) => (versions, true),
+        Err(f) if f.class == FaultClass::Denied => {
+            let list = bucket.objects(&lead).await;
+            (list.map_err(|source| RemoteError::List { place: place.to_string(), source })?, false)
+        }
+        Err(source) => return Err(RemoteError::List { place: place.to_string(), source }),
+    };
+    let mut by_key: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+    for version in versions {
+        by_key.entry(version.key.clone()).or_default().push(version);
+    }
+    let mut listed = BTreeMap::new();
+    let mut read = vec![];
+    for (key, versions) in by_key {
+        let (Some(path), Some(newest)) = (key.strip_prefix(&lead), versions.iter().find(|v| !v.marker)) else { continue };
+        listed.insert(path.to_string(), newest.bytes);
+        // What cannot be a path of a bundle is listed, and never asked for.
+        if let Ok(path) = BundlePath::parse(path) {
+            let hidden = versions.iter().any(|v| v.latest && v.marker);
+            read.push((path, newest.clone(), hidden, versions.len() as u64 - 1));
+        }
+    }
+    if listed.is_empty() {
+        return Err(RemoteError::Nothing { place: place.to_string() });
+    }
+    let heads = stream::iter(read).map(async |(path, version, hidden, others)| {
+        let ask = |source| RemoteError::Ask { key: version.key.clone(), source };
+        let head = bucket.head(&version.key, version.id.as_deref()).await.map_err(ask)?;
+        let parts = match head.as_ref().and_then(|h| h.checksum.as_ref()).map(|c| c.kind) {
+            Some(ChecksumKind::Composite) => bucket.parts_of(&version.key, version.id.as_deref()).await.map_err(ask)?,
+            _ => None,
+        };
+        Ok::<_, RemoteError>((path, version, hidden, others, head, parts))
+    });
+    let heads: Vec<_> = heads.buffered(AT_ONCE).try_collect().await?;
+    let record = last_record(bucket, place, listed.keys()).await?;
+    let recorded_at: BTreeMap<&BundlePath, &Option<String>> =
+        record.iter().flat_map(|r| &r.objects).map(|o| (&o.path, &o.version_id)).collect();
+    let (mut held, mut kept) = (BTreeMap::new(), BTreeMap::new());
+    for (path, version, hidden, others, head, part_bytes) in heads {
+        let Head { version: id, checksum, lock, .. } = head.unwrap_or_else(|| Head::unknown(version.bytes));
+        let id = version.id.clone().or(id);
+        let named = recorded_at.get(&path).and_then(|v| v.as_deref());
+        let recorded = named.filter(|named| Some(*named) != id.as_deref()).map(str::to_string);
+        kept.insert(
+            path.clone(),
+            Kept {
+                version: id.clone(),
+                // Without the parts' length nothing can be computed to compare it with.
+                checksum: checksum.filter(|c| c.kind == ChecksumKind::FullObject || part_bytes.is_some()).map(|c| c.sha256),
+                computed: None,
+                lock: lock_words(&lock),
+                others,
+                hidden,
+                recorded,
+            },
+        );
+        held.insert(path, Held { key: version.key, version: id, bytes: version.bytes, part_bytes });
+    }
+    let files = Files { bucket: bucket.clone(), handle: Handle::current(), held: Arc::new(held), computed: Arc::default() };
+    if !all_seen {
+        tracing::warn!("older versions and delete markers may not be listed with these credentials");
+    }
+    Ok(Found { name: place.name().into(), place: place.to_string(), listed, files, kept, recorded: record.is_some() })
+}
+
+/// The newest record of an archive that came to its end.
+async fn last_record(bucket: &Bucket, place: &Place, paths: impl Iterator<Item = &String>) -> Result<Option<ArchiveRecord>, RemoteError> {
+    let number = |p: &String| p.strip_prefix(ADDENDA)?.strip_suffix("/archive.json")?.parse::<u32>().ok();
+    let Some((path, _)) = paths.filter_map(|p| number(p).map(|n| (p, n))).max_by_key(|(_, n)| *n) else { return Ok(None) };
+    let key = format!("{}{path}", place.lead());
+    let bytes = bucket.get_small(&key, None, MAX_RECORD).await.map_err(|source| RemoteError::Ask { key, source })?;
+    // One that cannot be read is no record.
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+impl Found {
+    /// What S3 says, as a check behind the others. It looks at what reading has computed, so it must run after it.
+    pub fn check(&self) -> Stored {
+        let (kept, computed) = (self.kept.clone(), self.files.computed.clone());
+        let files = move || {
+            let computed = computed.lock().unwrap_or_else(PoisonError::into_inner);
+            let with = |(path, kept): (&BundlePath, &Kept)| (path.clone(), Kept { computed: computed.get(path).cloned(), ..kept.clone() });
+            kept.iter().map(with).collect()
+        };
+        Stored { files: Box::new(files), recorded: self.recorded }
+    }
+}
+
+impl Elsewhere for Files {
+    fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
+        let held = self.held.get(path).cloned().ok_or(io::ErrorKind::NotFound)?;
+        let composite = held.part_bytes.map(Composite::new);
+        Ok(Box::new(Reading {
+            files: self,
+            path: path.clone(),
+            held,
+            at: 0,
+            body: None,
+            piece: Bytes::new(),
+            composite,
+            tries: 0,
+            known: 0,
+        }))
+    }
+}
+
+/// One object's bytes, pulled from a thread that may block.
+struct Reading<'f> {
+    files: &'f Files,
+    path: BundlePath,
+    held: Held,
+    /// Bytes that came so far.
+    at: u64,
+    body: Option<ByteStream>,
+    piece: Bytes,
+    composite: Option<Composite>,
+    tries: u32,
+    /// Bytes that are to come once more, and are passed over.
+    known: u64,
+}
+
+impl Reading<'_> {
+    /// The next piece; `None` at the end. A body that breaks off is taken up where it broke: the version cannot have changed.
+    fn pull(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            let fault = match &mut self.body {
+                None => {
+                    let open = self.files.bucket.get_from(&self.held.key, self.held.version.as_deref(), self.at);
+                    match self.files.handle.block_on(open) {
+                        Ok((body, begins)) => {
+                            self.body = Some(body);
+                            self.known = self.at.saturating_sub(begins);
+                            continue;
+                        }
+                        Err(fault) => fault,
+                    }
+                }
+                Some(body) => match self.files.handle.block_on(body.try_next()) {
+                    Ok(Some(mut piece)) => {
+                        let known = usize::try_from(self.known).unwrap_or(usize::MAX).min(piece.len());
+                        self.known -= known as u64;
+                        return Ok(Some(piece.split_off(known)));
+                    }
+                    Ok(None) if self.at < self.held.bytes => super::bucket::broken(&io::Error::from(io::ErrorKind::UnexpectedEof)),
+                    Ok(None) => return Ok(None),
+                    Err(e) => super::bucket::broken(&e),
+                },
+            };
+            self.body = None;
+            self.tries += 1;
+            // What was not answered at all the SDK has tried again already.
+            let passing = matches!(fault.class, FaultClass::Truncated | FaultClass::Transport | FaultClass::Timeout);
+            if !passing || self.tries > TRIES {
+                return Err(io::Error::other(fault));
+            }
+            self.files.handle.block_on(self.files.bucket.pause(self.tries));
+        }
+    }
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() && self.at < self.held.bytes {
+            match self.pull()? {
+                Some(piece) => self.piece = piece,
+                None => break,
+            }
+        }
+        let n = buf.len().min(self.piece.len());
+        let now = self.piece.split_to(n);
+        buf[..n].copy_from_slice(&now);
+        self.at += n as u64;
+        if self.at > self.held.bytes {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it has more bytes than the listing says"));
+        }
+        if let Some(composite) = &mut self.composite {
+            composite.update(&now);
+        }
+        if n == 0
+            && !buf.is_empty()
+            && let Some(composite) = self.composite.take()
+        {
+            let mut computed = self.files.computed.lock().unwrap_or_else(PoisonError::into_inner);
+            computed.insert(self.path.clone(), composite.finish());
+        }
+        Ok(n)
+    }
+}
+
+impl Head {
+    /// Of an object that was listed a moment ago and is not to be seen: reading it will say why.
+    fn unknown(bytes: u64) -> Head {
+        Head {
+            version: None,
+            bytes,
+            etag: None,
+            checksum: None,
+            lock: Default::default(),
+            encryption: None,
+            kms_key: None,
+            last_modified: None,
+            replication: None,
+        }
+    }
+}

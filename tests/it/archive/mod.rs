@@ -1,0 +1,9 @@
+//! Archiving: the program against the emulator's S3, against one that answers badly, and killed in the middle.
+
+mod emulator;
+mod kill;
+mod parts;
+mod reading;
+mod run;
+mod vault;
+mod wire;
