@@ -209,7 +209,7 @@ mod tests {
         let signature = read.sign(b"message").unwrap();
         assert!(made.public().verifies(b"message", &signature));
         assert!(!made.public().verifies(b"massage", &signature));
-        let mut other = signature.clone();
+        let mut other = signature;
         *other.last_mut().unwrap() ^= 1;
         assert!(!made.public().verifies(b"message", &other) && !made.public().verifies(b"message", b""));
         assert!(matches!(SigningKey::make(&path), Err(KeyError::WriteKey { .. })), "a key is never replaced");

@@ -224,6 +224,7 @@ impl Inner {
             disk::sync_dir(&self.dir)?;
             for (name, bytes) in beside {
                 disk::write_new(&self.dir.join(name), bytes)?;
+                fault_point::reached("seal-file");
             }
             disk::write_new(&temp, bytes)?;
             disk::persist(tempfile::TempPath::try_from_path(temp.clone())?, &self.dir.join(STATEMENT))?;

@@ -473,8 +473,10 @@ pub enum KeyCommand {
         /// The key [default: where `key new` makes one]
         #[arg(conflicts_with = "kms_key")]
         file: Option<PathBuf>,
-        #[command(flatten)]
-        kms: KmsArgs,
+        /// Show this key of AWS KMS instead
+        // Not from the environment: a file that is named would then be in its way.
+        #[arg(long, value_name = "ARN", value_parser = kms_key)]
+        kms_key: Option<KmsKey>,
     },
 }
 

@@ -1,6 +1,6 @@
 //! `key`: the local key that signs bundles, and where it lies.
 
-use super::args::{Global, KeyCommand, KmsArgs};
+use super::args::{Global, KeyCommand};
 use super::documents::KeyShown;
 use super::error::CliError;
 use super::render::Screen;
@@ -24,7 +24,7 @@ pub async fn key(global: &Global, command: KeyCommand) -> Result<Outcome, CliErr
             ));
             screen.remark("Give the fingerprint to those who will verify your bundles, by another way than the bundles themselves.");
         }
-        KeyCommand::Show { file: None, kms: KmsArgs { kms_key: Some(key) } } => {
+        KeyCommand::Show { file: None, kms_key: Some(key) } => {
             let session = Session::connect(global).await?;
             let signer = KmsSigner::connect(&session.connector, &key).await.map_err(|e| {
                 let hint = e.hint();

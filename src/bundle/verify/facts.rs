@@ -250,10 +250,19 @@ impl Facts {
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             ENVELOPE => strict(bytes, None).map(|e| self.envelope = Some(e)),
             SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
-            TIMESTAMP => Ok(self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)))),
+            TIMESTAMP => {
+                self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)));
+                Ok(())
+            }
             // What is no key is the signature check's to report.
-            PUBLIC_KEY => Ok(drop(self.keys.insert(PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),
-            KMS_PUBLIC_KEY => Ok(drop(self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok()))),
+            PUBLIC_KEY => {
+                self.keys.insert(PUBLIC_KEY, PublicKey::from_pem(bytes).ok());
+                Ok(())
+            }
+            KMS_PUBLIC_KEY => {
+                self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok());
+                Ok(())
+            }
             _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
         };
         if let Err(what) = outcome {

@@ -55,6 +55,9 @@ impl Check for Timestamp {
         "if it is stamped, then the stamp is over this signature, and no older than it"
     }
     fn run(&self, facts: &Facts, out: &mut Findings) {
+        if !facts.sealed() {
+            return; // it may be half written
+        }
         let at = Some(TIMESTAMP);
         match &facts.timestamp {
             None => return missing(facts, out),
@@ -78,9 +81,13 @@ impl Check for Timestamp {
         let Some(sealed) = sealed.and_then(|t| t.checked_add_signed(skew)) else { return };
         let after = stamp.time - sealed;
         if after < -TOLERANCE {
-            let what =
-                format!("it is of {}, before the bundle was sealed ({}): one of the two clocks was wrong", check.time, seconds(sealed));
-            out.error(at, what, remedy::ASK_MAKER);
+            // No sign of a change: the stamp is over this very signature, and so over that statement. What it shows is a wrong clock.
+            let what = format!("it is of {}, before the bundle says it was sealed ({})", check.time, seconds(sealed));
+            out.warn(
+                at,
+                what,
+                "One of the two clocks was wrong. Go by the authority's, and trust no time in this bundle further than that.",
+            );
         } else if after > LATE {
             let what = format!("it is of {}, {} minutes after the bundle was sealed", check.time, after.num_minutes());
             out.warn(at, what, "It proves that the signature existed then, and nothing about the time before.");

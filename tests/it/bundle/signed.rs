@@ -396,6 +396,23 @@ fn a_demanded_key_that_signed_leaves_nothing_to_compare() {
     assert_eq!(all, [(COLLECTOR.id(), holds, true, None), (IN_KMS.id(), holds, true, Some(ARN.into()))]);
 }
 
+/// A kill while the seal is being laid: the statement comes last, so the bundle is unfinished, and nothing in it is called wrong.
+#[test]
+fn half_a_seal_is_unfinished_and_not_broken() {
+    for (n, name) in [KEY, KMS, "seal/root.tsr", ENVELOPE, SEALING].into_iter().enumerate() {
+        for keep in [0, 1, 40] {
+            let mut bag = after(|b| drop(b.files.insert("seal/root.tsr".into(), vec![0x30; 100])));
+            bag.files.remove(STATEMENT);
+            for later in [KEY, KMS, "seal/root.tsr", ENVELOPE, SEALING].into_iter().skip(n + 1) {
+                bag.files.remove(later);
+            }
+            bag.files.get_mut(name).unwrap().truncate(keep);
+            let v = judged(&bag, &[]);
+            assert_eq!(v.verdict(), Verdict::Unfinished, "{name} cut to {keep}: {:#?}", v.errors().collect::<Vec<_>>());
+        }
+    }
+}
+
 #[test]
 fn an_unsigned_bundle_says_so_and_nothing_else() {
     let v = judged(&Bag::good(), &[]);

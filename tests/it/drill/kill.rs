@@ -179,7 +179,7 @@ async fn while_collecting_and_sealing() {
         Kill(Wire(Answered, "Action=GetPolicyVersion"), DIR, "run-started"),
         Kill(Point("bundle-line", 30), DIR, "run-started"),
         Kill(Point("seal-begins", 1), DIR, "run-started"),
-        Kill(Point("tag-file", 8), DIR, "run-started"),
+        Kill(Point("tag-file", 9), DIR, "run-started"),
         Kill(Point("stated", 1), DIR, "run-started"),
     ];
     survives(None, RUN, &kills).await;
@@ -242,7 +242,7 @@ async fn half_a_file_is_unfinished_and_not_broken() {
     }
     let stage = Stage::set().await;
     let (shell, case) = (stage.root(), stage.case(CASE));
-    kill(&stage, &shell, &["snapshot", names::FUNCTION, "--case", CASE], Point("tag-file", 8)).await;
+    kill(&stage, &shell, &["snapshot", names::FUNCTION, "--case", CASE], Point("tag-file", 9)).await;
     let bag = bundles(&case).pop_first().unwrap();
     // Newest first: the order in which `seal.rs` writes them, backwards.
     let written = [
@@ -251,6 +251,7 @@ async fn half_a_file_is_unfinished_and_not_broken() {
         "bag-info.txt",
         "bagit.txt",
         "meta/VERIFY.txt",
+        "meta/CERTIFICATION.md",
         "meta/README.txt",
         "meta/coverage.json",
         "meta/items.jsonl",
