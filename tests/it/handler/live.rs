@@ -4,7 +4,7 @@
 use crate::support::responder_zip;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
-use freezeframe::aws::archive_client::STORE_CALLS;
+use freezeframe::aws::archive_client::{LOCK_ACTIONS, STORE_CALLS};
 use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
@@ -36,7 +36,7 @@ fn policy(emulator: &Emulator, key: &KmsKey) -> Value {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).map(vault));
+    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault));
     policy
 }
 
@@ -59,13 +59,14 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, key: &KmsKey, zip: &Path
         .send()
         .await
         .unwrap();
-    for bucket in [VAULT, "deployments"] {
-        aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
-    }
+    aws.s3.create_bucket().bucket(VAULT).object_lock_enabled_for_bucket(true).send().await.unwrap();
+    aws.s3.create_bucket().bucket("deployments").send().await.unwrap();
     let body = aws_sdk_s3::primitives::ByteStream::from_path(zip).await.unwrap();
     aws.s3.put_object().bucket("deployments").key("responder.zip").body(body).send().await.unwrap();
     let variables = [
         ("FREEZEFRAME_STORE", format!("s3://{VAULT}/prod")),
+        ("FREEZEFRAME_RETAIN", "1d".into()),
+        ("FREEZEFRAME_LOCK", "compliance".into()),
         ("FREEZEFRAME_KMS_KEY", key.arn().to_string()),
         // The emulator gives `provided` functions no endpoint; AWS gives them none either, and there it is right.
         ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
@@ -164,6 +165,11 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let signed: Vec<_> = signatures.iter().map(|s| (s.arn.as_deref(), s.result)).collect();
     assert_eq!(signed, [(Some(key.arn()), SignatureResult::Holds)], "{:?}", verified.verification().findings);
     assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
+    // Locked as the responder's configuration says: bundle and journal alike.
+    for key in [zip_key, "cases/IR-2026-0041/journal/000001.jsonl"] {
+        let head = aws.s3.head_object().bucket(VAULT).key(format!("prod/{key}")).send().await.unwrap();
+        assert_eq!(head.object_lock_mode().map(|m| m.as_str()), Some("COMPLIANCE"), "{key}");
+    }
 
     // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,
     // asynchronously.
