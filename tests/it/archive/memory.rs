@@ -80,7 +80,8 @@ fn bag_in(dir: &Path, bytes: u64) -> Bag {
     parts.journal.iter_mut().flatten().for_each(swap);
     let mut bag = parts.seal();
     // Oxum and manifest speak of the real file.
-    let oxum = bag.files.iter().filter(|(p, _)| p.starts_with("data/")).map(|(_, b)| b.len() as u64).sum::<u64>() - small.len() as u64 + bytes;
+    let oxum =
+        bag.files.iter().filter(|(p, _)| p.starts_with("data/")).map(|(_, b)| b.len() as u64).sum::<u64>() - small.len() as u64 + bytes;
     let count = bag.files.keys().filter(|p| p.starts_with("data/")).count();
     let info = String::from_utf8(bag.files["bag-info.txt"].clone()).unwrap();
     let old = info.lines().find(|l| l.starts_with("Payload-Oxum: ")).unwrap().to_string();

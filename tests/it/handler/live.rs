@@ -36,7 +36,10 @@ fn policy(emulator: &Emulator, key: &KmsKey) -> Value {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    policy["Statement"].as_array_mut().unwrap().extend(STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault));
+    policy["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .extend(STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault));
     policy
 }
 
