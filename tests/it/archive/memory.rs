@@ -72,7 +72,7 @@ fn bag_in(dir: &Path, bytes: u64) -> Bag {
         swap(x);
     }
     for item in &mut parts.items {
-        for f in item["files"].as_array_mut().into_iter().flatten().filter(|f| f["path"] == FUNCTION_ZIP) {
+        for f in item.get_mut("files").and_then(|f| f.as_array_mut()).into_iter().flatten().filter(|f| f["path"] == FUNCTION_ZIP) {
             f["bytes"] = json!(bytes);
         }
         swap(item);
