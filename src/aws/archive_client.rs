@@ -24,7 +24,7 @@ impl Connector {
         // The SDK reads these two by itself; of the result it tells nobody whether there was one.
         let own = std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|v| !v.is_empty());
         let path_style = own || self.conf.endpoint_url().is_some();
-        let fence = Fence { unit: "store", calls: STORE_CALLS };
+        let fence = Fence { unit: "store", calls: STORE_CALLS, reads_only: false };
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&self.conf).force_path_style(path_style).interceptor(fence).build())
     }
 }
@@ -67,7 +67,7 @@ impl Connector {
     pub fn s3_archive(&self) -> aws_sdk_s3::Client {
         let own = std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|v| !v.is_empty());
         let path_style = own || self.conf.endpoint_url().is_some();
-        let fence = Fence { unit: "archive", calls: ARCHIVE_CALLS };
+        let fence = Fence { unit: "archive", calls: ARCHIVE_CALLS, reads_only: false };
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&self.conf).force_path_style(path_style).interceptor(fence).build())
     }
 }

@@ -180,7 +180,15 @@ impl Connector {
 
     /// Clients for one unit: taped into `recorder`, fenced to `calls`.
     pub fn unit(&self, scope: UnitScope, calls: &'static [Call], recorder: Arc<dyn Recorder>) -> Aws {
-        let fence = Fence { unit: scope.unit, calls };
+        self.fenced(scope, Fence { unit: scope.unit, calls, reads_only: false }, recorder)
+    }
+
+    /// The same, fenced to those of the calls that read.
+    pub fn reading(&self, scope: UnitScope, calls: &'static [Call], recorder: Arc<dyn Recorder>) -> Aws {
+        self.fenced(scope, Fence { unit: scope.unit, calls, reads_only: true }, recorder)
+    }
+
+    fn fenced(&self, scope: UnitScope, fence: Fence, recorder: Arc<dyn Recorder>) -> Aws {
         let tape = Tape { scope, region: self.region.clone(), recorder, clock: self.clock.clone() };
         Aws::new(self.clone(), tape, fence)
     }

@@ -1,7 +1,7 @@
 //! The fence: refuses, before anything is serialised or sent, every operation that the unit did not declare, and a few that no unit may
 //! ever declare because they destroy evidence.
 
-use crate::model::call::{Call, Service};
+use crate::model::call::{Access, Call, Service};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
@@ -94,12 +94,15 @@ pub struct Fenced {
 pub struct Fence {
     pub(super) unit: &'static str,
     pub(super) calls: &'static [Call],
+    /// What is declared as a write is refused too: for whoever only looks through a unit that could change something.
+    pub(super) reads_only: bool,
 }
 
 impl Fence {
     pub fn admits(&self, service: &str, operation: &str) -> bool {
+        let open = |c: &&Call| !self.reads_only || c.access == Access::Read;
         !NEVER.iter().any(|n| n.service.sdk_id() == service && n.operation == operation)
-            && self.calls.iter().any(|c| c.service.sdk_id() == service && c.operation == operation)
+            && self.calls.iter().filter(open).any(|c| c.service.sdk_id() == service && c.operation == operation)
     }
 }
 
@@ -134,7 +137,7 @@ mod tests {
             Call::read(Service::Lambda, "GetPolicy", "lambda:GetPolicy", Scope::Function),
             Call::write(Service::Lambda, "DeleteFunction", "lambda:DeleteFunction", Scope::Function),
         ];
-        let fence = Fence { unit: "test", calls: CALLS };
+        let fence = Fence { unit: "test", calls: CALLS, reads_only: false };
         assert!(fence.admits("Lambda", "GetPolicy"));
         assert!(!fence.admits("Lambda", "GetFunction"));
         assert!(!fence.admits("IAM", "GetPolicy"));
@@ -142,9 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_only_looks_writes_nothing_that_is_declared() {
+        static CALLS: &[Call] = &[
+            Call::read(Service::Lambda, "GetFunctionConcurrency", "lambda:GetFunctionConcurrency", Scope::Function),
+            Call::write(Service::Lambda, "PutFunctionConcurrency", "lambda:PutFunctionConcurrency", Scope::Function),
+        ];
+        let admits = |reads_only, operation| Fence { unit: "test", calls: CALLS, reads_only }.admits("Lambda", operation);
+        assert!(admits(false, "PutFunctionConcurrency") && admits(true, "GetFunctionConcurrency"));
+        assert!(!admits(true, "PutFunctionConcurrency"));
+    }
+
+    #[test]
     fn no_declaration_opens_what_is_on_the_list() {
         let calls: Vec<Call> = NEVER.iter().map(|n| Call::write(n.service, n.operation, n.action, Scope::Any)).collect();
-        let fence = Fence { unit: "test", calls: Box::leak(calls.into_boxed_slice()) };
+        let fence = Fence { unit: "test", calls: Box::leak(calls.into_boxed_slice()), reads_only: false };
         for n in NEVER {
             assert!(!fence.admits(n.service.sdk_id(), n.operation), "{n:?}");
             assert!(n.action.starts_with(&format!("{}:", n.service.prefix())), "{n:?}");

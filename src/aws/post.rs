@@ -56,7 +56,7 @@ impl Connector {
             .endpoint_url(post.to.origin())
             .no_auth()
             .no_retry()
-            .interceptor(Fence { unit: post.unit, calls: post.calls })
+            .interceptor(Fence { unit: post.unit, calls: post.calls, reads_only: false })
             .serializer(move |(path, content_type, body): (String, &'static str, Vec<u8>)| {
                 let mut request = HttpRequest::new(SdkBody::from(body));
                 request.set_method("POST")?;

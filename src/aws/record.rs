@@ -7,7 +7,7 @@ use crate::model::path::BundlePath;
 use std::io::{self, Write};
 
 /// Whose calls these are: stamped on every exchange.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct UnitScope {
     pub unit: &'static str,
     pub group: Group,

@@ -4,7 +4,7 @@ use crate::archive::Place;
 use crate::engine::preflight::Missing;
 use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span, parse_until};
-use crate::model::params::parse_bytes;
+use crate::model::params::{parse_bytes, parse_duration};
 use crate::model::regions::Choice;
 use crate::model::s3_place::S3Place;
 use crate::model::web_address::WebAddress;
@@ -12,6 +12,7 @@ use crate::plan::adjust::{Adjustments, Instant};
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
 #[derive(Debug, Parser)]
@@ -100,6 +101,11 @@ pub enum Command {
         after_help = "Examples:\n  freezeframe contain payments-export --case IR-2026-0042\n  freezeframe contain payments-export --case IR-2026-0042 --without-evidence \"exfiltration is running\""
     )]
     Contain(ContainArgs),
+    /// See whether containment holds: follow settings, invocations, throttles, logs and events for a while; changes nothing in AWS
+    #[command(
+        after_help = "Examples:\n  freezeframe watch IR-2026-0042\n  freezeframe watch payments-export --for 30m\n\nExit codes: 0 it holds · 3 could not tell (yet) · 7 it does not hold: a person is needed · 130 interrupted; what was seen is recorded"
+    )]
+    Watch(WatchArgs),
     /// Put back exactly what a case changed
     #[command(
         after_help = "Examples:\n  freezeframe restore IR-2026-0042 --dry-run\n  freezeframe restore IR-2026-0042\n  freezeframe restore IR-2026-0042 --print-script > restore.sh"
@@ -608,6 +614,34 @@ pub struct RestoreArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The case, or a function that one of the cases here holds: a name or an ARN
+    #[arg(value_name = "CASE|FUNCTION")]
+    pub what: String,
+    /// Where cases lie
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    /// Watch so long (30s, 10m, at most 12h) [default: until it can be told, 5 to 20 minutes]
+    #[arg(long = "for", value_name = "DURATION", value_parser = watching)]
+    pub how_long: Option<Duration>,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = looking)]
+    pub every: Duration,
+}
+
+/// Credentials that were issued before live no longer than twelve hours.
+fn watching(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(10)..=Duration::from_secs(12 * 3600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 10s to 12h")
+}
+
+/// Each look is a dozen calls.
+fn looking(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(2)..=Duration::from_secs(600);
+    parse_duration(text).filter(|d| bounds.contains(d)).ok_or("a duration is wanted, from 2s to 10m")
+}
+
+#[derive(Debug, Args)]
 pub struct HaltArgs {
     /// Why, for whoever is stopped by it
     #[arg(long, value_name = "WHY")]
@@ -725,6 +759,16 @@ mod tests {
             &["--role", "r"],
         ] {
             assert!(snapshot(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_watch_has_its_bounds() {
+        let watch = |more: &[&str]| Cli::try_parse_from(["freezeframe", "watch", "IR-1"].iter().chain(more)).map(|cli| cli.command);
+        let Command::Watch(args) = watch(&["--for", "10m", "--every", "5s"]).unwrap() else { panic!() };
+        assert_eq!((args.how_long, args.every), (Some(Duration::from_secs(600)), Duration::from_secs(5)));
+        for bad in [["--for", "5s"], ["--for", "13h"], ["--for", "soon"], ["--every", "1s"], ["--every", "11m"]] {
+            assert!(watch(&bad).is_err(), "{bad:?}");
         }
     }
 

@@ -25,6 +25,7 @@ mod session;
 mod show;
 mod summary;
 mod verify;
+mod watch;
 
 pub use error::CliError;
 
@@ -97,6 +98,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,
+        Command::Watch(args) => watch::watch(global, args).await,
         Command::Halt(args) => control::halt(global, args).await,
         Command::Resume(args) => control::resume(global, args).await,
         Command::Guard(command) => guard::guard(global, command),

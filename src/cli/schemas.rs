@@ -26,6 +26,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         crate::examine::techniques::schema(),
         schema::<super::documents::CustodyDocument>("custody.schema.json", "What `custody` prints with --json"),
         schema::<super::documents::KeyShown>("key.schema.json", "What `key new` and `key show` print with --json"),
+        schema::<crate::engine::watch::WatchReport>("watch.schema.json", "What `watch` prints with --json"),
         schema::<RestoreScript>("restore-script.schema.json", "What `restore --print-script` prints with --json"),
         schema::<crate::archive::Archived>("archived.schema.json", "What `archive` prints with --json"),
         schema::<crate::archive::ArchiveRecord>(

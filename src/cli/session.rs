@@ -169,7 +169,7 @@ pub fn named_case(name: &str, cases: &Path) -> Result<(CaseId, PathBuf), CliErro
 }
 
 /// Becomes true at the first Ctrl-C. Collection then lets go, records and seals; a write that has begun is brought to its recorded end.
-fn interrupts(screen: Screen) -> watch::Receiver<bool> {
+pub fn interrupts(screen: Screen) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {

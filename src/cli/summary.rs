@@ -3,6 +3,7 @@
 use super::render::Screen;
 use crate::aws::fault::tame;
 use crate::engine::report::Report;
+use crate::model::outcome::Outcome;
 use comfy_table::Table;
 use owo_colors::OwoColorize as _;
 
@@ -81,6 +82,9 @@ pub fn show(screen: Screen, report: &Report) {
         screen.text(&format!("  where it stands: {}", tame(&refusal.stands, 300)));
         screen.text(&format!("  what would lift it: {}", tame(&refusal.lift, 400)));
     }
+    for watched in &report.watched {
+        screen.text(&tame(&watched.words(), 400));
+    }
     if let Some(approval) = &report.approval {
         screen.text(&format!("approved by {}", tame(&approval.approver, 300)));
     }
@@ -112,7 +116,10 @@ pub fn show(screen: Screen, report: &Report) {
         screen.remark(&format!("\ncheck it:   freezeframe verify {}", bundle.path.display()));
         screen.remark("without us: unzip it and follow meta/VERIFY.txt");
     }
-    if report.containment.is_some() {
+    if let Some(containment) = &report.containment {
+        if matches!(containment.outcome(), Outcome::Complete | Outcome::PartlyContained) && !containment.dry_run {
+            screen.remark(&format!("watch it:   freezeframe watch {}", report.case));
+        }
         screen.remark(&format!("put back:   freezeframe restore {}", report.case));
     }
 }

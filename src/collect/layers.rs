@@ -1,11 +1,13 @@
 //! Layers: code that runs in the function and is not in its package. Every layer of `$LATEST` and of every version is downloaded with its
-//! policy and its siblings. A layer of another account may refuse to be read; its ARN and size are then all that is known.
+//! policy and its siblings. A layer of another account may refuse to be read; what AWS has said of it until then (ARN, size, and the hash if it came
+//! so far) stands in the gap. A layer version that was deleted still runs where it was used, from a copy of Lambda's that no call reads ("To avoid
+//! breaking functions, a copy of the version remains in Lambda until no functions refer to it", DeleteLayerVersion): a gap, and no absence.
 
 use super::code::{self, limit};
 use super::cx::at_once;
 use super::facts::LayerFact;
 use super::versions::VERSIONS as LISTING;
-use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
+use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::gap::GapKind;
@@ -79,23 +81,45 @@ impl<'a> Parts<'a> {
 
 async fn content(cx: &CollectCx<'_>, layer: &LayerFact) -> Result<(), Abort> {
     let arn = &layer.arn;
-    let about = Question::new(&GET, format!("layer {arn} ({} bytes by the configuration)", layer.code_size)).sensitivity(Sensitivity::S3);
-    let Some(out) = cx.ask(about, cx.aws().lambda().get_layer_version_by_arn().arn(arn).send()).await?.got() else { return Ok(()) };
     let subject = format!("code of layer {arn}");
-    let Some((stated, url)) = out.content().and_then(|c| Some((c, c.location()?))) else {
-        let size = layer.code_size;
-        return cx
-            .gap(GapKind::Unsupported, &tame(&subject, 300), &format!("no address to download its {size} bytes from came with it"))
-            .map(drop);
+    let about = Question::new(&GET, format!("layer {arn} ({})", by_configuration(layer))).sensitivity(Sensitivity::S3);
+    let out = match cx.ask(about, cx.aws().lambda().get_layer_version_by_arn().arn(arn).send()).await? {
+        Reply::Got(answer) => answer.output,
+        Reply::Gap(_) => return Ok(()),
+        Reply::Absent(_) => {
+            let why = format!("the layer version was deleted; the function runs a copy that Lambda keeps ({})", by_configuration(layer));
+            return cx.gap(GapKind::NotAcquirable, &tame(&subject, 300), &why).map(drop);
+        }
+    };
+    let Some(stated) = out.content() else {
+        let why = format!("AWS answered without its content ({})", by_configuration(layer));
+        return cx.gap(GapKind::Unsupported, &tame(&subject, 300), &why).map(drop);
+    };
+    let hash = tame(stated.code_sha256().unwrap_or("none"), 100);
+    let known = format!("AWS states {} bytes with CodeSha256 {hash}", stated.code_size());
+    let Some(url) = stated.location() else {
+        let why = format!("no address to download it from came with it; {known}");
+        return cx.gap(GapKind::Unsupported, &tame(&subject, 300), &why).map(drop);
     };
     let question = Question::new(&code::DOWNLOAD, &subject).sensitivity(Sensitivity::S3);
     let size = u64::try_from(stated.code_size()).ok();
     let path = BundlePath::below(cx.spec.group.dir(), &format!("layer-{}", arn.splitn(6, ':').last().unwrap_or_default()), "zip");
     let tried = cx.try_download(&question, url, path, limit(cx, size)).await;
-    let differs = size.filter(|s| tried.fault.is_none() && *s != tried.bytes());
-    let detail = differs.map(|s| format!("CodeSize says {s} bytes, {} came", tried.bytes()));
+    let detail = match size {
+        // What was not obtained can still be told from others by it.
+        _ if tried.fault.is_some() => Some(known),
+        Some(s) if s != tried.bytes() => Some(format!("CodeSize says {s} bytes, {} came", tried.bytes())),
+        _ => None,
+    };
     cx.settle_download(&question, tried, stated.code_sha256().map(|value| ("CodeSha256", value)), detail)?.ok();
     Ok(())
+}
+
+/// All that a function's configuration says of a layer, for where the layer itself says nothing. It has no hash (`Layer` in botocore 1.44.5:
+/// Arn, CodeSize, SigningProfileVersionArn, SigningJobArn); the job that signed it is as good a name.
+fn by_configuration(layer: &LayerFact) -> String {
+    let signed = layer.signing_job.as_deref().map(|job| format!(", signed by {}", tame(job, 120))).unwrap_or_default();
+    format!("{} bytes by the configuration, which states no hash{signed}", layer.code_size)
 }
 
 async fn policy(cx: &CollectCx<'_>, layer: &LayerFact) -> Result<(), Abort> {

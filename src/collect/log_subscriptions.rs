@@ -38,7 +38,7 @@ impl Collector for LogSubscriptions {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let own = cx.target().region.clone();
         let mut groups = BTreeSet::from([(own.clone(), cx.target().default_log_group())]);
-        match cx.function().await? {
+        match cx.function_or_told().await? {
             Ok(fact) => groups.extend(fact.log_group.clone().map(|g| (own, g))),
             // The function is gone, its log group need not be.
             Err(fault) if fault.class == FaultClass::NotFound => {}

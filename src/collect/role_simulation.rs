@@ -4,7 +4,6 @@
 
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::model::call::{Call, Scope, Service};
-use crate::model::gap::GapKind;
 use crate::model::item::Group;
 use async_trait::async_trait;
 use aws_sdk_iam::operation::simulate_principal_policy::SimulatePrincipalPolicyOutput;
@@ -106,12 +105,13 @@ impl Collector for RoleSimulation {
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         const SUBJECT: &str = "IAM's decisions on actions that attackers need, for the role";
-        let fact = match cx.function().await? {
+        // Also of a function that is gone: the role need not be.
+        let fact = match cx.function_or_told().await? {
             Ok(fact) => fact,
             Err(fault) => return cx.gap_from(&fault, SUBJECT).map(drop),
         };
         let Some(role) = fact.role_arn.as_deref() else {
-            return cx.gap(GapKind::Unsupported, SUBJECT, "the configuration names no role").map(drop);
+            return cx.gap_without_role(SUBJECT).map(drop);
         };
         let call = || {
             let call = cx.aws().iam().simulate_principal_policy().policy_source_arn(role);

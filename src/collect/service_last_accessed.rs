@@ -39,12 +39,13 @@ impl Collector for ServiceLastAccessed {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let fact = match cx.function().await? {
+        // Also of a function that is gone: the role need not be.
+        let fact = match cx.function_or_told().await? {
             Ok(fact) => fact,
             Err(fault) => return cx.gap_from(&fault, SUBJECT).map(drop),
         };
         let Some(role) = fact.role_arn.as_deref() else {
-            return cx.gap(GapKind::Unsupported, SUBJECT, "the configuration names no role").map(drop);
+            return cx.gap_without_role(SUBJECT).map(drop);
         };
         let start =
             cx.aws().iam().generate_service_last_accessed_details().arn(role).granularity(AccessAdvisorUsageGranularityType::ActionLevel);

@@ -43,9 +43,9 @@ impl Collector for SharedRoleCensus {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let role = match cx.function().await? {
+        let role = match cx.function_or_told().await? {
             Ok(fact) => fact.role_arn.clone(),
-            // Of a function that is gone nobody knows the role; who has which is worth knowing all the same.
+            // Nobody knows the role of a function that is gone; who has which is worth knowing all the same.
             Err(fault) if fault.class == FaultClass::NotFound => None,
             Err(fault) => {
                 cx.gap_from(&fault, "which of the functions share the role")?;

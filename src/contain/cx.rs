@@ -45,6 +45,19 @@ impl<'r> ActCx<'r> {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let aws = connector.unit(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder);
+        ActCx::with(target, params, aws)
+    }
+    /// For whoever only looks: what the action declares as a write is refused like anything that it does not declare.
+    pub fn reading(
+        spec: &'static ActionSpec,
+        target: &'r Target,
+        params: &'r Params,
+        connector: &Connector,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
+        ActCx::with(target, params, connector.reading(UnitScope { unit: spec.id, group: Group::Contain }, spec.calls, recorder))
+    }
+    fn with(target: &'r Target, params: &'r Params, aws: Aws) -> Self {
         ActCx {
             target,
             params,

@@ -5,7 +5,8 @@
 //!
 //! What it never touches: a rule that another service manages, and, without a word, one that serves others too; targets and patterns at all.
 
-use super::sources::{self, ACCEPT_SHARED, LIST_ALIASES, LIST_VERSIONS};
+use super::qualifiers::{LIST_ALIASES, LIST_VERSIONS};
+use super::sources::{self, ACCEPT_SHARED};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::{JsonVersion, RawCall};

@@ -4,7 +4,7 @@
 //! It is left there: deleting it would destroy evidence, and nothing that stood before is touched. What it never does: publish where publishing
 //! does more than copy. With SnapStart Lambda runs the function's initialisation code, the attacker's; on managed instances it starts some.
 
-use super::sources::LIST_VERSIONS;
+use super::qualifiers::LIST_VERSIONS;
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};

@@ -6,17 +6,12 @@
 //! bucket's receivers, replaced as a whole, without a revision to hold it to). Freeze the function instead: SNS and S3 call it asynchronously,
 //! and `capture-async-events` keeps what they send.
 
+use super::qualifiers::{self, LATEST};
 use super::{ActCx, ActError, Cell};
 use crate::aws::fault::tame;
-use crate::aws::raw::RawCall;
-use crate::model::call::{Call, Scope, Service};
 use crate::model::params::{Param, ParamKind};
 use crate::model::target::Target;
 use serde_json::{Value, json};
-
-pub(super) const LIST_ALIASES: Call = Call::read(Service::Lambda, "ListAliases", "lambda:ListAliases", Scope::Function);
-pub(super) const LIST_VERSIONS: Call =
-    Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function);
 
 pub(super) const ACCEPT_SHARED: Param = Param {
     name: "accept-shared",
@@ -28,18 +23,10 @@ pub(super) const ACCEPT_SHARED: Param = Param {
 /// Every ARN under which the function can be called: a source is found under the exact one that it names.
 pub(super) async fn names(cx: &ActCx<'_>) -> Result<Vec<String>, ActError> {
     let function = cx.target().arn();
-    let mut all = vec![function.clone(), format!("{function}:$LATEST")];
-    let lists = [(&LIST_ALIASES, "aliases", "Aliases", "Name"), (&LIST_VERSIONS, "versions", "Versions", "Version")];
-    for (call, path, list, member) in lists {
-        let doing = format!("listing the {path} of {}", cx.target().function);
-        let page = |marker: Option<&str>| {
-            let query: Vec<_> = marker.map(|m| ("Marker", m)).into_iter().collect();
-            let segments = ["2015-03-31", "functions", &cx.target().function, path];
-            RawCall::rest(Service::Lambda, call.operation, "GET", &segments, &query, None)
-        };
-        let found = cx.ask_all(call, &doing, (list, "NextMarker"), page).await?;
-        all.extend(found.iter().filter_map(|v| v[member].as_str()).filter(|n| *n != "$LATEST").map(|n| format!("{function}:{n}")));
-    }
+    let mut all = vec![function.clone(), format!("{function}:{LATEST}")];
+    all.extend(qualifiers::aliases(cx).await?.into_iter().map(|alias| format!("{function}:{alias}")));
+    let versions = qualifiers::versions(cx).await?.into_iter().filter(|v| v.name != LATEST);
+    all.extend(versions.map(|v| format!("{function}:{}", v.name)));
     Ok(all)
 }
 

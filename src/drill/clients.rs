@@ -25,7 +25,6 @@ static DRILL_CALLS: &[Call] = &[
     seeding(Service::Sqs, "CreateQueue"),
     seeding(Service::Sqs, "SendMessage"),
     seeding(Service::Sqs, "GetQueueAttributes"),
-    seeding(Service::Kms, "CreateKey"),
     seeding(Service::Events, "PutRule"),
     seeding(Service::Events, "PutTargets"),
     seeding(Service::Events, "PutEvents"),

@@ -14,6 +14,7 @@ pub mod command;
 pub mod emulator;
 pub mod incident;
 pub mod keys;
+mod stolen;
 pub mod story;
 pub mod world;
 

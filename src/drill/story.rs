@@ -6,6 +6,7 @@ use super::command::{Ended, Shell};
 use super::emulator::{Emulator, EmulatorError};
 use super::incident::{self, Incident, SeedClients, SeedError, names, operator};
 use super::keys::Keys;
+use super::stolen;
 use super::world::World;
 use crate::clock::{self, Clock};
 use aws_smithy_types::Blob;
@@ -123,11 +124,12 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
     story.chapter("The plan, and a responder with exactly the permissions that it names");
     let as_root = Shell::new(options.program, &emulator, &emulator.root, &cases);
     let plan = expect(as_root.run(&["plan", "snapshot-and-contain", names::FUNCTION]).await?, "plan", &[0])?;
-    let policy = merged_permissions(&plan.document);
-    let operator = operator::create(&aws, "ir-responder", &policy).await?;
+    let policies = operator::policies(&plan.document);
+    let operator = operator::create(&aws, "ir-responder", &policies).await?;
+    let statements = policies.iter().filter_map(|p| p["Statement"].as_array()).map(Vec::len).sum::<usize>();
     story.check(
-        policy["Statement"].as_array().is_some_and(|s| !s.is_empty()),
-        &format!("the plan names its IAM policy: {} statements", policy["Statement"].as_array().map_or(0, Vec::len)),
+        statements > 0,
+        &format!("the plan names its IAM policies: {statements} statements in {} documents that fit one role", policies.len()),
     );
     let shell = Shell::new(options.program, &emulator, &operator.keys, &cases);
 
@@ -152,6 +154,29 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
                 counts["exchanges"]
             ),
         );
+    }
+
+    story.chapter("What the stolen credentials did, as the bundle tells it");
+    match stolen::Told::read(&shell, bundles.first()).await? {
+        None => story.check(false, "the bundle holds a table of the issued keys"),
+        Some(told) => {
+            story.check(
+                told.names_the_thief(),
+                &format!("the thief's key {} is called suspect, used from {}", names::STOLEN_KEY_ID, names::THIEF_ADDRESS),
+            );
+            let dies = stolen::last_expiry(&incident);
+            story.check(
+                told.last_expiry() == Some(dies.as_str()),
+                &format!("the last of {} keys dies at {dies}, to the second", told.keys()),
+            );
+            story.check(
+                told.tokens_in_answers > 0 && told.derived > 0 && told.tokens_in_derived.is_empty(),
+                &format!(
+                    "session tokens are in CloudTrail's own answers ({} of them) and in none of the {} files that were made of answers",
+                    told.tokens_in_answers, told.derived
+                ),
+            );
+        }
     }
 
     story.chapter("Contained: does it bite?");
@@ -243,13 +268,4 @@ fn expect(ended: Ended, command: &str, codes: &[i32]) -> Result<Ended, DrillErro
 /// The bundles that a report names.
 fn paths(report: &Value) -> Vec<PathBuf> {
     report["bundles"].as_array().into_iter().flatten().filter_map(|b| b["path"].as_str()).map(PathBuf::from).collect()
-}
-
-/// The plan names one policy for reading and one for containing; a person who does both gets both.
-fn merged_permissions(plan: &Value) -> Value {
-    let mut statements = vec![];
-    for policy in plan["permissions"].as_object().into_iter().flat_map(|o| o.values()) {
-        statements.extend(policy["Statement"].as_array().into_iter().flatten().cloned());
-    }
-    json!({"Version": "2012-10-17", "Statement": statements})
 }

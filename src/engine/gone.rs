@@ -59,6 +59,7 @@ pub(super) async fn look_back(aws: &Aws, target: &Target, role: Option<&str>) ->
         (None, Some(fault)) => source.push(format!("CloudTrail could not be asked: {fault}")),
         (None, None) => source.push("no event of CloudTrail quotes its configuration".to_string()),
     }
+    source.extend(remembered.deleted.take());
     let exact = |arn: &String| role.is_none() || role == Some(arn.as_str());
     let role_arn = said.or(remembered.role_arn);
     Ok(Found {
@@ -73,6 +74,8 @@ struct Remembered {
     log_group: Option<String>,
     /// Name, id and time of the event that said it.
     event: Option<String>,
+    /// When it was deleted and by whom: the newest time, for a function of this name may have been made again in between.
+    deleted: Option<String>,
 }
 
 /// Newest first, until an event quotes the role. `true` when one did.
@@ -116,6 +119,13 @@ impl Remembered {
         if !about.into_iter().flatten().any(names_it) {
             return false;
         }
+        let word = |path: &str| tame(at(path).unwrap_or("?"), 64);
+        // The whole function: a version alone is named by its qualifier.
+        if self.deleted.is_none() && at("/eventName").is_some_and(deletes) && at("/requestParameters/qualifier").is_none() {
+            let by = tame(at("/userIdentity/arn").unwrap_or("an unnamed principal"), 200);
+            self.deleted =
+                Some(format!("deleted: CloudTrail, {} {} at {} by {by}", word("/eventName"), word("/eventID"), word("/eventTime")));
+        }
         let said = ["/responseElements", "/requestParameters"];
         let find = |member: &str, ok: &dyn Fn(&str) -> bool| {
             said.iter().find_map(|part| at(&format!("{part}{member}"))).filter(|v| ok(v)).map(str::to_string)
@@ -125,11 +135,15 @@ impl Remembered {
         }
         self.role_arn = find("/role", &|arn| stated_role(arn, target).as_deref() == Some(arn));
         if self.role_arn.is_some() {
-            let word = |path: &str| tame(at(path).unwrap_or("?"), 64);
             self.event = Some(format!("{} {} at {}", word("/eventName"), word("/eventID"), word("/eventTime")));
         }
         self.role_arn.is_some()
     }
+}
+
+/// CloudTrail's name of the call that deletes a function bears the API's version; others begin alike (`DeleteFunctionConcurrency20171031`).
+fn deletes(event_name: &str) -> bool {
+    event_name.strip_prefix("DeleteFunction").is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'v'))
 }
 
 /// A role's ARN in the target's account, from its ARN or its bare name. Lambda takes no role of another account.
@@ -190,6 +204,32 @@ mod tests {
             e["responseElements"] = Value::Null;
         });
         assert!(taken(&asked).role_arn.is_some());
+    }
+
+    #[test]
+    fn when_it_was_deleted_and_by_whom_is_remembered_from_the_newest_event() {
+        let deletion = |change: fn(&mut Value)| {
+            event(|e| {
+                e["eventName"] = "DeleteFunction20150331".into();
+                e["eventID"] = "d1".into();
+                e["userIdentity"] = json!({"arn": "arn:aws:iam::123456789012:user/build-bot"});
+                e["responseElements"] = Value::Null;
+                change(e);
+            })
+        };
+        let mut remembered = Remembered::default();
+        assert!(!remembered.take(&deletion(|_| {}), &target()), "it quotes no role");
+        assert!(!remembered.take(&deletion(|e| e["eventID"] = "older".into()), &target()));
+        let told = "deleted: CloudTrail, DeleteFunction20150331 d1 at 2026-11-01T10:00:00Z by arn:aws:iam::123456789012:user/build-bot";
+        assert_eq!(remembered.deleted.as_deref(), Some(told));
+        for other in [
+            (|e: &mut Value| e["eventName"] = "DeleteFunctionConcurrency20171031".into()) as fn(&mut Value),
+            |e| e["eventName"] = "DeleteFunctionUrlConfig".into(),
+            |e| e["requestParameters"]["qualifier"] = "2".into(),
+            |e| e["errorCode"] = "AccessDenied".into(),
+        ] {
+            assert_eq!(taken(&deletion(other)).deleted, None);
+        }
     }
 
     #[test]

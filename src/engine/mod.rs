@@ -1,10 +1,13 @@
 //! Floor 6: it happens. [`run::run`] walks a plan's phases and is the only loop; both faces (command line and responder) call it.
 //!
-//! Collectors are driven by [`gather`], containment by [`saga`], putting back by [`put_back`] and [`restore`]; what containment lives by is the
-//! [`log`]; what stands before it, in [`guard`] and [`control`]. What this floor never does: parse a playbook, print, know an event's form.
+//! Collectors are driven by [`gather`], containment by [`saga`] and `contain`, putting back by [`put_back`] and [`restore`]; what containment
+//! lives by is the [`log`]; what stands before it, in [`guard`] and [`control`]; what holds afterwards is seen by [`watch`]. What this floor never
+//! does: parse a playbook, print, know an event's form.
 
 pub mod approve;
 pub mod bag;
+mod contain;
+mod contain_report;
 pub mod control;
 pub mod gather;
 pub mod gone;
@@ -23,6 +26,7 @@ pub mod saga;
 pub mod script;
 pub mod sealing;
 pub mod survey;
+pub mod watch;
 mod words;
 
 pub use crate::model::restorable::Accept;

@@ -2,7 +2,7 @@
 //!
 //! Two cases know of each other through their journals alone. So that they cannot miss each other, whoever is about to change a cell first writes
 //! down that he will, and then looks at the others' journals: of two who come at the same time at least one sees the other
-//! (`saga.rs`, `restore.rs`). What it never does: write into another case's journal.
+//! (`contain.rs`, `restore.rs`). What it never does: write into another case's journal.
 
 use super::log::{OpenCell, holds, open_cells, restores_begun, same_place};
 use crate::bundle::case_journal::CaseJournal;

@@ -7,6 +7,7 @@ use super::report::{Report, Tally};
 use super::restore::RestoreAsk;
 use super::run::{Doors, RunError, trip};
 use super::saga::{Saga, Unguarded};
+use super::watch;
 use crate::aws::record::{HeadRecorder, Recorder};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::BundleKind;
@@ -45,6 +46,7 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         return Ok(report);
     };
     report.target = target.to_string();
+    report.watched = watch::records(&journal.events());
     let bag = Bag {
         case: &order.case,
         run: &order.run,

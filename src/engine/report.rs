@@ -9,7 +9,7 @@ use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
 use crate::model::id::{CaseId, RunId};
 use crate::model::item::{Group, Item, ItemStatus};
-use crate::model::journal_event::ApprovalRecord;
+use crate::model::journal_event::{ApprovalRecord, WatchRecord};
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::plan::forecast::Forecast;
@@ -106,6 +106,9 @@ pub struct Report {
     pub containment: Option<ContainReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restoration: Option<RestoreReport>,
+    /// When what the case holds was observed to hold, as a watch recorded it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchRecord>,
     /// What was archived, and what S3 said of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub archives: Vec<Archived>,
@@ -139,6 +142,7 @@ impl Report {
             approval: None,
             containment: None,
             restoration: None,
+            watched: vec![],
             archives: vec![],
             notes: vec![],
         }

@@ -594,6 +594,7 @@ impl Running {
             let why = format!("case {}, {}: {why}", self.order.case, self.order.plan.target);
             self.report.notes.extend(trip(&self.doors, &self.order.operator, &self.order.run, &why).await);
         }
+        self.report.watched = super::watch::records(&self.journal.events());
         self.report.containment = Some(contained);
         Ok(())
     }

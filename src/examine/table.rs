@@ -219,8 +219,8 @@ pub static TECHNIQUES: &[Technique] = &[
         24,
         "Image replaced or tag moved",
         ["T1525"],
-        [CONFIG, later("the image by its digest", "no collector reads ECR yet")],
-        READ
+        [at("container-image", "the image of $LATEST and of every version by its digest, with its configuration and layers")],
+        Absence::Conclusive("no configuration, of $LATEST or of a version, names an image")
     ),
     technique!(
         25,

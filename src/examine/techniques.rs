@@ -121,6 +121,16 @@ impl Techniques {
     }
 }
 
+/// In which collectors' items it would be seen, and where AWS answered that there is nothing to look into.
+fn shown_by(marks: &[Mark]) -> String {
+    let of = |state| {
+        let ids: BTreeSet<&str> = marks.iter().filter(|m| m.state == state).filter_map(|m| m.collector.as_deref()).collect();
+        ids.into_iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+    };
+    let (there, none) = (of(MarkState::Collected), of(MarkState::Absent));
+    if none.is_empty() { format!("collected: {there}") } else { format!("collected: {there}; AWS answered that there is none: {none}") }
+}
+
 struct Evidence<'b> {
     units: BTreeMap<&'b str, &'b PlannedUnit>,
     of_unit: BTreeMap<&'b str, Vec<&'b Item>>,
@@ -145,7 +155,7 @@ impl Evidence<'_> {
             _ if !missing.is_empty() => (Verdict::Undecided, missing.join("; ")),
             Absence::Conclusive(why) if all_absent => (Verdict::RuledOut, format!("at collection {why}")),
             Absence::Open(why) if all_absent => (Verdict::Undecided, why.to_string()),
-            _ => (Verdict::CanShow, "what is needed to see it was collected".to_string()),
+            _ => (Verdict::CanShow, shown_by(&marks)),
         };
         Judged {
             number: technique.number,
@@ -256,6 +266,28 @@ mod tests {
         assert_eq!(document.verdict, Verdict::CanShow, "a grant may stand where only the newer call shows it");
         let history = judged(37, &[HERE, ("control-plane-history", UnitEnd::Done, &[Empty])]);
         assert_eq!((history.verdict, history.why.contains("ninety days")), (Verdict::Undecided, true));
+    }
+
+    #[test]
+    fn what_can_be_shown_says_by_what_and_where_there_is_nothing_to_look_into() {
+        use ItemStatus::{Collected, NotApplicable};
+        let change = ("control-plane-history", UnitEnd::Done, &[Collected][..]);
+        let t = judged(23, &[HERE, change, ("code-signing", UnitEnd::Done, &[NotApplicable])]);
+        assert_eq!(
+            (t.verdict, t.why.as_str()),
+            (Verdict::CanShow, "collected: `control-plane-history`; AWS answered that there is none: `code-signing`")
+        );
+        let image = |status| judged(24, &[HERE, ("container-image", UnitEnd::Done, &[status])]);
+        assert_eq!(image(NotApplicable).verdict, Verdict::RuledOut, "the function is no image");
+        assert_eq!(image(Collected).why, "collected: `container-image`");
+    }
+
+    /// Whoever adds a collector for one of these changes the table with it.
+    #[test]
+    fn what_nothing_reads_is_known_by_name() {
+        let needs = TECHNIQUES.iter().flat_map(|t| t.needs);
+        let unread: Vec<&str> = needs.filter(|n| matches!(n.source, Source::NotYet(_))).map(|n| n.mark).collect();
+        assert_eq!(unread, ["the memory of the environment", "data events of Invoke", "data events of S3"]);
     }
 
     #[test]

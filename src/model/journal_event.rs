@@ -55,6 +55,68 @@ pub struct ApprovalRecord {
     pub note: Option<String>,
 }
 
+/// Whether containment was seen to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holding {
+    Holds,
+    /// Not known: something could not be read, or it is too early to tell.
+    CouldNotTell,
+    /// A setting is not as we left it, or the function or its credentials were at work all the same.
+    DoesNotHold,
+}
+
+impl Holding {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Holding::Holds => "containment holds",
+            Holding::CouldNotTell => "could not tell whether containment holds",
+            Holding::DoesNotHold => "CONTAINMENT DOES NOT HOLD",
+        }
+    }
+}
+
+/// What a watch saw of one function's containment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchRecord {
+    /// The function's ARN.
+    pub target: String,
+    /// Of the whole time between `from` and `until`: the worst that was seen.
+    pub holding: Holding,
+    /// RFC 3339: the first and the last look.
+    pub from: String,
+    pub until: String,
+    /// Containment was observed to hold at this time, and without a break from then to `until`. None: it was not, or does not any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub held_at: Option<String>,
+    /// Cells that were seen otherwise than this case left them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub adrift: Vec<CellId>,
+    /// Why it does not hold, or cannot be told.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub why: Vec<String>,
+}
+
+impl WatchRecord {
+    /// For reports of what is done with the case later.
+    pub fn words(&self) -> String {
+        let held = self.held_at.as_deref().unwrap_or("no time");
+        let why = self.why.first().map(|w| format!(" ({w})")).unwrap_or_default();
+        match self.holding {
+            Holding::Holds => format!("{} was observed to be contained from {held} on (watched until {})", self.target, self.until),
+            Holding::DoesNotHold if self.held_at.is_some() => {
+                format!(
+                    "containment of {} was seen broken{why}, and to hold again from {held} on (watched until {})",
+                    self.target, self.until
+                )
+            }
+            Holding::DoesNotHold | Holding::CouldNotTell => {
+                format!("{} was watched until {}: {}{why}", self.target, self.until, self.holding.words())
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "ev")]
 pub enum JournalEvent {
@@ -231,6 +293,12 @@ pub enum JournalEvent {
         cell: CellId,
         case: String,
     },
+    /// What a watch saw up to this line; its run's last one is the whole of it. It changes nothing that the case holds.
+    Watched {
+        run: RunId,
+        #[serde(flatten)]
+        watched: WatchRecord,
+    },
 }
 
 impl JournalEvent {
@@ -256,7 +324,8 @@ impl JournalEvent {
             | E::RestoreFailed { run, .. }
             | E::Drift { run, .. }
             | E::DriftOverruled { run, .. }
-            | E::HeldElsewhere { run, .. } => Some(run),
+            | E::HeldElsewhere { run, .. }
+            | E::Watched { run, .. } => Some(run),
             E::Clock { .. }
             | E::Plan { .. }
             | E::Req { .. }
@@ -265,5 +334,30 @@ impl JournalEvent {
             | E::Interrupted { .. }
             | E::Seal { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_broken_is_not_said_to_have_held() {
+        let record = |holding, held_at: Option<&str>| WatchRecord {
+            target: "f".into(),
+            holding,
+            from: "1".into(),
+            until: "9".into(),
+            held_at: held_at.map(str::to_string),
+            adrift: vec![],
+            why: if holding == Holding::Holds { vec![] } else { vec!["x".into()] },
+        };
+        assert_eq!(record(Holding::Holds, Some("5")).words(), "f was observed to be contained from 5 on (watched until 9)");
+        assert_eq!(
+            record(Holding::DoesNotHold, Some("7")).words(),
+            "containment of f was seen broken (x), and to hold again from 7 on (watched until 9)"
+        );
+        assert_eq!(record(Holding::DoesNotHold, None).words(), "f was watched until 9: CONTAINMENT DOES NOT HOLD (x)");
+        assert_eq!(record(Holding::CouldNotTell, None).words(), "f was watched until 9: could not tell whether containment holds (x)");
     }
 }

@@ -16,7 +16,7 @@ mod render;
 pub mod tables;
 mod words;
 
-pub use permits::{Effect, Permissions, Policy, Statement, never_actions};
+pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
 use crate::model::call::{Access, Call, Scope, Service};
@@ -135,6 +135,15 @@ pub static PREFLIGHT: &[Call] = &[
     Call::free(Service::Sts, "GetCallerIdentity"),
     // Not GetFunctionConfiguration: this one every reader may call, and its quota is the roomiest.
     Call::read(Service::Lambda, "GetFunction", "lambda:GetFunction", Scope::Function),
+];
+
+/// What a watch asks about a function that is contained, beside the reads of the actions that contained it.
+pub static WATCH: &[Call] = &[
+    // What ran before: role, log group and timeout of every version.
+    Call::read(Service::Lambda, "ListVersionsByFunction", "lambda:ListVersionsByFunction", Scope::Function),
+    Call::read(Service::Cloudwatch, "GetMetricData", "cloudwatch:GetMetricData", Scope::Any),
+    Call::read(Service::Logs, "FilterLogEvents", "logs:FilterLogEvents", Scope::LogGroup),
+    Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any),
 ];
 
 /// What is known of the target beyond its name, if anything: role and log group narrow the IAM policies, and the guardrails judge by all of it.

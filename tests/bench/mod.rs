@@ -13,8 +13,9 @@ pub mod table;
 
 use freezeframe::collect::COLLECTORS;
 
-/// What A11 of the evidence inventory counts as configuration, policies and identity. Left out of those groups is what A11 itself counts among
-/// the long poles, and what searches account or organisation and not the function.
+/// What A11 of the evidence inventory counts as configuration, policies and identity: what AWS keeps of the function, of its policies and of its role.
+/// Left out of those groups is what A11 itself counts among the long poles, what searches account or organisation and not the function, and what
+/// stands around the function, where one thing names the next (a subnet its routes, those a peering): A9, file systems, queues.
 pub fn critical_to_a11(unit: &str) -> bool {
     let left_out = [
         // Polls a job of IAM's.

@@ -149,7 +149,17 @@ fn configured() -> Value {
     })
 }
 
-const LEFT_BEHIND: [&str; 4] = ["recent-invocations", "control-plane-history", "event-source-mappings", "execution-role"];
+const LEFT_BEHIND: [&str; 8] = [
+    "recent-invocations",
+    "control-plane-history",
+    "event-source-mappings",
+    "execution-role",
+    // What is about the role or the log group does not end with the function.
+    "role-simulation",
+    "service-last-accessed",
+    "shared-role-census",
+    "log-subscriptions",
+];
 
 #[tokio::test]
 async fn a_function_that_is_gone_is_refused_with_the_way_out() {
@@ -163,12 +173,15 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_th
     let deleted = json!({
         "eventSource": "lambda.amazonaws.com", "eventName": "DeleteFunction20150331", "eventID": "d", "eventTime": "2026-11-20T09:00:00Z",
         "requestParameters": {"functionName": "payments-export"}, "responseElements": null,
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/build-bot"},
     });
     let ran = snapshot(gone(&[deleted, configured()]), &only(&LEFT_BEHIND), &Missing::Gone { role: None }).await.unwrap();
     // The plan names the role and from where, the policy is narrowed to it, and the digest covers it.
     let told = ran.plan.gone.clone().unwrap();
     assert_eq!((told.role_arn.as_deref(), told.log_group.as_deref()), (Some(ROLE), Some("/payments/export")));
     assert!(told.source.contains("UpdateFunctionConfiguration20150331v2 0f1e2d3c at 2026-11-01T10:00:00Z"), "{}", told.source);
+    let deleted = "deleted: CloudTrail, DeleteFunction20150331 d at 2026-11-20T09:00:00Z by arn:aws:iam::123456789012:user/build-bot";
+    assert!(told.source.contains(deleted), "{}", told.source);
     assert!(serde_json::to_string(&ran.plan.permissions.reader).unwrap().contains(ROLE));
     assert_eq!(serde_json::from_slice::<Plan>(&ran.file("data/00-plan/plan.json")).unwrap(), ran.plan);
     // Absence is evidence; what is left is collected.
@@ -176,6 +189,9 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_th
     assert_eq!(ran.status("execution-role", "role payments-export-role: trust"), ItemStatus::Collected);
     assert_eq!(ran.status("recent-invocations", "log events of /payments/export from"), ItemStatus::Collected);
     assert_eq!(ran.status("event-source-mappings", "event source mappings of the function"), ItemStatus::Collected);
+    assert_eq!(ran.status("role-simulation", "IAM's decisions"), ItemStatus::Collected);
+    assert_eq!(ran.status("service-last-accessed", "report about the role, asked for"), ItemStatus::Collected);
+    assert_eq!(ran.status("log-subscriptions", "subscription filters of log group /payments/export"), ItemStatus::Collected);
     assert_eq!(
         ran.status("control-plane-history", "CloudTrail events in us-east-1 with ResourceName payments-export-role"),
         ItemStatus::Collected

@@ -54,6 +54,8 @@ mod sealing;
 mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.
 mod support;
+/// `watch` over the scripted wire: what holds, what does not, what cannot be told, and what is recorded of it.
+mod watch;
 /// Tape, fence and fetch against real sockets.
 mod wire_live;
 

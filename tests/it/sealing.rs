@@ -292,8 +292,9 @@ fn the_plan_of_a_signed_run_names_both_calls_on_that_key_alone() {
     };
     let said = serde_json::to_value(plan(true).permissions).unwrap();
     for who in ["reader", "container"] {
-        let statements = said[who]["Statement"].as_array().unwrap();
-        let own: Vec<&Value> = statements.iter().filter(|s| s.to_string().contains("kms:Sign\"")).collect();
+        let documents = said[who].as_array().unwrap();
+        let own: Vec<&Value> =
+            documents.iter().flat_map(|d| d["Statement"].as_array().unwrap()).filter(|s| s.to_string().contains("kms:Sign\"")).collect();
         assert_eq!(
             (own.len(), &own[0]["Action"], &own[0]["Resource"]),
             (1, &json!(["kms:GetPublicKey", "kms:Sign"]), &json!([ARN])),

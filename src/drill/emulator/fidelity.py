@@ -15,6 +15,8 @@ Nothing on disk is changed: each function below replaces one function of the pac
                        RemovePermission ignore a stale RevisionId (AWS: 412), and take statements of other qualifiers.
 * alias_weights        An alias' routing weights are stored but never followed: a canary to a bad version never ran.
                        Followed here by Invoke; event sources still go to the alias' main version.
+* throttles_alone      An invocation that is throttled counts as an invocation too. On AWS it counts as a throttle alone (Lambda Developer
+                       Guide, "Types of metrics"), or nobody who watches could see that nothing runs.
 * log_pages            FilterLogEvents cuts at `limit` without a nextToken, so that a reader believes it has everything;
                        it has no pages of 1 MB, no stream prefix and no startFromHead; lines written by an invocation
                        have no eventId.
@@ -59,7 +61,7 @@ from xml.etree import ElementTree
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import ec2, iam, s3
+from ministack.services import cloudwatch, ec2, iam, s3
 from ministack.services import sts
 from ministack.services import lambda_svc as svc
 
@@ -205,6 +207,17 @@ def alias_weights():
         return await invoke(name, event, headers, path_qualifier, query_params)
 
     svc._invoke = weighted
+
+
+def throttles_alone():
+    count = svc._emit_lambda_metrics
+
+    def counted(function_name, duration_ms, error, throttle):
+        if not throttle:
+            return count(function_name, duration_ms, error, throttle)
+        return cloudwatch.record_metric("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": function_name})
+
+    svc._emit_lambda_metrics = counted
 
 
 def log_pages():
@@ -471,6 +484,7 @@ def apply(root_key):
     reserved_everywhere()
     resource_policies()
     alias_weights()
+    throttles_alone()
     log_pages()
     lambda_surface.apply()
     signed_root(root_key)

@@ -64,7 +64,7 @@ pub enum SeedError {
         #[source]
         source: super::emulator::EmulatorError,
     },
-    #[error("the policy for {role} has {size} characters; an inline role policy may have {limit}")]
+    #[error("{role} cannot be given its policies: {size} where IAM takes {limit}")]
     PolicyTooLarge { role: String, size: usize, limit: usize },
     #[error("cannot read the policy document for {role}")]
     ReadPolicy {

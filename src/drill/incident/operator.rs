@@ -1,16 +1,14 @@
 //! The responder's own principal, because a drill under root credentials proves nothing about permissions.
 //!
 //! As in most accounts it is a role that a user assumes: the session token must be seen never to be recorded. Its permissions are managed
-//! policies: a whole least-privilege document has more characters than a role's inline policies may have together (10,240).
+//! policies, one for each document of the plan.
 
 use aws_sdk_sts::config::Credentials;
 use serde_json::{Value, json};
 
 use super::{Answered as _, Doing as _, SeedClients, SeedError};
 use crate::drill::keys::Keys;
-
-/// IAM's limit for one managed policy, white space not counted.
-const LIMIT: usize = 6_144;
+use crate::plan::{ATTACHED, MANAGED};
 
 /// A responder: a role session with exactly the policy it was given.
 #[derive(Debug, Clone)]
@@ -20,9 +18,8 @@ pub struct Operator {
     pub keys: Keys,
 }
 
-/// Make user and role `name` with exactly this policy, and open a session. `name` must be new to the account.
-pub async fn create(clients: &SeedClients, name: &str, policy: &Value) -> Result<Operator, SeedError> {
-    let documents = parts(policy).map_err(|size| SeedError::PolicyTooLarge { role: name.into(), size, limit: LIMIT })?;
+/// Make user and role `name` with exactly these policies, and open a session. `name` must be new to the account.
+pub async fn create(clients: &SeedClients, name: &str, policies: &[Value]) -> Result<Operator, SeedError> {
     let user_name = format!("{name}-user");
     let user = clients.iam.create_user().user_name(&user_name).send().await.doing("create the responder's user")?;
     let user = user.user.answered("create the responder's user", "user")?;
@@ -34,13 +31,7 @@ pub async fn create(clients: &SeedClients, name: &str, policy: &Value) -> Result
     let role = clients.iam.create_role().role_name(name).assume_role_policy_document(trust.to_string());
     let role = role.send().await.doing("create the responder's role")?.role;
     let role_arn = role.answered("create the responder's role", "role")?.arn;
-    for (n, document) in documents.into_iter().enumerate() {
-        let made = clients.iam.create_policy().policy_name(format!("{name}-{n}")).policy_document(document);
-        let made = made.send().await.doing("make the responder's policies")?.policy;
-        let arn = made.answered("make the responder's policies", "policy")?.arn.answered("make the responder's policies", "ARN")?;
-        let attach = clients.iam.attach_role_policy().role_name(name).policy_arn(arn);
-        attach.send().await.doing("give the responder's role its policies")?;
-    }
+    grant(clients, name, policies).await?;
     let assume = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn}]});
     let put = clients.iam.put_user_policy().user_name(&user_name).policy_name("assume");
@@ -56,41 +47,39 @@ pub async fn create(clients: &SeedClients, name: &str, policy: &Value) -> Result
     Ok(Operator { role_name: name.into(), role_arn, keys })
 }
 
-/// The statements in as many documents as they need. `Err` is the size of one that is too large alone.
-fn parts(policy: &Value) -> Result<Vec<String>, usize> {
-    let document = |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
-    let size = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
-    let all = match policy.get("Statement") {
-        Some(Value::Array(statements)) => statements.clone(),
-        Some(one) => vec![one.clone()],
-        None => vec![],
-    };
-    let mut parts: Vec<Vec<Value>> = vec![];
-    for statement in all {
-        let alone = size(&document(std::slice::from_ref(&statement)));
-        if alone > LIMIT {
-            return Err(alone);
-        }
-        let fits = parts.last().is_some_and(|last| size(&document(&[last.as_slice(), std::slice::from_ref(&statement)].concat())) <= LIMIT);
-        match parts.last_mut().filter(|_| fits) {
-            Some(last) => last.push(statement),
-            None => parts.push(vec![statement]),
-        }
+/// Give a role these policies, each as a managed one; refused where AWS would refuse them, which the emulator does not.
+pub async fn grant(clients: &SeedClients, role: &str, policies: &[Value]) -> Result<(), SeedError> {
+    let too_large = |size, limit| Err(SeedError::PolicyTooLarge { role: role.into(), size, limit });
+    if policies.len() > ATTACHED {
+        return too_large(policies.len(), ATTACHED);
     }
-    Ok(parts.iter().map(|p| document(p)).collect())
+    for (n, policy) in policies.iter().enumerate() {
+        let document = policy.to_string();
+        let size = document.chars().filter(|c| !c.is_whitespace()).count();
+        if size > MANAGED {
+            return too_large(size, MANAGED);
+        }
+        let made = clients.iam.create_policy().policy_name(format!("{role}-{n}")).policy_document(document);
+        let made = made.send().await.doing("make the responder's policies")?.policy;
+        let arn = made.answered("make the responder's policies", "policy")?.arn.answered("make the responder's policies", "ARN")?;
+        let attach = clients.iam.attach_role_policy().role_name(role).policy_arn(arn);
+        attach.send().await.doing("give the responder's role its policies")?;
+    }
+    Ok(())
 }
 
-/// The same policy with an explicit deny of these actions (`logs:*`, `iam:Get*`): a responder who may not see everything.
+/// The policies that a plan's JSON names, for reading and for containing: a person who does both has both.
 #[must_use]
-pub fn lacking(policy: &Value, actions: &[&str]) -> Value {
-    let mut less = policy.clone();
+pub fn policies(plan: &Value) -> Vec<Value> {
+    let parts = plan["permissions"].as_object().into_iter().flat_map(|o| ["reader", "container"].map(|part| o.get(part)));
+    parts.flatten().filter_map(Value::as_array).flatten().cloned().collect()
+}
+
+/// The same policies with an explicit deny of these actions (`logs:*`, `iam:Get*`): a responder who may not see everything.
+#[must_use]
+pub fn lacking(policies: &[Value], actions: &[&str]) -> Vec<Value> {
     let deny = json!({"Sid": "DrillLacks", "Effect": "Deny", "Action": actions, "Resource": "*"});
-    match less.get_mut("Statement") {
-        Some(Value::Array(statements)) => statements.push(deny),
-        Some(one) => *one = json!([one.take(), deny]),
-        None => less = json!({"Version": "2012-10-17", "Statement": [deny]}),
-    }
-    less
+    policies.iter().cloned().chain([json!({"Version": "2012-10-17", "Statement": [deny]})]).collect()
 }
 
 #[cfg(test)]
@@ -99,11 +88,16 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_denied_and_the_rest_stays() {
-        let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
-        for statement in [json!([allow]), allow.clone()] {
-            let less = lacking(&json!({"Version": "2012-10-17", "Statement": statement}), &["logs:*"]);
-            assert_eq!(less["Statement"][0], allow);
-            assert_eq!((&less["Statement"][1]["Effect"], &less["Statement"][1]["Action"]), (&json!("Deny"), &json!(["logs:*"])));
-        }
+        let allow = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        let less = lacking(std::slice::from_ref(&allow), &["logs:*"]);
+        assert_eq!(less[0], allow);
+        assert_eq!((&less[1]["Statement"][0]["Effect"], &less[1]["Statement"][0]["Action"]), (&json!("Deny"), &json!(["logs:*"])));
+    }
+
+    #[test]
+    fn every_document_of_a_plan_is_taken() {
+        let plan = json!({"permissions": {"reader": [1, 2], "container": [3], "notes": ["x"]}});
+        assert_eq!(policies(&plan), [json!(1), json!(2), json!(3)]);
+        assert_eq!(policies(&json!({"permissions": {"reader": [1], "notes": []}})), [json!(1)]);
     }
 }

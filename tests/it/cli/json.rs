@@ -40,6 +40,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("error", &["snapshot", "p", "--case", "../IR-1"]),
     ("error", &["contain", "p", "--case", "IR-1", "--playbook", "snapshot-only"]),
     ("error", &["restore", "IR-1"]),
+    ("error", &["watch", "IR-1"]),
     ("error", &["plan", "none", "p"]),
     // What clap refuses is no exception.
     ("error", &["snapshot"]),

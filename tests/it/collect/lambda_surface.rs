@@ -353,10 +353,11 @@ async fn a_layer_is_kept_with_its_policy_and_its_siblings() {
 }
 
 #[tokio::test]
-async fn a_layer_of_another_account_that_is_refused_is_a_gap_with_its_arn_and_size() {
+async fn a_layer_of_another_account_that_is_refused_is_a_gap_with_its_arn_size_and_what_names_it() {
     let mut list = healthy_json("Lambda.ListVersionsByFunction");
     let foreign = "arn:aws:lambda:eu-west-1:999999999999:layer:theirs:12";
-    list["Versions"][1]["Layers"] = json!([{"Arn": foreign, "CodeSize": 4711}]);
+    let job = "arn:aws:signer:eu-west-1:999999999999:/signing-jobs/0f1e";
+    list["Versions"][1]["Layers"] = json!([{"Arn": foreign, "CodeSize": 4711, "SigningJobArn": job}]);
     let world = World::default().on("Lambda.ListVersionsByFunction", [Answer::json(&list)]).when(
         "Lambda.GetLayerVersionByArn",
         |s| s.says("999999999999"),
@@ -364,10 +365,36 @@ async fn a_layer_of_another_account_that_is_refused_is_a_gap_with_its_arn_and_si
     );
     let bag = run(&["layers"], world).await;
     let [(_, GapKind::Denied, subject)] = bag.gaps()[..] else { panic!("{:?}", bag.gaps()) };
-    assert_eq!(subject, format!("layer {foreign} (4711 bytes by the configuration)"));
+    assert_eq!(subject, format!("layer {foreign} (4711 bytes by the configuration, which states no hash, signed by {job})"));
     assert_eq!(bag.item("layer arn:aws:lambda:eu-west-1:999999999999:layer:theirs:12 (").action.as_deref(), Some("lambda:GetLayerVersion"));
     assert_eq!(bag.item(&format!("policy of layer {foreign}")).status, ItemStatus::NotApplicable);
     assert_eq!(bag.sent("Lambda.GetLayerVersionPolicy").len(), 1, "only that account's to read");
+
+    // Described, and not handed out: then its hash is known.
+    let mut about = healthy_json("Lambda.GetLayerVersionByArn");
+    let hash = about["Content"]["CodeSha256"].as_str().unwrap().to_string();
+    about["Content"]["Location"] = Value::Null;
+    let bag = run(&["layers"], World::default().on("Lambda.GetLayerVersionByArn", [Answer::json(&about)])).await;
+    let gap = bag.item("code of layer");
+    assert!(
+        is_gap(gap, GapKind::Unsupported) && gap.detail.as_deref().unwrap().contains(&format!("bytes with CodeSha256 {hash}")),
+        "{gap:?}"
+    );
+    let refused = Answer::error("https.DownloadCode", 403, "AccessDenied");
+    let bag = run(&["layers"], World::default().on("https.DownloadCode", [refused])).await;
+    let gap = bag.item("code of layer");
+    assert!(gap.status.gap().is_some() && gap.detail.as_deref().unwrap().contains(&format!("bytes with CodeSha256 {hash}")), "{gap:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_was_deleted_still_runs_and_is_a_gap() {
+    let key = "Lambda.GetLayerVersionByArn";
+    let bag = run(&["layers"], World::default().on(key, [Answer::error(key, 404, "ResourceNotFoundException")])).await;
+    assert_eq!(bag.item("bytes by the configuration").status, ItemStatus::NotFound, "the 404 is on record");
+    let gap = bag.item("code of layer");
+    assert!(is_gap(gap, GapKind::NotAcquirable), "{gap:?}");
+    let why = gap.detail.as_deref().unwrap();
+    assert!(why.contains("was deleted") && why.contains("bytes by the configuration"), "{why}");
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The process dies: before any journal line, after any, with any write under way, landed or not; while containing, unwinding or restoring.
-//! Whatever the journal then holds, restore brings the world back exactly. A death is a future dropped while it waits for ever.
+//! Whatever the journal then holds, restore brings the world back exactly. Of an action alone a death is a future dropped while it waits for ever.
+//! Of all actions together it is what a kill leaves: the journal and the world as they are before and after each line (a write under way, landed or
+//! not, is the time after its intent and the time before what is said of it). One run is a witness of all its deaths; a third of
+//! them is looked at, which is coprime with the four that a cell has, so that each kind of line of each action is met.
 
-use super::rig::{Actions, Rig, clean_run, left_behind, scenarios};
+use super::rig::{Actions, Rig, Seen, clean_run, left_behind, scenarios};
 use crate::support::cells::{Fault, World};
 use async_trait::async_trait;
 use freezeframe::contain::ACTIONS;
@@ -99,13 +102,56 @@ fn deaths(writes: usize, lines: usize) -> Vec<Death> {
     at_lines.chain(at_writes).collect()
 }
 
-/// Every death for an action alone; for all together one in five, which is coprime with the lines that a cell takes, so that each kind of line
-/// of each action is met. (A run of all of them takes half a second here.)
-fn thinned(deaths: Vec<Death>, actions: &Actions) -> Vec<Death> {
-    deaths.into_iter().step_by(if actions.len() == 1 { 1 } else { 5 }).collect()
+/// A log that keeps what a death at each of its lines would leave.
+struct Witness<'r> {
+    inner: MemLog,
+    rig: &'r Rig,
+    left: Mutex<Vec<(Vec<JournalEvent>, World)>>,
 }
 
-async fn comes_back(at: &str, rig: &Rig, events: Vec<JournalEvent>, world: &World) {
+impl<'r> Witness<'r> {
+    fn of(rig: &'r Rig, events: Vec<JournalEvent>) -> Self {
+        Witness { inner: MemLog::new(events), rig, left: Mutex::default() }
+    }
+    fn keep(&self) {
+        self.left.lock().unwrap().push((self.inner.events(), self.rig.aws.world()));
+    }
+    /// What each death leaves, those that leave the same once.
+    fn deaths(self) -> Vec<(Vec<JournalEvent>, World)> {
+        let mut all = self.left.into_inner().unwrap();
+        all.dedup();
+        all
+    }
+}
+
+#[async_trait]
+impl IntentLog for Witness<'_> {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        self.keep();
+        self.inner.append(event).await?;
+        self.keep();
+        Ok(())
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        self.inner.events()
+    }
+}
+
+/// What a death of all actions together leaves, anywhere while they contain.
+async fn deaths_of_all(world: &World, actions: &Actions) -> Vec<(Vec<JournalEvent>, World)> {
+    let rig = Rig::new(world.clone());
+    let witness = Witness::of(&rig, vec![]);
+    rig.contain(&witness, actions, OnFailure::Hold).await;
+    let (lines, deaths) = (witness.events().len(), witness.deaths());
+    assert!(deaths.len() > lines && lines >= 3 * actions.len(), "{} deaths at {lines} lines", deaths.len());
+    deaths
+}
+
+/// `seen` is of this scenario: one death is often another's, from the journal's and the world's point of view.
+async fn comes_back(at: &str, rig: &Rig, events: Vec<JournalEvent>, world: &World, seen: &mut Seen) {
+    if !seen.is_new(&events, &rig.aws.world()) {
+        return;
+    }
     let (events, outcome) = mortal(rig, events, Command::Restore, None).await;
     assert_eq!(outcome, Some(Outcome::Complete), "{at}: {events:#?}");
     assert_eq!(rig.world(), *world, "{at}");
@@ -117,13 +163,20 @@ async fn comes_back(at: &str, rig: &Rig, events: Vec<JournalEvent>, world: &Worl
 #[tokio::test]
 async fn killed_anywhere_while_containing() {
     for (name, world, actions) in scenarios() {
+        let mut seen = Seen::default();
+        if actions.len() > 1 {
+            for (n, (events, left)) in deaths_of_all(&world, &actions).await.into_iter().enumerate().step_by(3) {
+                comes_back(&format!("{name}, death {n}"), &Rig::after(left), events, &world, &mut seen).await;
+            }
+            continue;
+        }
         let (writes, lines) = clean_run(&world, &actions).await;
-        for death in thinned(deaths(writes, lines), &actions) {
+        for death in deaths(writes, lines) {
             let at = format!("{name}, {death:?}");
             let rig = Rig::new(world.clone());
             let (events, outcome) = mortal(&rig, vec![], Command::Contain(&actions, OnFailure::Hold), Some(death)).await;
             assert_eq!(outcome, None, "{at}: it was meant to die");
-            comes_back(&at, &rig, events, &world).await;
+            comes_back(&at, &rig, events, &world, &mut seen).await;
         }
     }
 }
@@ -131,14 +184,25 @@ async fn killed_anywhere_while_containing() {
 #[tokio::test]
 async fn killed_while_containing_and_contained_again() {
     for (name, world, actions) in scenarios() {
+        let mut seen = Seen::default();
+        if actions.len() > 1 {
+            // A containment more for each, so every fifth.
+            for (n, (events, left)) in deaths_of_all(&world, &actions).await.into_iter().enumerate().step_by(5) {
+                let (at, rig) = (format!("{name}, death {n}, then again"), Rig::after(left));
+                let (events, outcome) = mortal(&rig, events, Command::Contain(&actions, OnFailure::Hold), None).await;
+                assert_eq!(outcome, Some(Outcome::Complete), "{at}");
+                comes_back(&at, &rig, events, &world, &mut seen).await;
+            }
+            continue;
+        }
         let (writes, lines) = clean_run(&world, &actions).await;
-        for death in thinned(deaths(writes, lines), &actions) {
+        for death in deaths(writes, lines) {
             let at = format!("{name}, {death:?}, then again");
             let rig = Rig::new(world.clone());
             let (events, _) = mortal(&rig, vec![], Command::Contain(&actions, OnFailure::Hold), Some(death)).await;
             let (events, outcome) = mortal(&rig, events, Command::Contain(&actions, OnFailure::Hold), None).await;
             assert_eq!(outcome, Some(Outcome::Complete), "{at}");
-            comes_back(&at, &rig, events, &world).await;
+            comes_back(&at, &rig, events, &world, &mut seen).await;
         }
     }
 }
@@ -146,16 +210,27 @@ async fn killed_while_containing_and_contained_again() {
 #[tokio::test]
 async fn killed_anywhere_while_restoring() {
     for (name, world, actions) in scenarios() {
+        let mut seen = Seen::default();
+        if actions.len() > 1 {
+            let rig = Rig::new(world.clone());
+            let (events, _) = mortal(&rig, vec![], Command::Contain(&actions, OnFailure::Hold), None).await;
+            let witness = Witness::of(&rig, events);
+            rig.restore(&witness).await;
+            for (n, (events, left)) in witness.deaths().into_iter().enumerate().step_by(3) {
+                comes_back(&format!("{name}, restoring, death {n}"), &Rig::after(left), events, &world, &mut seen).await;
+            }
+            continue;
+        }
         // For each cell: the intent to restore, and the end of it; of what stays by design the end alone.
         let (writes, _) = clean_run(&world, &actions).await;
         let left = left_behind(&world, &actions).await;
-        for death in thinned(deaths(writes - left, 2 * writes - left), &actions) {
+        for death in deaths(writes - left, 2 * writes - left) {
             let at = format!("{name}, restoring, {death:?}");
             let rig = Rig::new(world.clone());
             let (events, _) = mortal(&rig, vec![], Command::Contain(&actions, OnFailure::Hold), None).await;
             let (events, outcome) = mortal(&rig, events, Command::Restore, Some(death)).await;
             assert_eq!(outcome, None, "{at}: it was meant to die");
-            comes_back(&at, &rig, events, &world).await;
+            comes_back(&at, &rig, events, &world, &mut seen).await;
         }
     }
 }
@@ -165,6 +240,7 @@ async fn every_truncation_of_the_journal() {
     // Lines lost after they were durable must not happen; but if the tail is lost together with what it spoke of, it is as if the process
     // had died there. The world is what the kept intents' writes made of it, the last one landed or not.
     for (name, world, actions) in scenarios() {
+        let mut seen = Seen::default();
         let whole = Rig::new(world.clone());
         let (events, _) = mortal(&whole, vec![], Command::Contain(&actions, OnFailure::Hold), None).await;
         for k in (0..=events.len()).step_by(if actions.len() == 1 { 1 } else { 5 }) {
@@ -182,7 +258,7 @@ async fn every_truncation_of_the_journal() {
                 }
                 rig.aws.fault(None);
                 assert_eq!(rig.aws.landed().len(), landed, "{at}");
-                comes_back(&at, &rig, kept.clone(), &world).await;
+                comes_back(&at, &rig, kept.clone(), &world, &mut seen).await;
             }
         }
     }
@@ -236,7 +312,7 @@ proptest! {
                 };
                 events = mortal(&rig, events, command, *death).await.0;
             }
-            comes_back(&format!("{acts:?}"), &rig, events, &world).await;
+            comes_back(&format!("{acts:?}"), &rig, events, &world, &mut Seen::default()).await;
         });
     }
 }

@@ -31,9 +31,35 @@ pub fn scenarios() -> Vec<(String, World, Actions)> {
     alone.chain(all).collect()
 }
 
-/// Every way to fail for an action alone; the two that matter to the engine for all together (an SDK call costs two milliseconds here).
-pub fn faults(actions: &Actions) -> &'static [Fault] {
-    if actions.len() == 1 { &Fault::FAILING } else { &[Fault::Error, Fault::ErrorAfterLanding] }
+/// Every write of a run goes wrong in each of these ways. Of an action alone each in a run of its own; of all together every third write of a run,
+/// each in another way than the one before: between two that go wrong others go well, and whatever one failure did to another cell shows there.
+pub fn faulty_runs(actions: &Actions, writes: usize, ways: &[Fault]) -> Vec<Vec<(usize, Fault)>> {
+    let apart = if actions.len() == 1 { writes } else { 3 };
+    let run = |first: usize, way: usize| {
+        let at = (first..=writes).step_by(apart).enumerate();
+        at.map(|(k, n)| (n, ways[(way + k) % ways.len()])).collect()
+    };
+    (1..=apart.min(writes)).flat_map(|first| (0..ways.len()).map(move |way| run(first, way))).collect()
+}
+
+/// How many of these keep a write from landing.
+pub fn lost(faults: &[(usize, Fault)]) -> usize {
+    faults.iter().filter(|(_, f)| !f.lands()).count()
+}
+
+/// What was seen before need not be looked at again: from the same journal and the same world restore does the same.
+#[derive(Default)]
+pub struct Seen(Vec<(Vec<JournalEvent>, World)>);
+
+impl Seen {
+    pub fn is_new(&mut self, events: &[JournalEvent], world: &World) -> bool {
+        // The newest first: that is the one that is the same.
+        if self.0.iter().rev().any(|(e, w)| e == events && w == world) {
+            return false;
+        }
+        self.0.push((events.to_vec(), world.clone()));
+        true
+    }
 }
 
 pub fn permit() -> ContainPermit {
@@ -82,6 +108,17 @@ impl Rig {
 
     pub fn on(aws: FakeAws) -> Rig {
         Rig { connector: aws.connector(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
+    }
+
+    /// The world as a run left it that ended somehow; runs of this rig are others than any before.
+    pub fn after(world: World) -> Rig {
+        Rig { runs: AtomicUsize::new(1_000), ..Rig::new(world) }
+    }
+
+    /// One whose calls are repeated as the program repeats them.
+    pub fn persistent(world: World) -> Rig {
+        let aws = FakeAws::new(world);
+        Rig { connector: aws.persistent(), aws, recorder: Arc::default(), runs: AtomicUsize::new(0) }
     }
 
     /// The world but for what containment leaves behind by design.

@@ -74,6 +74,27 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     assert_eq!(first.matches("(open: ").count(), collectors(&report["gaps"]).len(), "{first}");
     assert!(first.ends_with("?)") && first.contains("denied"), "{first}");
     assert!(stdout.contains("— allow logs:"), "{stdout}");
+    // Then by group, and what is known of techniques: the same numbers as in the bundle.
+    for group in report["groups"].as_array().unwrap() {
+        let row: Vec<String> = ["group", "planned", "not_run", "collected", "not_found", "gaps"]
+            .map(|column| group[column].as_str().map_or_else(|| group[column].to_string(), str::to_string))
+            .to_vec();
+        assert!(stdout.lines().any(|l| l.split_whitespace().eq(row.iter().map(String::as_str))), "{row:?}\n{stdout}");
+    }
+    let counts = &report["techniques"];
+    let line = format!(
+        "known techniques: {} this bundle can show, {} ruled out as of now, {} undecided",
+        counts["can_show"], counts["ruled_out"], counts["undecided"]
+    );
+    assert!(stdout.contains(&line), "{stdout}");
+    // What leaves one undecided is named: here the logs.
+    let zip = bundle(&report, 0);
+    let (told, _, _) = typed(shell.process(&["show", zip.to_str().unwrap(), "data/00-plan/techniques.json"])).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let injected = told["techniques"].as_array().unwrap().iter().find(|t| t["number"] == 16).unwrap();
+    assert_eq!(injected["verdict"], "undecided");
+    let why = injected["why"].as_str().unwrap();
+    assert!(why.starts_with("`recent-invocations` has ") && why.contains("denied"), "{why}");
     stage.assert_as_before("after two snapshots").await;
 
     // Denied everything: still a bundle, whole, that says so and claims nothing.

@@ -4,6 +4,7 @@
 mod contain;
 mod gaps;
 pub(crate) mod gate;
+mod gone;
 mod guard;
 mod interrupt;
 mod kill;
@@ -14,3 +15,4 @@ mod sources;
 mod story;
 mod surface;
 mod two_persons;
+mod watch;

@@ -6,7 +6,7 @@ use crate::support::stage::stranger;
 use crate::support::tools::{python_tools, repository};
 use freezeframe::contain::find;
 use freezeframe::drill::command::Shell;
-use freezeframe::drill::incident::names;
+use freezeframe::drill::incident::{names, operator};
 use freezeframe::engine::log::parse_target;
 use freezeframe::model::journal_event::JournalEvent;
 use serde_json::{Value, json};
@@ -300,9 +300,7 @@ async fn executions_pause_and_resume_and_evidence_is_kept() {
     let own =
         playbook(&stage, "      - use: publish-evidence-version\n        accept: approximate\n      - use: pause-durable-executions\n");
     let plan = ok(stage.root().run(&["plan", &own, SAGA]).await.unwrap(), 0);
-    let statements: Vec<&Value> = plan["permissions"]["container"]["Statement"].as_array().unwrap().iter().collect();
-    let policy = json!({"Version": "2012-10-17", "Statement": statements});
-    let shell = stage.shell(&stage.operator("ir-saga", &policy).await);
+    let shell = stage.shell(&stage.operator("ir-saga", &operator::policies(&plan)).await);
     let run = ok(shell.run(&["run", &own, SAGA, "--case", CASE, "--yes"]).await.unwrap(), 0);
     let stood = became(&run);
     assert_eq!(stood.len(), 3, "{stood:#?}");

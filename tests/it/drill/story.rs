@@ -22,7 +22,7 @@ async fn every_claim_of_the_drill_holds() {
     let told = told.unwrap_or_else(|e| panic!("{e}\n{said}"));
 
     assert!(told.failures.is_empty(), "{:#?}\n{said}", told.failures);
-    assert!(told.checks >= 13, "only {} checks\n{said}", told.checks);
+    assert!(told.checks >= 16, "only {} checks\n{said}", told.checks);
     let kinds: Vec<BundleKind> = told
         .bundles
         .iter()
@@ -35,6 +35,6 @@ async fn every_claim_of_the_drill_holds() {
     assert_eq!(kinds, [BundleKind::Acquisition, BundleKind::Containment, BundleKind::Restore]);
     // What was seen to hold is of no use to the next test.
     let place = told.bundles[0].ancestors().nth(3).unwrap();
-    assert_eq!(place.parent(), Some(root().as_path()));
+    assert_eq!(place.parent().map(|p| p.canonicalize().unwrap()), Some(root().canonicalize().unwrap()));
     std::fs::remove_dir_all(place).unwrap();
 }

@@ -134,7 +134,7 @@ async fn dress(stage: &Stage) -> String {
 /// Somebody of the account who may do anything with Lambda.
 async fn developer(stage: &Stage) -> Keys {
     let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]});
-    stage.operator("developer", &all).await
+    stage.operator("developer", &[all]).await
 }
 
 fn stands<'r>(report: &'r Value, part: &str, word: &str) -> Vec<(&'r str, &'r str)> {

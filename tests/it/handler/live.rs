@@ -2,6 +2,8 @@
 //! its bundle found in S3.
 
 use crate::support::responder_zip;
+use crate::support::stage::stranger;
+use crate::support::tools::python_tools;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
 use freezeframe::aws::archive_client::{LOCK_ACTIONS, STORE_CALLS};
@@ -9,7 +11,7 @@ use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
 use freezeframe::drill::emulator::Emulator;
-use freezeframe::drill::incident::{self, SeedClients, names};
+use freezeframe::drill::incident::{self, SeedClients, names, operator};
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::target::TargetSpec;
@@ -26,27 +28,26 @@ const RESPONDER: &str = "freezeframe-responder";
 const VAULT: &str = "evidence-vault";
 
 /// What the responder may do: exactly what the plan of its playbook names, and its vault. Nothing that changes the suspect.
-fn policy(emulator: &Emulator, key: &KmsKey) -> Value {
+fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
     let (playbook, _) = playbook::load("snapshot-only").unwrap();
     let target = names::FUNCTION.parse::<TargetSpec>().unwrap().resolve("aws", &emulator.account, &emulator.region).unwrap();
     let plan = Plan::make(&playbook, &target, &Known::default()).signed_with(key);
-    assert!(plan.permissions.container.is_none());
-    let mut policy = serde_json::to_value(plan.permissions.reader.unwrap()).unwrap();
+    assert!(plan.permissions.container.is_empty());
+    let reader = plan.permissions.reader.iter().map(|p| serde_json::to_value(p).unwrap());
     let vault = |action: &str| {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    policy["Statement"]
-        .as_array_mut()
-        .unwrap()
-        .extend(STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault));
-    policy
+    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault).collect();
+    reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
-/// A key that bundles are signed with.
-async fn signing_key(aws: &SeedClients) -> KmsKey {
-    let wanted = json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"});
-    let made = aws.query.call("kms", "TrentService.CreateKey", wanted).await.unwrap();
+/// A key that bundles are signed with, made by the account's root with the AWS CLI.
+fn signing_key(emulator: &Emulator) -> KmsKey {
+    let mut aws = stranger(emulator, python_tools().join("aws"), &emulator.root);
+    let made =
+        aws.args(["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY", "--output", "json"]).output().unwrap();
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|e| panic!("{e}: {made:?}"));
     KmsKey::parse(made["KeyMetadata"]["Arn"].as_str().unwrap()).unwrap()
 }
 
@@ -54,14 +55,7 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, key: &KmsKey, zip: &Path
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let role =
         aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
-    aws.iam
-        .put_role_policy()
-        .role_name(RESPONDER)
-        .policy_name("read-and-keep")
-        .policy_document(policy(emulator, key).to_string())
-        .send()
-        .await
-        .unwrap();
+    operator::grant(aws, RESPONDER, &policies(emulator, key)).await.unwrap();
     aws.s3.create_bucket().bucket(VAULT).object_lock_enabled_for_bucket(true).send().await.unwrap();
     aws.s3.create_bucket().bucket("deployments").send().await.unwrap();
     let body = aws_sdk_s3::primitives::ByteStream::from_path(zip).await.unwrap();
@@ -148,7 +142,7 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     incident::seed(&aws, &emulator, clock.now()).await.unwrap();
     let zip = dir.path().join("responder.zip");
     responder_zip::write(&zip).unwrap();
-    let key = signing_key(&aws).await;
+    let key = signing_key(&emulator);
     deploy(&aws, &emulator, &key, &zip).await;
     let vault = S3Store::new(connector.s3_plain(), clock.clone(), VAULT, "prod").unwrap();
 

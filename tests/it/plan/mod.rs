@@ -9,7 +9,7 @@ use freezeframe::model::target::Target;
 use freezeframe::plan::adjust::Adjustments;
 use freezeframe::plan::forecast::FORECAST;
 use freezeframe::plan::guard;
-use freezeframe::plan::{self, Effect, Known, PARTICULAR, PREFLIGHT, Plan, Policy, What};
+use freezeframe::plan::{self, ATTACHED, Effect, Known, MANAGED, PARTICULAR, PREFLIGHT, Plan, Policy, WATCH, What};
 use freezeframe::playbook::{self, ALWAYS, PhaseKind, Registry, Unit, parse_with, shipped};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -123,8 +123,8 @@ fn the_digest_follows_playbook_target_and_nothing_else() {
     assert_ne!(here, digest(BOTH, &Target { function: "payments-import".into(), ..target() }));
 }
 
-fn allowed(policy: Option<&Policy>) -> BTreeSet<String> {
-    let statements = policy.iter().flat_map(|p| &p.statement).filter(|s| s.effect == Effect::Allow);
+fn allowed(documents: &[Policy]) -> BTreeSet<String> {
+    let statements = documents.iter().flat_map(|p| &p.statement).filter(|s| s.effect == Effect::Allow);
     statements.flat_map(|s| s.action.clone()).collect()
 }
 
@@ -133,7 +133,7 @@ fn declared(plan: &Plan, kind: PhaseKind) -> BTreeSet<String> {
     // Every run looks at its target first; containment asks the guardrails, and is foretold.
     let around: Vec<&Call> = match (plan.phase(kind), kind) {
         (None, _) => vec![],
-        (Some(_), PhaseKind::Contain) => PREFLIGHT.iter().chain(guard::CALLS).chain(FORECAST).collect(),
+        (Some(_), PhaseKind::Contain) => PREFLIGHT.iter().chain(guard::CALLS).chain(FORECAST).chain(WATCH).collect(),
         (Some(_), _) => PREFLIGHT.iter().collect(),
     };
     own.chain(around.into_iter().filter_map(|c| c.action.map(str::to_string))).collect()
@@ -166,15 +166,15 @@ fn permissions_cover_the_declared_calls_exactly() {
             }
         };
         let plan = Plan::make(&playbook::parse("x", &text).unwrap(), &target(), &Known::default());
-        let actions = allowed(plan.permissions.reader.as_ref().or(plan.permissions.container.as_ref()));
+        let actions = allowed(&[&plan.permissions.reader[..], &plan.permissions.container[..]].concat());
         for call in unit.calls() {
             assert!(call.action.is_none_or(|a| actions.contains(a)), "{}: {call}", unit.id());
         }
         plans.push(plan);
     }
     for plan in plans {
-        assert_eq!(allowed(plan.permissions.reader.as_ref()), declared(&plan, PhaseKind::Collect), "{}", plan.playbook);
-        assert_eq!(allowed(plan.permissions.container.as_ref()), declared(&plan, PhaseKind::Contain), "{}", plan.playbook);
+        assert_eq!(allowed(&plan.permissions.reader), declared(&plan, PhaseKind::Collect), "{}", plan.playbook);
+        assert_eq!(allowed(&plan.permissions.container), declared(&plan, PhaseKind::Contain), "{}", plan.playbook);
     }
 }
 
@@ -189,7 +189,7 @@ fn a_trail_is_read_instead_of_the_history_and_only_where_it_is() {
         Plan::make(&playbook, &target(), &Known::default())
     };
     let (history, trail) = (words("none"), words("s3://org-trail/logs"));
-    let actions = |plan: &Plan| allowed(plan.permissions.reader.as_ref());
+    let actions = |plan: &Plan| allowed(&plan.permissions.reader);
     assert!(actions(&history).contains("cloudtrail:LookupEvents") && !actions(&history).contains("s3:ListBucket"));
     assert!(!actions(&trail).contains("cloudtrail:LookupEvents") && actions(&trail).contains("cloudtrail:ListPublicKeys"));
     let resources = |action: &str| -> Vec<String> {
@@ -220,11 +220,37 @@ fn the_reader_can_change_nothing_and_the_container_cannot_destroy() {
         .filter_map(|c| c.action.clone())
         .collect();
     assert!(writes.len() >= 4, "{writes:?}");
-    assert!(allowed(plan.permissions.reader.as_ref()).is_disjoint(&writes));
-    let container = plan.permissions.container.unwrap();
-    let denied = container.statement.iter().find(|s| s.effect == Effect::Deny).unwrap();
+    assert!(allowed(&plan.permissions.reader).is_disjoint(&writes));
+    let container = plan.permissions.container;
+    let denied = container.iter().flat_map(|p| &p.statement).find(|s| s.effect == Effect::Deny).unwrap();
     assert_eq!((denied.action.clone(), denied.resource.clone()), (plan::never_actions(), vec!["*".to_string()]));
-    assert!(allowed(Some(&container)).is_disjoint(&denied.action.iter().cloned().collect()));
+    assert!(allowed(&container).is_disjoint(&denied.action.iter().cloned().collect()));
+}
+
+/// Of every shipped playbook: documents that IAM takes, as many as a role takes, none of them empty, each with ids of its own.
+#[test]
+fn the_policies_fit_one_role() {
+    for s in shipped() {
+        for known in [Known::default(), known_at_length()] {
+            let permissions = Plan::make(&playbook::load(s.name).unwrap().0, &target(), &known).permissions;
+            let all: Vec<&Policy> = permissions.reader.iter().chain(&permissions.container).collect();
+            assert!(!all.is_empty() && all.len() <= ATTACHED, "{}: {} documents", s.name, all.len());
+            for document in all {
+                let ids: BTreeSet<&String> = document.statement.iter().map(|s| &s.sid).collect();
+                assert_eq!(ids.len(), document.statement.len(), "{}", s.name);
+                assert!((1..=MANAGED).contains(&document.characters()), "{}: {}", s.name, document.characters());
+            }
+        }
+    }
+    // Whoever attaches the first document alone can already not destroy.
+    let first = of_shipped("contain-fully").permissions.container.swap_remove(0).statement.swap_remove(0);
+    assert_eq!((first.effect, first.action), (Effect::Deny, plan::never_actions()));
+}
+
+/// The longest names that IAM and CloudWatch Logs allow.
+fn known_at_length() -> Known {
+    let role = format!("arn:aws:iam::123456789012:role/{}/{}", "p".repeat(500), "r".repeat(64));
+    Known { role_arn: Some(role), log_group: Some("g".repeat(512)), ..Known::default() }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod bag;
 mod containment;
+mod coverage;
 mod digests;
 mod documents;
 mod groups;
@@ -13,13 +14,14 @@ mod same_questions;
 mod seal;
 mod verify_txt;
 
-use crate::support::emulator::{Stage, bundle, ok, permitted};
+use crate::support::emulator::{Stage, bundle, ok};
 use crate::support::stage::{PROGRAM, stranger};
 use crate::support::tools::{python_tools, repository};
 use crate::support::tsa::Authority;
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::{Ended, Shell};
 use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
+use freezeframe::drill::incident::operator;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,7 +91,7 @@ async fn play() -> Practice {
     let created = aws(&stage, &["kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY"]);
     let kms = created["KeyMetadata"]["Arn"].as_str().unwrap();
     let plan = stage.root().run(&["plan", "snapshot-and-contain", FUNCTION, "--kms-key", kms]).await.unwrap();
-    let permissions = permitted(&plan.document);
+    let permissions = operator::policies(&plan.document);
     practice.heard("foretold", "plan", &plan);
     let keys = stage.operator("ir-responder", &permissions).await;
     let shell = Shell::new(Path::new(PROGRAM), &stage.emulator, &keys, practice.files.path());

@@ -12,7 +12,7 @@ use freezeframe::drill::incident::{self, Incident, SeedClients, names, operator}
 use freezeframe::drill::world::World;
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::store::dir::DirStore;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -78,13 +78,16 @@ impl Stage {
         self.shell(&self.emulator.root)
     }
 
-    /// The policies that the plan of this playbook names, together.
-    pub async fn permissions(&self, playbook: &str) -> Value {
-        permitted(&ok(self.root().run(&["plan", playbook, names::FUNCTION]).await.unwrap(), 0))
+    /// The policies that the plan of this playbook names.
+    pub async fn permissions(&self, playbook: &str) -> Vec<Value> {
+        let plan = ok(self.root().run(&["plan", playbook, names::FUNCTION]).await.unwrap(), 0);
+        let policies = operator::policies(&plan);
+        assert!(!policies.is_empty());
+        policies
     }
-    /// A role session with exactly this policy. `name` must be new.
-    pub async fn operator(&self, name: &str, policy: &Value) -> Keys {
-        operator::create(&self.aws, name, policy).await.unwrap().keys
+    /// A role session with exactly these policies. `name` must be new.
+    pub async fn operator(&self, name: &str, policies: &[Value]) -> Keys {
+        operator::create(&self.aws, name, policies).await.unwrap().keys
     }
 
     /// Every answer that a stranger gets now equals the answer before.
@@ -101,15 +104,6 @@ impl Drop for Stage {
             eprintln!("cases and the emulator's log are kept in {}", self.files.path().display());
         }
     }
-}
-
-/// The policies that a plan names, together.
-pub fn permitted(plan: &Value) -> Value {
-    let policies = plan["permissions"].as_object().expect("a plan names its permissions").values();
-    // One for reading and one for containing, which is nothing where nothing is contained.
-    let statements: Vec<&Value> = policies.filter_map(|p| p["Statement"].as_array()).flatten().collect();
-    assert!(!statements.is_empty());
-    json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 /// The document of a command that had to end with this code.

@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 pub const ACCOUNT: &str = "123456789012";
@@ -214,6 +215,9 @@ impl World {
     }
 }
 
+/// So often the program asks before it gives up.
+pub const ATTEMPTS: u32 = 5;
+
 /// How a write goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
@@ -260,8 +264,8 @@ struct Inner {
     landed: Mutex<Vec<String>>,
     /// Operations that were tried, reads included.
     tried: Mutex<Vec<String>>,
-    /// The write that will go wrong, counted down from now: 1 is the next.
-    fault: Mutex<Option<(usize, Fault)>>,
+    /// The writes that will go wrong, counted down from now: 1 is the next.
+    faults: Mutex<Vec<(usize, Fault)>>,
     denied: Mutex<BTreeSet<String>>,
     hung: Notify,
     /// Where each call waits a while before it arrives, and before its answer does.
@@ -314,7 +318,7 @@ impl FakeAws {
             world: Mutex::new(world),
             landed: Mutex::default(),
             tried: Mutex::default(),
-            fault: Mutex::default(),
+            faults: Mutex::default(),
             denied: Mutex::default(),
             hung: Notify::new(),
         }))
@@ -334,7 +338,11 @@ impl FakeAws {
     }
     /// Let the `n`th write from now go wrong (1 is the next), or none.
     pub fn fault(&self, fault: Option<(usize, Fault)>) {
-        *self.0.fault.lock().unwrap() = fault;
+        self.faults(fault);
+    }
+    /// Let each of these writes go wrong.
+    pub fn faults(&self, faults: impl IntoIterator<Item = (usize, Fault)>) {
+        *self.0.faults.lock().unwrap() = faults.into_iter().collect();
     }
     pub fn deny(&self, operation: &str) {
         self.0.denied.lock().unwrap().insert(operation.to_string());
@@ -344,13 +352,24 @@ impl FakeAws {
         self.0.hung.notified().await;
     }
 
+    /// One that asks once, so that a test sees what each answer does.
     pub fn connector(&self) -> Connector {
+        self.asking(RetryConfig::disabled())
+    }
+
+    /// One that repeats what failed as the program's own does (`aws::connect`), without its pauses.
+    pub fn persistent(&self) -> Connector {
+        let at_once = RetryConfig::standard().with_initial_backoff(Duration::ZERO).with_max_backoff(Duration::ZERO);
+        self.asking(at_once.with_max_attempts(ATTEMPTS))
+    }
+
+    fn asking(&self, retry: RetryConfig) -> Connector {
         let wire = SharedHttpConnector::new(Wire(self.clone()));
         let conf = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(Region::new(REGION))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "not-a-secret", None, None, "test")))
-            .retry_config(RetryConfig::disabled())
+            .retry_config(retry)
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(http_client_fn(move |_, _| wire.clone()))
@@ -365,19 +384,17 @@ impl FakeAws {
             return HttpConnectorFuture::ready(Ok(call.denied()));
         }
         if !call.writes() {
-            let mut world = self.world();
-            return HttpConnectorFuture::ready(Ok(call.respond(&mut world).0));
+            // Most calls are reads, and a copy of the world would cost more than all the rest of one.
+            return HttpConnectorFuture::ready(Ok(call.answer(&mut self.0.world.lock().unwrap())));
         }
         let fault = {
-            let mut armed = self.0.fault.lock().unwrap();
-            match armed.take() {
-                Some((1, fault)) => Some(fault),
-                Some((n, fault)) => {
-                    *armed = Some((n - 1, fault));
-                    None
-                }
-                None => None,
-            }
+            let mut armed = self.0.faults.lock().unwrap();
+            let now = armed.iter().find(|(n, _)| *n == 1).map(|(_, fault)| *fault);
+            armed.retain_mut(|(n, _)| {
+                *n -= 1;
+                *n > 0
+            });
+            now
         };
         let mut answer = None;
         if fault.is_none_or(Fault::lands) {
@@ -492,6 +509,10 @@ impl Parsed {
     /// The answer, and whether it changed anything.
     fn respond(&self, world: &mut World) -> (HttpResponse, bool) {
         let before = world.clone();
+        (self.answer(world), *world != before)
+    }
+
+    fn answer(&self, world: &mut World) -> HttpResponse {
         let mut response = match (&self.asked, self.operation.as_str()) {
             (Some(asked), _) => asked.respond(world),
             (None, "GetCallerIdentity") => surface::caller(),
@@ -499,7 +520,7 @@ impl Parsed {
             (None, _) => self.lambda(world),
         };
         response.headers_mut().insert("date", DATE);
-        (response, *world != before)
+        response
     }
 }
 
