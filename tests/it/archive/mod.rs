@@ -2,6 +2,7 @@
 
 mod emulator;
 mod kill;
+mod memory;
 mod parts;
 mod reading;
 mod run;

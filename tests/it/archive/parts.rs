@@ -2,17 +2,18 @@
 
 use super::vault::{CASE, VAULT, Vault};
 use crate::bundle::bag::{Bag, FUNCTION_ZIP, NAME, Parts, sha, sha_base64};
+use crate::drill::gate::{Gate, Moment};
 use crate::support::emulator::clock;
 use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine as _;
 use freezeframe::archive::{Accepted, ArchiveError, Archived, Asked, Bucket, ChecksumKind, MIN_PART, Order, Place, archive, verify};
+use freezeframe::aws::Connector;
+use freezeframe::aws::plain::StaticKeys;
 use freezeframe::bundle::verify::Verdict;
-use freezeframe::drill::clients::connect;
 use freezeframe::model::id::RunId;
 use freezeframe::model::lock::{Lock, LockMode, Retention, parse_until};
 use serde_json::{Value, json};
 use sha2::Digest as _;
-use std::time::Duration;
 
 /// Three whole parts and a bit.
 const BYTES: usize = 3 * MIN_PART as usize + 12_345;
@@ -44,14 +45,17 @@ fn composite(bytes: &[u8]) -> String {
     format!("{of}-{}", bytes.chunks(MIN_PART as usize).count())
 }
 
-async fn bucket(vault: &Vault) -> (Bucket, Place) {
+async fn bucket(vault: &Vault, endpoint: &str) -> (Bucket, Place) {
     let place = Place::parse("s3://evidence-vault/prod").unwrap();
-    let connector = connect(&vault.stage.emulator, &vault.stage.emulator.root, clock()).await;
+    let (emulator, keys) = (&vault.stage.emulator, &vault.stage.emulator.root);
+    let keys =
+        StaticKeys { access_key_id: keys.access_key_id.clone(), secret_access_key: keys.secret_access_key.clone(), session_token: None };
+    let connector = Connector::for_endpoint(endpoint, &emulator.region, keys, clock()).await;
     (Bucket::new(connector.s3_archive(), clock(), &place, None).with_sizes(MIN_PART, MIN_PART), place)
 }
 
-async fn send(vault: &Vault) -> Result<Archived, ArchiveError> {
-    let (bucket, to) = bucket(vault).await;
+async fn send(vault: &Vault, endpoint: &str) -> Result<Archived, ArchiveError> {
+    let (bucket, to) = bucket(vault, endpoint).await;
     let retention = Retention { mode: LockMode::Governance, until: parse_until("2033-11-20").unwrap() };
     let asked = Asked { lock: Lock { retention: Some(retention), ..Lock::default() }, kms_key: None };
     let order =
@@ -73,20 +77,17 @@ async fn a_large_file_has_its_own_proof_and_an_upload_that_was_cut_off_goes_on()
         let parts = s3.list_parts().bucket(VAULT).key(&key).upload_id(&id).send().await.ok()?;
         Some((id, parts.parts().iter().map(|p| (p.part_number().unwrap(), p.last_modified().copied())).collect::<Vec<_>>()))
     };
-    let (upload, before) = tokio::select! {
-        done = send(&vault) => panic!("it was over before it could be cut off: {done:?}"),
-        there = async {
-            loop {
-                match open().await {
-                    Some((id, parts)) if parts.len() >= 2 => return (id, parts),
-                    _ => tokio::time::sleep(Duration::from_millis(1)).await,
-                }
-            }
-        } => there,
-    };
+    let gate = Gate::before(&vault.stage.emulator.endpoint, Moment::Asked, "partNumber=3").await;
+    tokio::select! {
+        done = send(&vault, &gate.endpoint) => panic!("it was over before it could be cut off: {done:?}"),
+        () = gate.holds() => {}
+    }
+    drop(gate);
+    let (upload, before) = open().await.expect("the upload is open");
+    assert_eq!((upload.is_empty(), before.len()), (false, 2));
     assert!(s3.head_object().bucket(VAULT).key(&key).send().await.is_err(), "no part of it is an object");
 
-    let archived = send(&vault).await.unwrap();
+    let archived = send(&vault, &vault.stage.emulator.endpoint).await.unwrap();
     assert_eq!((archived.shortfalls.as_slice(), archived.exit_code), (&[][..], 0), "{archived:#?}");
     assert!(open().await.is_none(), "no upload is left open");
     let record: Value = serde_json::from_slice(&vault.object(&format!("{}seal/addenda/000001/archive.json", vault.lead())).await).unwrap();
@@ -98,12 +99,11 @@ async fn a_large_file_has_its_own_proof_and_an_upload_that_was_cut_off_goes_on()
     let head = s3.head_object().bucket(VAULT).key(&key).checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
     assert_eq!(head.checksum_sha256(), Some(composite(&code).as_str()));
     assert_eq!(vault.object(&key).await, code);
-    assert!(!upload.is_empty() && before.len() >= 2);
 
     // Once more: the proof holds without a byte being sent; and it verifies where it lies, by parts as well.
-    let again = send(&vault).await.unwrap();
+    let again = send(&vault, &vault.stage.emulator.endpoint).await.unwrap();
     assert_eq!((again.uploaded, again.record_sha256), (0, archived.record_sha256));
-    let (bucket, place) = bucket(&vault).await;
+    let (bucket, place) = bucket(&vault, &vault.stage.emulator.endpoint).await;
     let told = verify(&bucket, &place.below(&format!("{CASE}/{NAME}")).unwrap(), vec![]).await.unwrap();
     assert_eq!(told.verdict(), Verdict::Whole, "{:#?}", told.findings);
     assert!(!told.findings.iter().any(|f| f.check == "archive"), "{:#?}", told.findings);

@@ -6,7 +6,7 @@ use crate::support::stage::stranger;
 use crate::support::tools::python_tools;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
-use freezeframe::aws::archive_client::STORE_CALLS;
+use freezeframe::aws::archive_client::{LOCK_ACTIONS, STORE_CALLS};
 use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
@@ -38,7 +38,7 @@ fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
         let objects = if action == "s3:ListBucket" { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).map(vault).collect();
+    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault).collect();
     reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
@@ -56,13 +56,14 @@ async fn deploy(aws: &SeedClients, emulator: &Emulator, key: &KmsKey, zip: &Path
     let role =
         aws.iam.create_role().role_name(RESPONDER).assume_role_policy_document(trust.to_string()).send().await.unwrap().role.unwrap();
     operator::grant(aws, RESPONDER, &policies(emulator, key)).await.unwrap();
-    for bucket in [VAULT, "deployments"] {
-        aws.s3.create_bucket().bucket(bucket).send().await.unwrap();
-    }
+    aws.s3.create_bucket().bucket(VAULT).object_lock_enabled_for_bucket(true).send().await.unwrap();
+    aws.s3.create_bucket().bucket("deployments").send().await.unwrap();
     let body = aws_sdk_s3::primitives::ByteStream::from_path(zip).await.unwrap();
     aws.s3.put_object().bucket("deployments").key("responder.zip").body(body).send().await.unwrap();
     let variables = [
         ("FREEZEFRAME_STORE", format!("s3://{VAULT}/prod")),
+        ("FREEZEFRAME_RETAIN", "1d".into()),
+        ("FREEZEFRAME_LOCK", "compliance".into()),
         ("FREEZEFRAME_KMS_KEY", key.arn().to_string()),
         // The emulator gives `provided` functions no endpoint; AWS gives them none either, and there it is right.
         ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
@@ -161,6 +162,11 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let signed: Vec<_> = signatures.iter().map(|s| (s.arn.as_deref(), s.result)).collect();
     assert_eq!(signed, [(Some(key.arn()), SignatureResult::Holds)], "{:?}", verified.verification().findings);
     assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
+    // Locked as the responder's configuration says: bundle and journal alike.
+    for key in [zip_key, "cases/IR-2026-0041/journal/000001.jsonl"] {
+        let head = aws.s3.head_object().bucket(VAULT).key(format!("prod/{key}")).send().await.unwrap();
+        assert_eq!(head.object_lock_mode().map(|m| m.as_str()), Some("COMPLIANCE"), "{key}");
+    }
 
     // A finding of GuardDuty's. The emulator lets nobody but AWS put one on the bus, and is right; so it comes as the bus would deliver it,
     // asynchronously.
