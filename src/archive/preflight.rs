@@ -145,7 +145,7 @@ pub enum ReachError {
     Ask {
         bucket: String,
         #[source]
-        source: Fault,
+        source: Box<Fault>,
     },
     #[error("the bucket {bucket} lies in {region}, and S3 was asked in another Region")]
     OtherRegion { bucket: String, region: String },
@@ -156,7 +156,7 @@ pub enum ReachError {
         bucket: String,
         owner: Option<String>,
         #[source]
-        source: Fault,
+        source: Box<Fault>,
     },
 }
 
@@ -170,7 +170,7 @@ impl Bucket {
         };
         let bucket = self.name.clone();
         let region = error.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).map(|r| tame(r, 40));
-        let source = Fault::of(&error, &[]);
+        let source = Box::new(Fault::of(&error, &[]));
         Err(match (source.status, region) {
             (Some(301 | 307 | 400), Some(region)) => ReachError::OtherRegion { bucket, region },
             (Some(404), _) => ReachError::None { bucket },

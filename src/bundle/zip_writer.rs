@@ -83,7 +83,7 @@ fn entry(out: &mut ZipWriter<BufWriter<File>>, dir: &Path, name: &str, path: &Bu
 /// Text shrinks; what is compressed already (or unknown) is stored as it is.
 fn method(path: &str) -> CompressionMethod {
     match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("json" | "jsonl" | "txt" | "xml" | "html" | "yaml" | "csv") => CompressionMethod::Deflated,
+        Some("json" | "jsonl" | "txt" | "xml" | "html" | "yaml" | "csv" | "md") => CompressionMethod::Deflated,
         _ => CompressionMethod::Stored,
     }
 }

@@ -251,7 +251,8 @@ async fn an_authority_that_does_not_stamp_is_noted_and_costs_no_evidence() {
     // The answer to another question, a page of some proxy, an answer without end.
     let other = Authority::new().map(|a| a.stamp(b"another question"));
     let Some(other) = other else { return };
-    let answers: [(&str, Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>); 3] = [
+    type Forge = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>;
+    let answers: [(&str, Forge); 3] = [
         ("the answer to another question", Box::new(move |_| other.clone())),
         ("no answer of RFC 3161", Box::new(|_| b"<html>".to_vec())),
         ("is too long", Box::new(|_| vec![0x30; 1 << 20])),

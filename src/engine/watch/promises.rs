@@ -57,7 +57,7 @@ fn promise(lines: &[JournalLine], open: &OpenCell, skew: TimeDelta) -> Promise {
 pub(super) fn claims(promises: &[Promise], versions: Option<&Versions>, now: Time) -> Claims {
     let since = |p: &Promise| p.since.unwrap_or(now);
     let managed = versions.is_some_and(|v| v.managed);
-    let frozen = promises.iter().find(|p| p.action == "freeze-concurrency" && p.state == Value::from(0)).map(since);
+    let frozen = promises.iter().find(|p| p.action == "freeze-concurrency" && p.state == 0).map(since);
     // Managed Instances heed no reservation (`containment.md` C1, C2).
     let scaled = promises.iter().filter(|p| p.action == "scale-to-zero").map(since).max();
     let invocations = match (frozen, managed, scaled) {

@@ -24,7 +24,10 @@ fn a_good_one() {
     ok   manifest         every file below data/ is listed, and has the digest that is listed
     ok   tag-manifest     every file outside data/ and seal/ is listed, and has the digest that is listed
     ok   root             the statement is about this root digest, in forms that this build knows
-    ok   signature        who sealed it can be proven
+    ok   envelope         if it is signed, then the signed statement is this one
+    ok   signature        every signature that it carries holds, and none is missing that the statement names
+    ok   key              it is signed by every key that was asked for
+    ok   timestamp        if it is stamped, then the stamp is over this signature, and no older than it
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
@@ -55,7 +58,10 @@ fn one_byte_differs() {
     FAIL manifest         every file below data/ is listed, and has the digest that is listed
     ok   tag-manifest     every file outside data/ and seal/ is listed, and has the digest that is listed
     ok   root             the statement is about this root digest, in forms that this build knows
-    ok   signature        who sealed it can be proven
+    ok   envelope         if it is signed, then the signed statement is this one
+    ok   signature        every signature that it carries holds, and none is missing that the statement names
+    ok   key              it is signed by every key that was asked for
+    ok   timestamp        if it is stamped, then the stamp is over this signature, and no older than it
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
@@ -87,7 +93,10 @@ fn never_sealed() {
     ok   manifest         every file below data/ is listed, and has the digest that is listed
     ok   tag-manifest     every file outside data/ and seal/ is listed, and has the digest that is listed
     ok   root             the statement is about this root digest, in forms that this build knows
-    ok   signature        who sealed it can be proven
+    ok   envelope         if it is signed, then the signed statement is this one
+    ok   signature        every signature that it carries holds, and none is missing that the statement names
+    ok   key              it is signed by every key that was asked for
+    ok   timestamp        if it is stamped, then the stamp is over this signature, and no older than it
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
@@ -136,7 +145,10 @@ fn no_bundle_at_all() {
     ok   manifest         every file below data/ is listed, and has the digest that is listed
     ok   tag-manifest     every file outside data/ and seal/ is listed, and has the digest that is listed
     ok   root             the statement is about this root digest, in forms that this build knows
-    ok   signature        who sealed it can be proven
+    ok   envelope         if it is signed, then the signed statement is this one
+    ok   signature        every signature that it carries holds, and none is missing that the statement names
+    ok   key              it is signed by every key that was asked for
+    ok   timestamp        if it is stamped, then the stamp is over this signature, and no older than it
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for

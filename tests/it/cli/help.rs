@@ -14,12 +14,21 @@ fn the_first_thing_that_is_read() {
     Commands:
       snapshot  Snapshot one function into a verified evidence bundle; changes nothing in AWS
       verify    Check a bundle (zip or directory) and say everything that is wrong with it
+      archive   Archive a bundle in S3: locked, checksummed, read back; resumes where it was cut off
+      fetch     Fetch an archived bundle, checked while it is written
+      list      List cases: their bundles, gaps, where they are archived, whether they hold something
+                contained
+      key       The keys that sign bundles: make one, show one
+      custody   Tell the chain of custody: who did what to a bundle and its case, when, and which line
+                says so
       show      List what is in a bundle, or print one item's bytes
       plan      Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it
                 needs
       run       Run a playbook; asks before containing
       approve   Put a second person's word under a pinned plan; AWS proves who it was
       contain   Contain a function of which the case already holds verified evidence
+      watch     See whether containment holds: follow settings, invocations, throttles, logs and events
+                for a while; changes nothing in AWS
       restore   Put back exactly what a case changed
       halt      Nothing more is contained, by anybody who reads this store, until `resume`; restoring
                 stays possible
@@ -102,6 +111,29 @@ fn a_commands_help_in_full() {
           --gone         Go on although there is no such function: collect what it left behind
           --role <ROLE>  The execution role that it had, by name or ARN, if CloudTrail does not remember
 
+    Archive:
+          --archive <PLACE>             Archive what is sealed below s3://BUCKET/PREFIX, and read back
+                                        what S3 says of it [env: FREEZEFRAME_ARCHIVE=]
+          --retain <SPAN>               Nobody may delete it for so long from now (7y, 90d)
+          --retain-until <DATE>         The same until a date (2033-11-20, or with a time)
+          --lock <MODE>                 Who may shorten that: whoever may bypass governance (governance,
+                                        the default), or nobody (compliance)
+          --legal-hold                  Nobody may delete it until somebody takes this off
+          --event-hold <SPAN>           Held until the hold is released, and then so long (7y, 90d)
+          --sse-kms-key <KEY>           Encrypt with this KMS key instead of the bucket's default
+          --expected-bucket-owner <ID>  Stop unless the bucket belongs to this account
+          --bucket-region <REGION>      Region of the bucket, when it is not the function's
+          --accept <WORD>               Archive all the same (may be repeated): unlocked-bucket,
+                                        public-bucket, unfinished-bundle
+
+    Seal:
+          --sign-key <FILE>  Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
+                             `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
+          --kms-key <ARN>    Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
+                             [env: FREEZEFRAME_KMS_KEY=]
+          --tsa <URL>        Have the signature stamped by this timestamp authority (RFC 3161) [env:
+                             FREEZEFRAME_TSA=]
+
     Connection:
           --profile <NAME>      AWS profile to use
           --region <REGION>     AWS Region of the function
@@ -151,6 +183,14 @@ fn a_commands_help_in_full() {
                                      directory; otherwise beside the cases [env: FREEZEFRAME_CONTROL=]
           --control-region <REGION>  Region of that bucket, when it is not the function's [env:
                                      FREEZEFRAME_CONTROL_REGION=]
+
+    Seal:
+          --sign-key <FILE>  Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
+                             `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
+          --kms-key <ARN>    Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
+                             [env: FREEZEFRAME_KMS_KEY=]
+          --tsa <URL>        Have the signature stamped by this timestamp authority (RFC 3161) [env:
+                             FREEZEFRAME_TSA=]
 
     Connection:
           --profile <NAME>      AWS profile to use
