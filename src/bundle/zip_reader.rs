@@ -115,7 +115,8 @@ impl ZipReader {
     }
 }
 
-/// A stretch of the file as a reader of its own. It seeks before each read, so that any number of them can share one handle on one thread.
+/// A stretch of the file as a reader of its own. It reads at a place, not at the handle's position, so that any number of them share one handle
+/// on any number of threads: an archive sends several files of a zip at once.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     file: &'a File,
@@ -129,16 +130,54 @@ impl<'a> Section<'a> {
     }
 }
 
+#[cfg(unix)]
+fn read_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, at)
+}
+
 impl Read for Section<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let want = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
         if want == 0 {
             return Ok(0);
         }
-        let mut file = self.file;
-        file.seek(SeekFrom::Start(self.at))?;
-        let n = file.read(&mut buf[..want])?;
+        let n = read_at(self.file, &mut buf[..want], self.at)?;
         self.at += n as u64;
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use zip::write::SimpleFileOptions;
+
+    #[test]
+    fn several_threads_read_several_entries_through_one_handle() {
+        let contents: Vec<Vec<u8>> = (0u64..4).map(|n| (0u64..60_000).flat_map(|i| (i * (n + 3) / 7).to_le_bytes()).collect()).collect();
+        let mut writer = zip::ZipWriter::new(tempfile::tempfile().unwrap());
+        for (n, content) in contents.iter().enumerate() {
+            writer.start_file(n.to_string(), SimpleFileOptions::default()).unwrap();
+            writer.write_all(content).unwrap();
+        }
+        let reader = ZipReader::open(writer.finish().unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            for (n, content) in contents.iter().enumerate() {
+                let reader = &reader;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let mut read = vec![];
+                        reader.stream(n).unwrap().read_to_end(&mut read).unwrap();
+                        assert!(read == *content, "entry {n} is not what was written");
+                    }
+                });
+            }
+        });
     }
 }

@@ -74,12 +74,19 @@ async fn a_responder_without_logs_and_iam_is_told_so_in_the_first_line() {
     assert_eq!(first.matches("(open: ").count(), collectors(&report["gaps"]).len(), "{first}");
     assert!(first.ends_with("?)") && first.contains("denied"), "{first}");
     assert!(stdout.contains("— allow logs:"), "{stdout}");
-    // Then by group, and what is known of techniques: the same numbers as in the bundle.
+    // Then by group, and what is known of techniques: the same numbers as in the bundle. Between the two runs CloudWatch may have begun to
+    // count, which makes an item of an absence: both together are the same.
     for group in report["groups"].as_array().unwrap() {
-        let row: Vec<String> = ["group", "planned", "not_run", "collected", "not_found", "gaps"]
-            .map(|column| group[column].as_str().map_or_else(|| group[column].to_string(), str::to_string))
-            .to_vec();
-        assert!(stdout.lines().any(|l| l.split_whitespace().eq(row.iter().map(String::as_str))), "{row:?}\n{stdout}");
+        let number = |column: &str| group[column].as_u64().unwrap();
+        let wanted = [number("planned"), number("not_run"), number("collected") + number("not_found"), number("gaps")];
+        let said = |line: &str| {
+            let mut words = line.split_whitespace();
+            let name = words.next()?;
+            let numbers: Vec<u64> = words.map(|w| w.parse().ok()).collect::<Option<_>>()?;
+            let [planned, not_run, collected, not_found, gaps] = numbers[..] else { return None };
+            (group["group"] == name).then_some([planned, not_run, collected + not_found, gaps])
+        };
+        assert!(stdout.lines().any(|l| said(l) == Some(wanted)), "{group}\n{stdout}");
     }
     let counts = &report["techniques"];
     let line = format!(
