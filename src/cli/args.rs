@@ -449,7 +449,7 @@ fn vault(text: &str) -> Result<Place, &'static str> {
 pub struct ArchiveArgs {
     /// A sealed bundle: `<bundle>.zip`, or an unpacked one
     pub bundle: PathBuf,
-    /// Where cases are archived; the bundle goes to <PREFIX>/<case>/<bundle>/
+    /// Where cases are archived; the bundle goes to PREFIX/CASE/BUNDLE/
     #[arg(value_name = "s3://BUCKET/PREFIX", value_parser = vault)]
     pub to: Place,
     #[command(flatten)]
@@ -556,7 +556,7 @@ pub struct ApproveArgs {
     /// Why, for the record
     #[arg(long, value_name = "WHY")]
     pub note: Option<String>,
-    /// Where the approval is written [default: beside the plan, as <plan>.approval.json]
+    /// Where the approval is written [default: beside the plan, as PLAN.approval.json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Do not ask
