@@ -342,7 +342,7 @@ pub struct SnapshotArgs {
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// A bundle: `<bundle>.zip`, an unpacked one, one still being drafted, or s3://BUCKET/PREFIX/<case>/<bundle>
+    /// A bundle: `<bundle>.zip`, an unpacked one, one still being drafted, or s3://BUCKET/PREFIX/CASE/BUNDLE
     pub bundle: PathBuf,
     /// Demand that this key has signed it: a public key's file (PEM), or its fingerprint (may be repeated)
     #[arg(long, value_name = "FILE|FINGERPRINT")]

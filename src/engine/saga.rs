@@ -1,4 +1,4 @@
-//! The saga: what containment ([`super::contain`]) and restore ([`super::restore`]) reach the world through, and the three things that both do with
+//! The saga: what containment (`engine::contain`) and restore ([`super::restore`]) reach the world through, and the three things that both do with
 //! a cell: read it until it has settled, set it, and look what became of it.
 //!
 //! Two responders may be at it at once, in one case or in two. The intent is durable before the others are looked at, and theirs before they look at

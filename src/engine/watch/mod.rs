@@ -2,7 +2,7 @@
 //! away, are its credentials used or refused, who changes it? A line for each change, and in the case journal the time at which containment was
 //! observed to hold.
 //!
-//! What holds is judged by [`sight`], what is asked by [`look`]. What this never does: write to AWS (its fence refuses even what the actions
+//! What holds is judged by `sight`, what is asked by `look`. What this never does: write to AWS (its fence refuses even what the actions
 //! declare), end or take a hold of the case, take silence for proof.
 //!
 //! Cancel safety: what was observed is in the journal as soon as it is seen; a watch may be dropped or killed at any await.
