@@ -300,7 +300,10 @@ impl Bucket {
                 })
             }));
             (key, version) = (page.next_key_marker().map(str::to_string), page.next_version_id_marker().map(str::to_string));
-            if page.is_truncated() != Some(true) || key.is_none() {
+            if page.is_truncated() == Some(true) && key.is_none() {
+                return Err(Fault::internal("the listing says that there is more, and not where it goes on"));
+            }
+            if page.is_truncated() != Some(true) {
                 // Versions and markers come apart; put together again by key, the newest first.
                 all.sort_by(|a, b| (&a.key, !a.latest).cmp(&(&b.key, !b.latest)));
                 return Ok(all);
@@ -320,6 +323,9 @@ impl Bucket {
                 Some(Version { key: o.key()?.into(), id: None, bytes, latest: true, marker: false })
             }));
             token = page.next_continuation_token().map(str::to_string);
+            if page.is_truncated() == Some(true) && token.is_none() {
+                return Err(Fault::internal("the listing says that there is more, and not where it goes on"));
+            }
             if token.is_none() {
                 return Ok(all);
             }

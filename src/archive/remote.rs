@@ -84,6 +84,7 @@ pub(super) struct Found {
     pub files: Files,
     kept: BTreeMap<BundlePath, Kept>,
     recorded: bool,
+    versions_seen: bool,
 }
 
 /// Checks the bundle that lies at `place`, in constant memory; each of these keys must have signed it.
@@ -160,10 +161,15 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
         held.insert(path, Held { key: version.key, version: id, bytes: version.bytes, part_bytes });
     }
     let files = Files { bucket: bucket.clone(), handle: Handle::current(), held: Arc::new(held), computed: Arc::default() };
-    if !all_seen {
-        tracing::warn!("older versions and delete markers may not be listed with these credentials");
-    }
-    Ok(Found { name: place.name().into(), place: place.to_string(), listed, files, kept, recorded: record.is_some() })
+    Ok(Found {
+        name: place.name().into(),
+        place: place.to_string(),
+        listed,
+        files,
+        kept,
+        recorded: record.is_some(),
+        versions_seen: all_seen,
+    })
 }
 
 /// The newest record of an archive that came to its end.
@@ -185,7 +191,7 @@ impl Found {
             let with = |(path, kept): (&BundlePath, &Kept)| (path.clone(), Kept { computed: computed.get(path).cloned(), ..kept.clone() });
             kept.iter().map(with).collect()
         };
-        Stored { files: Box::new(files), recorded: self.recorded }
+        Stored { files: Box::new(files), recorded: self.recorded, versions_seen: self.versions_seen }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Stored {
     pub files: Box<dyn Fn() -> BTreeMap<BundlePath, Kept> + Send + Sync>,
     /// There is a record of the archive's end.
     pub recorded: bool,
+    /// Older versions and delete markers could be listed; else nothing is known of them.
+    pub versions_seen: bool,
 }
 
 const ASK_VAULT: &str = "Ask who may write to the bucket, and look into CloudTrail's data events for this key.";
@@ -81,6 +83,10 @@ impl Check for Stored {
         }
         if without > 0 {
             out.add(Level::Info, None, format!("of {without} objects S3 keeps no SHA-256; their bytes were read all the same"), "");
+        }
+        if !self.versions_seen {
+            let what = "other versions and delete markers may not be listed with these credentials: whether there are any is not known";
+            out.warn(None, what, "Verify with credentials that have s3:ListBucketVersions on the bucket.");
         }
         if !self.recorded {
             let what = "there is no record of an archive that came to its end: it is unfinished, or was put there by other means";

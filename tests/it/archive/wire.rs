@@ -202,3 +202,20 @@ async fn a_body_that_breaks_off_is_taken_up_where_it_broke() {
     assert_eq!(std::fs::read(out.join(NAME).join(FUNCTION_ZIP)).unwrap(), bag.files[FUNCTION_ZIP]);
     assert!(proxy.seen(&format!("GET /{VAULT}/{}{FUNCTION_ZIP}", vault.lead())) >= 2, "it was taken up again");
 }
+
+/// Who may not list versions cannot be told that there is only one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_that_may_not_be_listed_are_said_to_be_unknown() {
+    let vault = Vault::set(&Bag::good()).await;
+    let (ended, _) = archive(&vault, vec![]).await;
+    ok(ended, 0);
+    let unseen = |told: &serde_json::Value| {
+        let all = told["findings"].as_array().unwrap();
+        all.iter().filter(|f| f["message"].as_str().unwrap().contains("whether there are any is not known")).count()
+    };
+    for (orders, wanted) in [(vec![], 0), (vec![(9, "?versions", Spoil::Refuse(403, "AccessDenied"))], 1)] {
+        let proxy = Proxy::before(&vault.stage.emulator.endpoint, orders).await;
+        let told = ok(run(&vault, &proxy, &["verify", &vault.place()]).await, 0);
+        assert_eq!(unseen(&told), wanted, "{told:#}");
+    }
+}
