@@ -182,6 +182,8 @@ impl<'t> Asker<'t> {
         let mut found = Lines::default();
         // What was counted and is older than what is asked for again need not be remembered.
         self.lines.retain(|_, at| *at >= (from - OVERLAP).timestamp_millis());
+        // Remembered only when all was read: else what a failing reading had found would not be told by the next.
+        let mut fresh = BTreeMap::new();
         for group in groups {
             let mut token: Option<String> = None;
             for _ in 0..PAGES {
@@ -195,7 +197,7 @@ impl<'t> Asker<'t> {
                 };
                 for event in page.events() {
                     let (Some(id), Some(ms)) = (event.event_id(), event.timestamp()) else { continue };
-                    if ms < from.timestamp_millis() || self.lines.insert(id.to_string(), ms).is_some() {
+                    if ms < from.timestamp_millis() || self.lines.contains_key(id) || fresh.insert(id.to_string(), ms).is_some() {
                         continue;
                     }
                     found.new += 1;
@@ -209,7 +211,11 @@ impl<'t> Asker<'t> {
                     break;
                 }
             }
+            if token.is_some() {
+                return Err(format!("{LINES}: there are more than {PAGES} pages, and the rest was not read"));
+            }
         }
+        self.lines.extend(fresh);
         Ok(found)
     }
 
@@ -231,7 +237,7 @@ impl<'t> Asker<'t> {
             (home, LookupAttributeKey::ResourceName, self.target.arn()),
         ];
         searches.extend(role.map(|name| (global, LookupAttributeKey::ResourceName, name)));
-        let mut found = vec![];
+        let (mut found, mut fresh) = (vec![], BTreeSet::new());
         let from = from.max(to - EVENTS_LATE);
         for (region, key, value) in searches {
             let here = self.aws();
@@ -244,8 +250,12 @@ impl<'t> Asker<'t> {
                 let page = self.call(&aws, EVENTS, call).await.map_err(|f| no(EVENTS, &f))?;
                 for event in page.events() {
                     let Some(id) = event.event_id().filter(|id| !self.events.contains(*id)) else { continue };
-                    self.events.insert(id.to_string());
-                    let text = event.cloud_trail_event().filter(|t| t.len() <= EVENT_LIMIT).unwrap_or_default();
+                    if !fresh.insert(id.to_string()) {
+                        continue;
+                    }
+                    let Some(text) = event.cloud_trail_event().filter(|t| t.len() <= EVENT_LIMIT) else {
+                        return Err(format!("{EVENTS}: the event {} has no record that could be read", tame(id, 64)));
+                    };
                     found.extend(event_of(text, &self.target.function, ours));
                 }
                 token = page.next_token().map(str::to_string);
@@ -253,7 +263,11 @@ impl<'t> Asker<'t> {
                     break;
                 }
             }
+            if token.is_some() {
+                return Err(format!("{EVENTS}: there are more than {PAGES} pages, and the rest was not read"));
+            }
         }
+        self.events.extend(fresh);
         found.retain(|e| e.at >= from);
         found.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
         Ok(found)
