@@ -6,6 +6,7 @@ use freezeframe::drill::command::Shell;
 use freezeframe::drill::incident::{SeedClients, names, operator};
 use freezeframe::model::journal_event::{JournalEvent, PermitRecord};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const CASE: &str = "IR-2026-0042";
 const FREEZE: &str = "freeze-concurrency/payments-export";
@@ -78,11 +79,7 @@ async fn evidence_comes_first_or_somebody_says_why_not() {
     stage.assert_as_before("restored").await;
 
     // Evidence that was tampered with is none.
-    let zip = bundle(&snapshot, 0);
-    let mut bytes = std::fs::read(&zip).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&zip, bytes).unwrap();
+    spoil(Path::new(&bundle(&snapshot, 0)));
     ok(shell.run(&contain).await.unwrap(), 8);
     stage.assert_as_before("after spoilt evidence was refused").await;
 
@@ -98,6 +95,17 @@ async fn evidence_comes_first_or_somebody_says_why_not() {
     }
     ok(shell.run(&["restore", other, "--yes"]).await.unwrap(), 0);
     stage.assert_as_before("restored without evidence").await;
+}
+
+/// Changes one byte of the function's code in a bundle's zip. Not just any byte of the zip: the time in an entry's header is no evidence, and
+/// no digest covers it.
+fn spoil(bundle: &Path) {
+    let mut bytes = std::fs::read(bundle).unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).unwrap();
+    let code = zip.file_names().map(|n| n.unwrap().into_owned()).find(|n| n.ends_with("/data/10-code/v-LATEST.zip")).unwrap();
+    let at = zip.by_name(&code).unwrap().data_start().unwrap() as usize;
+    bytes[at + 30] ^= 1;
+    std::fs::write(bundle, bytes).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
