@@ -28,21 +28,22 @@ impl Inner {
         let seen = match look {
             _ if self.originals.seals_whole(unit) => Err(Rule::Whole),
             Look::Not => Ok(Veiled::Clear),
+            Look::Packed if !is_gzip(&file)? => Ok(Veiled::Clear),
+            _ if is_gzip(&file)? => {
+                let mut bytes = vec![];
+                let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
+                // What is torn has passed as far as it goes, and what is too large to be looked into is sealed.
+                let looked = unpacked.is_ok() && bytes.len() as u64 <= LARGEST;
+                if !looked || may_hold_secret(&bytes) { Err(Rule::Packed) } else { Ok(Veiled::Clear) }
+            }
             Look::Json | Look::JsonLines if file.bytes > LARGEST => Err(Rule::Unreadable),
-            Look::Json | Look::JsonLines => {
+            Look::Json | Look::JsonLines | Look::Packed => {
                 let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or_default());
                 file.open()?.take(LARGEST).read_to_end(&mut bytes)?;
                 match veil(&bytes, look == Look::JsonLines, key) {
                     Veiled::Unreadable => Err(Rule::Unreadable),
                     seen => Ok(seen),
                 }
-            }
-            Look::Packed => {
-                let mut bytes = vec![];
-                let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
-                // What is torn has passed as far as it goes, and what is too large to be looked into is sealed.
-                let looked = unpacked.is_ok() && bytes.len() as u64 <= LARGEST;
-                if !looked || may_hold_secret(&bytes) { Err(Rule::Packed) } else { Ok(Veiled::Clear) }
             }
         };
         let (fields, by, twin) = match seen {
@@ -118,6 +119,13 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Two bytes that no JSON begins with (RFC 1952).
+fn is_gzip(file: &Whole) -> io::Result<bool> {
+    let mut head = vec![];
+    file.open()?.take(2).read_to_end(&mut head)?;
+    Ok(head == [0x1f, 0x8b])
 }
 
 /// A part with these bytes, ended.

@@ -23,7 +23,7 @@ pub struct Told {
 
 impl Told {
     /// `None` when there is no bundle, or no table in it.
-    pub async fn read(shell: &Shell, bundle: Option<&PathBuf>) -> std::io::Result<Option<Told>> {
+    pub async fn read(shell: &Shell, bundle: Option<&PathBuf>) -> io::Result<Option<Told>> {
         let Some(bundle) = bundle else { return Ok(None) };
         let Ok(table) = serde_json::from_slice(&bytes(shell, bundle, TABLE).await?) else { return Ok(None) };
         let mut told = Told { table, sealed: 0, secrets_sealed: 0, clear: 0, secrets_in_clear: vec![] };
@@ -85,6 +85,6 @@ fn holds_secret(bytes: &[u8]) -> bool {
     values.chain([names::TOKEN_MARKER, "X-Amz-Signature="]).any(|s| bytes.windows(s.len()).any(|w| w == s.as_bytes()))
 }
 
-async fn bytes(shell: &Shell, bundle: &Path, path: &str) -> std::io::Result<Vec<u8>> {
+async fn bytes(shell: &Shell, bundle: &Path, path: &str) -> io::Result<Vec<u8>> {
     Ok(shell.process(&["show", &bundle.to_string_lossy(), path]).output().await?.stdout)
 }

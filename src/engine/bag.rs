@@ -5,7 +5,7 @@ use super::report::BundleReport;
 use super::run::RunError;
 use super::script::{Reader, restore_script};
 use super::sealing::{self, Sealing};
-use super::secrets::Secrets;
+use super::secrets::{Prepared, Secrets};
 use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::changes::{ACTIONS, Changes};
@@ -43,7 +43,7 @@ pub(super) struct Bag<'b> {
 
 impl Bag<'_> {
     /// A new draft, naming the bag that the case sealed before it; and what a person should know of how its secrets are sealed.
-    pub async fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, Vec<String>), RunError> {
+    pub async fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, Prepared), RunError> {
         let info = DraftInfo {
             case: self.case.clone(),
             run: self.run.clone(),
@@ -57,8 +57,8 @@ impl Bag<'_> {
         };
         let draft = Draft::open(self.case_dir, info, self.clock.clone())?;
         draft.set_actor(self.operator);
-        let notes = self.secrets.prepare(&draft, self.connector, self.beside, self.case).await?;
-        Ok((draft, notes))
+        let prepared = self.secrets.prepare(&draft, self.connector, self.beside, self.case).await?;
+        Ok((draft, prepared))
     }
 
     /// Close a draft for good, and sign what it then is.

@@ -68,8 +68,8 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         journal
             .append(JournalEvent::RunStarted { run: order.run.clone(), playbook: RESTORE.into(), plan_sha256, target: target.to_string() })
             .await?;
-        let (draft, notes) = bag.open(BundleKind::Restore).await?;
-        report.notes.extend(notes);
+        let (draft, prepared) = bag.open(BundleKind::Restore).await?;
+        report.prepared(prepared);
         Some(draft)
     };
     let recorder: Arc<dyn Recorder> = match &draft {

@@ -2,6 +2,7 @@
 
 use super::restore::RestoreReport;
 use super::saga::ContainReport;
+use super::secrets::Prepared;
 use crate::archive::Archived;
 use crate::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use crate::examine::techniques::TechniqueCounts;
@@ -150,6 +151,16 @@ impl Report {
 }
 
 impl Report {
+    /// How the secrets of a bag are sealed: told once for all bags of a run.
+    pub(super) fn prepared(&mut self, prepared: Prepared) {
+        self.unsealed(&prepared.missing);
+        for note in prepared.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
     /// Signatures that were to be made and were not: as grave as a gap in the evidence.
     pub(super) fn unsealed(&mut self, missing: &[String]) {
         if !missing.is_empty() {

@@ -315,12 +315,8 @@ impl Running {
 
     /// A new bag of this case, with what asked for it in its plan group.
     async fn open(&mut self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
-        let (draft, notes) = self.bag().open(kind).await?;
-        for note in notes {
-            if !self.report.notes.contains(&note) {
-                self.report.notes.push(note);
-            }
-        }
+        let (draft, prepared) = self.bag().open(kind).await?;
+        self.report.prepared(prepared);
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
         let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];

@@ -40,39 +40,52 @@ pub enum SecretsError {
     Draft(#[from] DraftError),
 }
 
+/// What a person should know of how a bag's secrets are sealed.
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    pub notes: Vec<String>,
+    /// What was asked for and could not be had.
+    pub missing: Vec<String>,
+}
+
 /// Where the identities of cases without recipients lie: beside the cases.
 pub fn identity_key(case: &CaseId) -> String {
     format!("{case}.identity")
 }
 
 impl Secrets {
-    /// Make sure that somebody can open what will be sealed of `draft`; what a person should know of it.
+    /// Make sure that somebody can open what will be sealed of `draft`.
     pub(super) async fn prepare(
         &self,
         draft: &Draft,
         connector: &Connector,
         beside: &dyn Store,
         case: &CaseId,
-    ) -> Result<Vec<String>, SecretsError> {
-        let mut notes = vec![];
+    ) -> Result<Prepared, SecretsError> {
+        let mut prepared = Prepared::default();
         if let Some(key) = &self.kms {
             match wrap(connector, key, draft, case).await {
                 Ok(wrapped) => draft.wrapped(&wrapped)?,
                 Err(fault) => {
                     let why = tame(&fault.to_string(), 300);
-                    notes.push(format!("the identity of {} is NOT encrypted with the KMS key {}: {why}", draft.name(), key.arn()));
+                    prepared.missing.push(format!(
+                        "the identity of {} is NOT encrypted with the KMS key {}: {why}",
+                        draft.name(),
+                        key.arn()
+                    ));
                 }
             }
         }
-        let nobody = self.order.recipients.is_empty() && (self.kms.is_none() || !notes.is_empty());
+        let nobody = self.order.recipients.is_empty() && (self.kms.is_none() || !prepared.missing.is_empty());
         if nobody {
             draft.originals().also_for(local(beside, case).await?);
             let place = beside.describe();
             let key = identity_key(case);
-            notes
+            prepared
+                .notes
                 .push(format!("secrets are sealed for the identity {key} in {place}: keep it apart from the evidence, and do not lose it"));
         }
-        Ok(notes)
+        Ok(prepared)
     }
 }
 

@@ -50,6 +50,7 @@ mod registry;
 mod schemas;
 /// A run that signs what it seals, and what it does when a key refuses.
 mod sealing;
+mod secrets;
 /// What other people's programs say of one main job on the emulator: unzip, sha256sum, bagit.py, boto3, the AWS CLI, VERIFY.txt.
 mod stock;
 /// What several of these need: the scripted wire, fake cells, other people's tools.

@@ -20,6 +20,7 @@ use freezeframe::engine::report::Report;
 use freezeframe::engine::run::{Doors, Order, run};
 use freezeframe::engine::sealing::kms::{KmsError, KmsSigner};
 use freezeframe::engine::sealing::{Sealing, Tsa};
+use freezeframe::engine::secrets::Secrets;
 use freezeframe::model::id::RunId;
 use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::outcome::Outcome;
@@ -28,6 +29,7 @@ use freezeframe::model::web_address::WebAddress;
 use freezeframe::plan::Plan;
 use freezeframe::plan::adjust::Adjustments;
 use freezeframe::playbook::{self, Registry};
+use freezeframe::store::Store;
 use freezeframe::store::mem::MemStore;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -51,15 +53,15 @@ fn described(change: impl FnOnce(&mut Value)) -> Answer {
     Answer::json(&said)
 }
 
-struct Rig {
-    dir: TempDir,
+pub struct Rig {
+    pub dir: TempDir,
     clock: Arc<dyn Clock>,
-    world: Arc<World>,
-    connector: Connector,
+    pub world: Arc<World>,
+    pub connector: Connector,
 }
 
 impl Rig {
-    fn new(world: World) -> Rig {
+    pub fn new(world: World) -> Rig {
         let clock: Arc<dyn Clock> = Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap());
         let world = Arc::new(world);
         let connector = Connector::from_conf(wire::config(&world), clock.clone()).unwrap();
@@ -78,6 +80,11 @@ impl Rig {
 
     /// The smallest snapshot there is.
     async fn snapshot(&self, sealing: Sealing) -> Report {
+        self.snapshot_of(None, sealing, Secrets::default(), Arc::new(MemStore::new())).await
+    }
+
+    /// The same, because of this event.
+    pub async fn snapshot_of(&self, trigger: Option<Vec<u8>>, sealing: Sealing, secrets: Secrets, beside: Arc<dyn Store>) -> Report {
         let preflight = preflight(&self.connector, &"payments-export".parse().unwrap()).await.unwrap();
         let mut playbook = playbook::load("snapshot-only").unwrap().0;
         let only = Adjustments { only: vec!["resource-policy".into()], ..Default::default() };
@@ -88,7 +95,7 @@ impl Rig {
             plan: Plan::make(&playbook, &preflight.target, &preflight.known),
             pinned: None,
             approval: None,
-            trigger: None,
+            trigger,
             operator: preflight.identity.arn.clone(),
             preflight: preflight.exchanges,
             guard: Default::default(),
@@ -105,8 +112,8 @@ impl Rig {
             interrupt: watch::channel(false).1,
             others: Arc::new(OtherCases::none(self.clock.clone())),
             sealing: Arc::new(sealing),
-            secrets: Default::default(),
-            beside: Arc::new(MemStore::new()),
+            secrets: Arc::new(secrets),
+            beside,
         };
         run(order, doors).await.unwrap()
     }

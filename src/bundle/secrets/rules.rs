@@ -27,22 +27,22 @@ pub enum Look {
     Not,
     Json,
     JsonLines,
-    /// gzip around JSON: a trail's log file.
+    /// For gzip, whatever its name: a trail's log file is `application/json` in one bucket and `application/x-gzip` in another.
     Packed,
 }
 
-/// By the name that a file will have. Log lines are evidence as they stand: what a function printed is not taken apart, and is sealed as a
+/// By the name that a file will have (`.json`, `.jsonl`) and, for gzip, by how it begins. Log lines are evidence as they stand: what a function printed is not taken apart, and is sealed as a
 /// whole where the operator wants it.
 pub fn looked_into(path: &BundlePath) -> Look {
     let name = path.as_str();
-    if name.starts_with(Group::Invocation.dir()) || name.ends_with(".http.json") {
+    // Layers of an image are gzip too, and are code.
+    if [Group::Invocation, Group::Code].iter().any(|g| name.starts_with(g.dir())) || name.ends_with(".http.json") {
         return Look::Not;
     }
     match () {
         () if name.ends_with(".json") => Look::Json,
         () if name.ends_with(".jsonl") => Look::JsonLines,
-        () if name.ends_with(".json.gz") => Look::Packed,
-        () => Look::Not,
+        () => Look::Packed,
     }
 }
 
