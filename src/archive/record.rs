@@ -1,6 +1,7 @@
 //! What archiving writes down: the record that lies beside the bundle, in the bucket and on the disk alike, and the command's own document.
 
-use super::bucket::{Checksum, InEffect};
+use super::bucket::Checksum;
+use super::in_effect::InEffect;
 use super::preflight::Property;
 use crate::model::digest::Sha256;
 use crate::model::id::{CaseId, RunId};

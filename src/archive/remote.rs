@@ -4,11 +4,11 @@
 //! (`bundle::verify::Stored`). What it never does: believe a listing about an object's bytes.
 
 use super::bucket::{Bucket, ChecksumKind, Stored as Head, Version};
+use super::in_effect::lock_words;
 use super::parts::Composite;
 use super::place::Place;
-use super::preflight::ReachError;
+use super::reach::ReachError;
 use super::record::ArchiveRecord;
-use super::send::lock_words;
 use crate::aws::fault::{Fault, FaultClass};
 use crate::bundle::source::{BagSource, Elsewhere, OpenError};
 use crate::bundle::verify::{DemandedKey, Kept, Stored, Verification, verify_source};
