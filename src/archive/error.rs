@@ -56,6 +56,14 @@ pub enum ArchiveError {
     MakeRecord(#[source] CanonError),
     #[error("cannot name the archive's record")]
     NameRecord(#[source] PathError),
+    #[error("cannot read the addenda beside the bundle, in {}", path.display())]
+    ReadAddenda {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("there are too many addenda at {place}")]
+    Crowded { place: String },
     #[error("cannot keep the archive's record beside the bundle, as {}", path.display())]
     KeepRecord {
         path: PathBuf,

@@ -5,6 +5,7 @@
 use super::bucket::Bucket;
 use super::place::Place;
 use super::remote::{Files, RemoteError, find};
+use crate::bundle::addenda::{WITHIN, beside as addenda};
 use crate::bundle::source::{BagSource, Elsewhere};
 use crate::bundle::verify::{Verdict, Verification, verify_source};
 use crate::model::path::BundlePath;
@@ -66,6 +67,11 @@ pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched,
     let settle = || {
         if fs::symlink_metadata(&path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // What happened to the bundle is no part of it: on a disk it lies beside.
+        let (within, beside) = (dir.join(WITHIN), addenda::place(&path, place.name()));
+        if verification.verdict() != Verdict::Broken && within.is_dir() && fs::symlink_metadata(&beside).is_err() {
+            fs::rename(&within, &beside)?;
         }
         fs::rename(&dir, &path)?;
         disk::sync_dir(to)

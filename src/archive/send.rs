@@ -5,7 +5,7 @@
 //! <prefix>/<case>/<bundle>/bagit.txt meta/… manifest-…   what describes it
 //! <prefix>/<case>/<bundle>/tagmanifest-sha256.txt        the root of everything
 //! <prefix>/<case>/<bundle>/seal/…                        what vouches for the root
-//! <prefix>/<case>/<bundle>/seal/addenda/000001/archive.json   what S3 answered: its presence says that the archive came to its end
+//! <prefix>/<case>/<bundle>/seal/addenda/NNNNNN/…         what S3 answered, stated and signed: its presence says that the archive came to its end
 //! <prefix>/<case>/journal/NNNNNN.jsonl                   the case journal, segment by segment, this transfer included
 //! ```
 //!
@@ -21,9 +21,10 @@ use super::error::ArchiveError;
 use super::parcel::{Parcel, ParcelFile};
 use super::place::Place;
 use super::record::{Archived, ObjectRecord};
-use super::told::{keep_copy, object};
+use super::told::object;
 use super::vault::{Case, Order, Vault};
 use crate::aws::fault::tame;
+use crate::bundle::addenda::WITHIN;
 use crate::bundle::fault_point;
 use crate::model::journal_event::JournalEvent;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -31,7 +32,6 @@ use std::collections::BTreeMap;
 
 /// So many small files go up at a time; large ones go one by one.
 pub(super) const AT_ONCE: usize = 6;
-pub(super) const ADDENDA: &str = "seal/addenda/";
 
 /// How an object came to be there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,9 +88,6 @@ pub async fn archive(
         }
     }
     let mut archived = sending.record(objects, preflight, say).await?;
-    fault_point::reached("archive-recorded");
-    archived.record_copy = Some(keep_copy(order, &archived, bucket, &sending.place).await?);
-    fault_point::reached("archive-copied");
     match case {
         Some(case) => {
             case::journal(case, order, &archived, &sending.parcel).await?;
@@ -101,7 +98,7 @@ pub async fn archive(
         }
         None => notes.push("no case journal lies beside the bundle: the transfer stands in the archive's record alone".into()),
     }
-    archived.notes = notes;
+    archived.notes.extend(notes);
     archived.exit_code = archived.outcome.exit_code();
     Ok(archived)
 }
@@ -113,7 +110,7 @@ async fn there(bucket: &Bucket, place: &Place, parcel: &Parcel) -> Result<BTreeM
     let there: BTreeMap<String, Version> = listed.into_iter().filter(|v| v.latest && !v.marker).map(|v| (v.key.clone(), v)).collect();
     for key in there.keys() {
         let path = key.strip_prefix(&lead).unwrap_or(key);
-        if !path.starts_with(ADDENDA) && !parcel.files.iter().any(|f| f.path.as_str() == path) {
+        if !path.starts_with(WITHIN) && !parcel.files.iter().any(|f| f.path.as_str() == path) {
             return Err(ArchiveError::Stranger { key: tame(key, 1024) });
         }
     }

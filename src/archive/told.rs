@@ -1,26 +1,21 @@
-//! Writing down what S3 says: the record in the bucket, once everything is there, and its copy beside the bundle.
+//! Writing down what S3 says: an addendum of kind `archive` in the bucket, once everything is there, and its copy beside the bundle.
 
-use super::bucket::{Asked, Bucket, Checksum, Put, Stored};
+use super::addenda::Shelf;
+use super::bucket::{Asked, Checksum, Stored};
 use super::error::ArchiveError;
 use super::parcel::ParcelFile;
-use super::place::Place;
 use super::preflight::Preflight;
 use super::record::{ArchiveRecord, Archived, AskedRecord, ObjectRecord};
-use super::send::{ADDENDA, How, Sending};
-use super::vault::Order;
+use super::send::{How, Sending};
+use crate::bundle::addenda::{About, AddendumKind, Ready, WITHIN, beside, folder};
+use crate::bundle::fault_point;
 use crate::bundle::tool;
 use crate::clock::{seconds, stamp};
 use crate::model::canon;
 use crate::model::digest::Sha256;
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
-use crate::store::disk;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
-
-/// A record of a bundle of a hundred thousand files.
-const MAX_RECORD: u64 = 64 << 20;
 
 impl Sending<'_> {
     /// Everything is there: write down what S3 says, unless the last record says the very same.
@@ -36,12 +31,11 @@ impl Sending<'_> {
         let objects: Vec<ObjectRecord> = all.into_iter().map(|(object, _)| object).collect();
         let shortfalls = shortfalls(&objects, &order.asked);
         let retention = order.asked.lock.retention;
-        let mut record = ArchiveRecord {
+        let record = ArchiveRecord {
             v: 1,
             case: self.parcel.case.clone(),
             bundle: self.parcel.bundle.clone(),
             root: self.parcel.root,
-            previous: self.parcel.root,
             run: order.run.clone(),
             operator: order.operator.clone(),
             tool: tool::name_and_version(),
@@ -61,9 +55,29 @@ impl Sending<'_> {
             objects,
             shortfalls: shortfalls.clone(),
         };
-        let (number, sha256) = self.put_record(&mut record).await?;
-        say(&format!("{} objects read back; record {}", record.objects.len(), record_path(number)?.as_str()));
-        let outcome = if shortfalls.is_empty() { Outcome::Complete } else { Outcome::VerificationFailed };
+        let (beside, mut notes) = (beside::place(&order.bundle, &self.parcel.bundle), vec![]);
+        let mut shelf = Shelf::look(self.bucket, &self.place, &order.asked).await?;
+        let one_chain = shelf.bring_up(&beside).await?;
+        let told = self.put_record(&mut shelf, &record).await?;
+        fault_point::reached("archive-recorded");
+        if one_chain {
+            shelf.bring_down(&beside).await?;
+        } else {
+            notes.push(format!(
+                "the addenda in {} are another chain than those at {}: neither was copied to the other",
+                beside.display(),
+                self.place
+            ));
+        }
+        fault_point::reached("archive-copied");
+        let path = record_path(told.number)?;
+        say(&format!("{} objects read back; record {}", record.objects.len(), path.as_str()));
+        let outcome = match (shortfalls.is_empty(), told.missing.is_empty()) {
+            (true, true) => Outcome::Complete,
+            (true, false) => Outcome::Gaps,
+            (false, _) => Outcome::VerificationFailed,
+        };
+        notes.extend(told.missing);
         let present = record.objects.len() as u64 - uploaded;
         let as_asked = if shortfalls.is_empty() { "every object reads back as it was asked" } else { "NOT EVERYTHING IS AS IT WAS ASKED" };
         Ok(Archived {
@@ -81,59 +95,53 @@ impl Sending<'_> {
             bytes: self.parcel.bytes(),
             bucket: record.bucket,
             accepted: record.accepted,
-            record: record_path(number)?,
-            record_sha256: sha256,
-            record_copy: None,
+            record_copy: one_chain.then(|| beside.join(folder(told.number)).join(AddendumKind::Archive.document())),
+            record: path,
+            record_sha256: told.document,
+            statement_sha256: told.statement,
+            signed_by: told.signed_by,
             shortfalls,
-            notes: vec![],
+            notes,
         })
     }
 
-    /// Puts the record under the next free number. The one before it is looked at first: were it to say the same of the same versions, a second
-    /// one would tell nothing new.
-    async fn put_record(&self, record: &mut ArchiveRecord) -> Result<(u32, Sha256), ArchiveError> {
-        let lead = self.place.lead();
-        let numbers =
-            self.there.keys().filter_map(|k| k.strip_prefix(&lead)?.strip_prefix(ADDENDA)?.split_once('/')?.0.parse::<u32>().ok());
-        let own = self.parcel.files.iter().filter_map(|f| f.path.as_str().strip_prefix(ADDENDA)?.split_once('/')?.0.parse::<u32>().ok());
-        let mut last = numbers.chain(own).max().unwrap_or_default();
-        loop {
-            if last > 0
-                && let Some(bytes) = self.addendum(last).await?
-            {
-                let before: Option<ArchiveRecord> = serde_json::from_slice(&bytes).ok();
-                record.previous = Sha256::of(&bytes);
-                if before.is_some_and(|b| b.root == record.root && b.objects == record.objects && b.asked == record.asked) {
-                    return Ok((last, record.previous));
-                }
-            }
-            last += 1;
-            let key = self.place.key(&record_path(last)?);
-            let bytes = canon::to_vec("the archive's record", &record).map_err(ArchiveError::MakeRecord)?;
-            let sha256 = Sha256::of(&bytes);
-            let length = bytes.len() as u64;
-            let bytes = bytes::Bytes::from(bytes);
-            let put = self.bucket.put(&key, sha256, length, || bytes.clone().into(), &self.order.asked).await;
-            match put.map_err(|source| ArchiveError::Put { key, source })? {
-                Put::Stored => return Ok((last, sha256)),
-                // Another process archives the same bundle: its record is looked at, and ours comes behind it.
-                Put::Exists => {}
+    /// Puts the record behind the addenda that are there. The last one of this place is looked at first: were it to say the same of the same
+    /// versions, and to be signed by the same keys, a second one would tell nothing new.
+    async fn put_record(&self, shelf: &mut Shelf<'_>, record: &ArchiveRecord) -> Result<Told, ArchiveError> {
+        let of_this_place = |bytes: &[u8]| serde_json::from_slice::<ArchiveRecord>(bytes).ok().filter(|r| r.place == record.place);
+        if let Some((number, document, before)) = shelf.newest(AddendumKind::Archive, of_this_place).await?
+            && (before.root, &before.objects, &before.asked) == (record.root, &record.objects, &record.asked)
+            && let Some(statement) = shelf.statement(number)
+        {
+            let signed_by = shelf.signed_by(number).await?;
+            if self.order.signers.stated().iter().filter_map(|s| s.key).all(|key| signed_by.contains(&key)) {
+                return Ok(Told { number, document, statement, signed_by, missing: vec![] });
             }
         }
-    }
-
-    async fn addendum(&self, number: u32) -> Result<Option<Vec<u8>>, ArchiveError> {
-        let key = self.place.key(&record_path(number)?);
-        let failed = |source| ArchiveError::ReadBack { key: key.clone(), source };
-        match self.bucket.head(&key, None).await.map_err(failed)? {
-            Some(_) => self.bucket.get_small(&key, None, MAX_RECORD).await.map(Some).map_err(failed),
-            None => Ok(None),
-        }
+        let about = About {
+            case: self.parcel.case.clone(),
+            bundle: self.parcel.bundle.clone(),
+            root: self.parcel.root,
+            operator: self.order.operator.clone(),
+        };
+        let bytes = canon::to_vec("the archive's record", record).map_err(ArchiveError::MakeRecord)?;
+        let ready = shelf.append(&about, AddendumKind::Archive, &bytes, &self.order.signers).await?;
+        let Ready { number, statement, signed_by, missing, .. } = ready;
+        Ok(Told { number, document: Sha256::of(&bytes), statement, signed_by, missing })
     }
 }
 
+/// The addendum that tells of this archive.
+struct Told {
+    number: u32,
+    document: Sha256,
+    statement: Sha256,
+    signed_by: Vec<Sha256>,
+    missing: Vec<String>,
+}
+
 fn record_path(number: u32) -> Result<BundlePath, ArchiveError> {
-    BundlePath::parse(&format!("{ADDENDA}{number:06}/archive.json")).map_err(ArchiveError::NameRecord)
+    BundlePath::parse(&format!("{WITHIN}{}/{}", folder(number), AddendumKind::Archive.document())).map_err(ArchiveError::NameRecord)
 }
 
 pub(super) fn object(file: &ParcelFile, stored: Stored, checksum: Option<Checksum>) -> ObjectRecord {
@@ -166,41 +174,4 @@ fn shortfalls(objects: &[ObjectRecord], asked: &Asked) -> Vec<String> {
         }
     }
     all.into_iter().map(|(what, (n, first))| format!("{what}: {n} objects, the first is {}", first.as_str())).collect()
-}
-
-/// The record beside the bundle: `<bundle>.addenda/000001/archive.json`, the very bytes that lie in the bucket.
-pub(super) async fn keep_copy(order: &Order, archived: &Archived, bucket: &Bucket, place: &Place) -> Result<PathBuf, ArchiveError> {
-    let key = place.key(&archived.record);
-    let bytes = bucket.get_small(&key, None, MAX_RECORD).await.map_err(|source| ArchiveError::ReadBack { key: key.clone(), source })?;
-    if Sha256::of(&bytes) != archived.record_sha256 {
-        return Err(ArchiveError::Differs { key, what: "the record that was just put reads back differently".into() });
-    }
-    let below = archived.record.as_str().strip_prefix(ADDENDA).unwrap_or(archived.record.as_str());
-    let beside =
-        order.bundle.canonicalize().unwrap_or_else(|_| order.bundle.clone()).with_file_name(format!("{}.addenda", archived.bundle));
-    let path = beside.join(below);
-    let keep = {
-        let path = path.clone();
-        move || {
-            disk::make_dirs(path.parent().unwrap_or(&path))?;
-            match disk::write_new(&path, &bytes) {
-                // An earlier process came this far; one that was killed while it wrote left a part, and a part is no record.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match disk::read_bounded(&path, MAX_RECORD)? {
-                    Some(there) if there == bytes => Ok(()),
-                    _ => {
-                        let aside = tempfile::Builder::new()
-                            .prefix("archive-")
-                            .suffix(".json")
-                            .disable_cleanup(true)
-                            .make_in(path.parent().unwrap_or(&path), |p| disk::write_new(p, &bytes));
-                        aside.map(|_| ())
-                    }
-                },
-                other => other,
-            }
-        }
-    };
-    let kept = tokio::task::spawn_blocking(keep).await.map_err(ArchiveError::Task)?;
-    kept.map_err(|source| ArchiveError::KeepRecord { path: path.clone(), source })?;
-    Ok(path)
 }

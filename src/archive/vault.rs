@@ -5,6 +5,7 @@ use super::error::ArchiveError;
 use super::place::Place;
 use super::preflight::{Accepted, Preflight};
 use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::signing::Signers;
 use crate::model::id::RunId;
 use crate::store::Store;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Order {
     pub accepted: Accepted,
     pub run: RunId,
     pub operator: String,
+    /// The keys that sign the archive's addendum.
+    pub signers: Signers,
 }
 
 /// A place where bundles are archived, and how.

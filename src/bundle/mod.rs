@@ -27,6 +27,7 @@
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
+pub mod addenda;
 pub mod case_journal;
 mod certification;
 pub mod chain;
@@ -44,6 +45,7 @@ mod recorder;
 pub mod schemas;
 pub mod seal;
 pub mod signer;
+pub mod signing;
 pub mod source;
 mod text;
 pub mod timestamp;

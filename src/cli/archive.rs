@@ -32,6 +32,7 @@ pub async fn archive(global: &Global, args: ArchiveArgs) -> Result<Outcome, CliE
         accepted: accepted(&args.vault),
         run: session.run.clone(),
         operator: identity.arn.clone(),
+        signers: session.sealing(&args.sign.seal()).await?.signers().clone(),
     };
     let bucket = bucket(&session, &args.to, &args.vault.bucket);
     let case = beside(&session, &args.bundle, &identity.arn).await?;
@@ -170,6 +171,9 @@ pub fn show(screen: Screen, archived: &Archived) {
     }
     for note in &archived.notes {
         screen.text(&format!("note: {}", tame(note, 400)));
+    }
+    for key in &archived.signed_by {
+        screen.text(&format!("  the record is signed by {key}"));
     }
     screen.text(&format!(
         "  {}\n  root {}\n  record {} ({})",

@@ -1,6 +1,7 @@
 //! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
 //! kept here: digests, and documents of bounded size; never a file's bytes.
 
+use super::addenda::{Gathered, Judged, addendum_file};
 use super::documents::{Manifest, Strict, TagFile, strict};
 use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
@@ -91,6 +92,10 @@ pub struct Facts {
     /// Keys that the reader asks for.
     pub demanded: Vec<DemandedKey>,
     pub signatures: Vec<SignatureCheck>,
+    /// Addenda that lie in the bundle, as they pass.
+    within: Gathered,
+    /// Those, and the ones beside it.
+    pub addenda: Vec<Judged>,
     /// What the timestamp says; why it says nothing.
     pub timestamp: Option<Result<Stamp, String>>,
 }
@@ -121,6 +126,17 @@ impl Facts {
         }
         facts.signatures = judge(&facts);
         facts
+    }
+
+    /// What the addenda are: those that passed, and those beside.
+    pub fn judge_addenda(&mut self, beside: Gathered) {
+        let mut within = std::mem::take(&mut self.within);
+        for (path, read) in &self.files {
+            if let Some((number, name)) = addendum_file(path.as_str()) {
+                within.file(number, name, read.map(|r| r.0));
+            }
+        }
+        self.addenda = [within, beside].into_iter().filter(|g| !g.is_empty()).map(|g| g.judge(self)).collect();
     }
 
     /// There is a statement, so the maker says that the bundle is complete; before that, what is missing may just not have been written yet.
@@ -197,6 +213,7 @@ impl Facts {
                 return Tap::Whole(Vec::new(), false);
             }
             p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
+            p if addendum_file(p).is_some_and(|(_, name)| Gathered::wants(name)) => return Tap::Whole(Vec::new(), false),
             p => match segment_number(p) {
                 Some(n) => self.journal.segments.push(n),
                 None => return Tap::Nothing,
@@ -263,7 +280,13 @@ impl Facts {
                 self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok());
                 Ok(())
             }
-            _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
+            p => match addendum_file(p) {
+                Some((number, name)) => {
+                    self.within.keep(number, name, bytes);
+                    Ok(())
+                }
+                None => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
+            },
         };
         if let Err(what) = outcome {
             self.trouble(path, None, what);

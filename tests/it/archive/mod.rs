@@ -1,5 +1,6 @@
 //! Archiving: the program against the emulator's S3, against one that answers badly, and killed in the middle.
 
+mod addenda;
 mod emulator;
 mod kill;
 mod memory;

@@ -58,8 +58,15 @@ async fn send(vault: &Vault, endpoint: &str) -> Result<Archived, ArchiveError> {
     let (bucket, to) = bucket(vault, endpoint).await;
     let retention = Retention { mode: LockMode::Governance, until: parse_until("2033-11-20").unwrap() };
     let asked = Asked { lock: Lock { retention: Some(retention), ..Lock::default() }, kms_key: None };
-    let order =
-        Order { bundle: vault.bundle(), to, asked, accepted: Accepted::default(), run: RunId::new(1, 7), operator: "a test".into() };
+    let order = Order {
+        bundle: vault.bundle(),
+        to,
+        asked,
+        accepted: Accepted::default(),
+        run: RunId::new(1, 7),
+        operator: "a test".into(),
+        signers: Default::default(),
+    };
     archive(&bucket, &order, None, &|_| {}).await
 }
 

@@ -37,7 +37,11 @@ async fn it_verifies_where_it_lies_as_it_does_on_a_disk() {
     for member in ["verdict", "bundle", "case", "root", "provider_digests", "gaps"] {
         assert_eq!(there[member], here[member], "{member}");
     }
-    assert_eq!(there["counts"]["files"].as_u64(), here["counts"]["files"].as_u64().map(|n| n + 1), "and the record of the archive");
+    assert_eq!(
+        there["counts"]["files"].as_u64(),
+        here["counts"]["files"].as_u64().map(|n| n + 2),
+        "and the archive's addendum: record, statement"
+    );
     assert_eq!(check(&there, "archive"), (0, 0), "{there:#}");
     assert!(here["checks"].as_array().unwrap().iter().all(|c| c["id"] != "archive"));
 
@@ -50,9 +54,13 @@ async fn it_verifies_where_it_lies_as_it_does_on_a_disk() {
     assert_eq!(verify(&dir).unwrap().verdict(), Verdict::Whole);
     let twice = shell.run(&["fetch", &place, "--to", vault.stage.files.path().join("out").to_str().unwrap()]).await.unwrap();
     assert!(twice.code == 2 && twice.stderr.contains("is there already"), "{}", twice.stderr);
-    let left: Vec<String> =
+    let mut left: Vec<String> =
         std::fs::read_dir(vault.stage.files.path().join("out")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(left, [NAME]);
+    left.sort();
+    assert_eq!(left, [NAME.to_string(), format!("{NAME}.addenda")]);
+    assert!(!dir.join("seal/addenda").exists(), "what happened to the bundle is no part of it");
+    let kept = ok(shell.run(&["verify", dir.to_str().unwrap()]).await.unwrap(), 0);
+    assert_eq!((&kept["addenda"][0]["kind"], check(&kept, "addenda")), (&json!("archive"), (0, 0)));
 
     let wrong = shell.run(&["verify", &place, "--expected-bucket-owner", "210987654321"]).await.unwrap();
     assert!(wrong.code == 1 && wrong.stderr.contains("is not account 210987654321's"), "{}", wrong.stderr);
