@@ -130,7 +130,9 @@ impl Gathered {
                 if Gathered::wants(&name) {
                     let bytes = disk::read_bounded(&at, MAX_AROUND).ok().flatten();
                     all.file(number, &name, bytes.as_deref().map(Sha256::of));
-                    all.keep(number, &name, bytes.as_deref().unwrap_or_default());
+                    if let Some(bytes) = &bytes {
+                        all.keep(number, &name, bytes);
+                    }
                 } else {
                     // A link or a device in a document's place is not followed.
                     let plain = fs::symlink_metadata(&at).is_ok_and(|m| m.is_file());
