@@ -535,6 +535,8 @@ pub struct PlanArgs {
     pub guard: GuardArgs,
     #[command(flatten)]
     pub kms: KmsArgs,
+    #[command(flatten)]
+    pub archive: ArchiveOption,
 }
 
 #[derive(Debug, Args)]

@@ -14,11 +14,13 @@ mod permits;
 pub mod pin;
 mod render;
 pub mod tables;
+mod vault;
 mod words;
 
 pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
+use crate::archive::{Asked, Place};
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -186,6 +188,12 @@ impl Plan {
     /// The same plan, whose bags are signed with this KMS key.
     pub fn signed_with(mut self, key: &KmsKey) -> Plan {
         self.permissions.add_signing(key);
+        self
+    }
+
+    /// The same plan, whose bags are archived there.
+    pub fn archived_at(mut self, to: &Place, asked: &Asked) -> Plan {
+        self.permissions.add_archive(&self.target.partition, to, asked);
         self
     }
 

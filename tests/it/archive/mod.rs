@@ -5,6 +5,7 @@ mod emulator;
 mod kill;
 mod memory;
 mod parts;
+mod permits;
 mod reading;
 mod run;
 mod vault;
