@@ -1,5 +1,5 @@
-//! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
-//! kept here: digests, and documents of bounded size; never a file's bytes.
+//! One pass over a bag: each file is read once, hashed (on as many cores as there are, up to four), and looked into where it is a document of
+//! ours. Every check then works on what is kept here: digests, and documents of bounded size; never a file's bytes.
 
 use super::addenda::{Gathered, Judged, addendum_file};
 use super::documents::{Manifest, Strict, TagFile, strict};
@@ -22,7 +22,10 @@ use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::Read as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 pub const BAGIT: &str = "bagit.txt";
 pub const BAG_INFO: &str = "bag-info.txt";
@@ -38,6 +41,14 @@ const MAX_DOCUMENT: usize = 16 << 20;
 const MAX_TROUBLES: usize = 2000;
 /// A containment touches some dozens of cells.
 const MAX_CELLS: usize = 100_000;
+
+/// At a time so much of a file.
+const BUFFER: usize = 128 << 10;
+/// More hands hash no faster than a disk or a line gives.
+const MAX_HANDS: usize = 4;
+
+/// Digest and length of a file as read; why it could not be.
+type Digested = Result<(Sha256, u64), String>;
 
 /// A document that is not of its form.
 #[derive(Debug)]
@@ -106,23 +117,36 @@ enum Tap {
     Whole(Vec<u8>, bool),
 }
 
+impl Tap {
+    /// What to do with the bytes of `path` besides hashing them.
+    fn of(path: &BundlePath) -> Tap {
+        match path.as_str() {
+            MANIFEST | TAG_MANIFEST | ITEMS | ACTIONS => Tap::Lines(Lines::default(), 0),
+            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
+                Tap::Whole(Vec::new(), false)
+            }
+            p if p.starts_with("data/") && p.ends_with(".http.json") => Tap::Whole(Vec::new(), false),
+            p if addendum_file(p).is_some_and(|(_, name)| Gathered::wants(name)) => Tap::Whole(Vec::new(), false),
+            p if segment_number(p).is_some() => Tap::Lines(Lines::default(), 0),
+            _ => Tap::Nothing,
+        }
+    }
+}
+
 impl Facts {
     pub fn gather(source: &BagSource, demanded: &[DemandedKey]) -> Facts {
         let (oddities, demanded) = (source.oddities().to_vec(), demanded.to_vec());
         let mut facts = Facts { has_tmp: source.has_tmp(), oddities, demanded, ..Facts::default() };
         facts.archive_directory = source.archive_directory().map(str::to_string);
-        let mut buf = vec![0; 128 << 10];
-        for entry in source.files() {
-            let EntryName::Path(path) = &entry.name else { continue };
-            // Sorted by path, so that the journal's segments pass in order.
-            let read = facts.one(source, path, &mut buf).map_err(|what| {
+        for (path, read) in facts.read(source) {
+            let read = read.map_err(|what| {
                 // Where the container already said why, once is enough.
                 if !facts.oddities.iter().any(|o| o.name.as_deref() == Some(path.as_str())) {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
             facts.bytes += read.map_or(0, |r| r.1);
-            facts.files.insert(path.clone(), read.ok());
+            facts.files.insert(path, read.ok());
         }
         facts.signatures = judge(&facts);
         facts
@@ -169,57 +193,73 @@ impl Facts {
         }
     }
 
-    fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Result<(Sha256, u64), String> {
-        let mut tap = self.tap(path);
-        let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
-        let mut hasher = Hasher::default();
-        loop {
-            match from.read(buf) {
-                Ok(0) => break,
-                Ok(n) => {
-                    hasher.update(&buf[..n]);
-                    match &mut tap {
-                        Tap::Nothing => {}
-                        Tap::Lines(lines, number) => lines.feed(&buf[..n], &mut |line| self.line(path, number, line)),
-                        Tap::Whole(bytes, over) => {
-                            *over |= bytes.len() + n > MAX_DOCUMENT;
-                            if !*over {
-                                bytes.extend_from_slice(&buf[..n]);
-                            }
-                        }
-                    }
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e.to_string()),
+    /// Every file once. What is a document of ours passes here, in the order of the paths, so that the journal's segments come one after the
+    /// other; what is only to be hashed is taken by whoever has nothing else to do, the longest first.
+    fn read(&mut self, source: &BagSource) -> BTreeMap<BundlePath, Digested> {
+        let named = source.files().iter().filter_map(|e| match &e.name {
+            EntryName::Path(path) => Some((path, e.bytes)),
+            EntryName::Odd(_) => None,
+        });
+        let (mut plain, documents): (Vec<_>, Vec<_>) = named.partition(|(path, _)| matches!(Tap::of(path), Tap::Nothing));
+        plain.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let hands = thread::available_parallelism().map_or(1, usize::from).min(MAX_HANDS).min(plain.len().max(1));
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let hash = || {
+            let mut buf = vec![0; BUFFER];
+            while let Some((path, _)) = plain.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let read = through(source, path, &mut buf, |_| {});
+                done.lock().unwrap_or_else(PoisonError::into_inner).insert((*path).clone(), read);
             }
+        };
+        let mut all = BTreeMap::new();
+        thread::scope(|scope| {
+            // A thread that cannot be had is one hand less.
+            for _ in 1..hands {
+                _ = thread::Builder::new().spawn_scoped(scope, hash);
+            }
+            let mut buf = vec![0; BUFFER];
+            for (path, _) in documents {
+                all.insert(path.clone(), self.one(source, path, &mut buf));
+            }
+            hash();
+        });
+        all.extend(done.into_inner().unwrap_or_else(PoisonError::into_inner));
+        all
+    }
+
+    fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Digested {
+        let mut tap = Tap::of(path);
+        if matches!(tap, Tap::Lines(..)) {
+            self.begin(path);
         }
+        let digested = through(source, path, buf, |piece| match &mut tap {
+            Tap::Nothing => {}
+            Tap::Lines(lines, number) => lines.feed(piece, &mut |line| self.line(path, number, line)),
+            Tap::Whole(bytes, over) => {
+                *over |= bytes.len() + piece.len() > MAX_DOCUMENT;
+                if !*over {
+                    bytes.extend_from_slice(piece);
+                }
+            }
+        })?;
         match tap {
             Tap::Nothing => {}
             Tap::Lines(mut lines, mut number) => lines.finish(&mut |line| self.line(path, &mut number, line)),
             Tap::Whole(_, true) => self.trouble(path, None, Strict::Form("it is far longer than such a document can be".into())),
             Tap::Whole(bytes, false) => self.document(path, &bytes),
         }
-        Ok(hasher.finish())
+        Ok(digested)
     }
 
-    /// What to do with the bytes of `path` besides hashing them.
-    fn tap(&mut self, path: &BundlePath) -> Tap {
+    /// A document made of lines is there, be it empty.
+    fn begin(&mut self, path: &BundlePath) {
         match path.as_str() {
             MANIFEST => self.manifest = Some(Manifest::default()),
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
             ITEMS => self.items = Some(Vec::new()),
             ACTIONS => self.changes = Some(Changes::default()),
-            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
-                return Tap::Whole(Vec::new(), false);
-            }
-            p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
-            p if addendum_file(p).is_some_and(|(_, name)| Gathered::wants(name)) => return Tap::Whole(Vec::new(), false),
-            p => match segment_number(p) {
-                Some(n) => self.journal.segments.push(n),
-                None => return Tap::Nothing,
-            },
+            p => self.journal.segments.extend(segment_number(p)),
         }
-        Tap::Lines(Lines::default(), 0)
     }
 
     fn line(&mut self, path: &BundlePath, number: &mut u64, line: Line<'_>) {
@@ -316,6 +356,23 @@ impl Facts {
     fn trouble(&mut self, path: &BundlePath, line: Option<u64>, what: Strict) {
         if self.troubles.len() < MAX_TROUBLES {
             self.troubles.push(Trouble { path: path.clone(), line, what });
+        }
+    }
+}
+
+/// All of a file's bytes, each piece of them also given to `tap`.
+fn through(source: &BagSource, path: &BundlePath, buf: &mut [u8], mut tap: impl FnMut(&[u8])) -> Digested {
+    let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
+    let mut hasher = Hasher::default();
+    loop {
+        match from.read(buf) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(n) => {
+                hasher.update(&buf[..n]);
+                tap(&buf[..n]);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.to_string()),
         }
     }
 }
