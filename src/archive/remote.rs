@@ -40,6 +40,9 @@ pub enum RemoteError {
     },
     #[error("there is nothing at {place}")]
     Nothing { place: String },
+    /// Its end, where a zip says what it holds, comes last, and everything is read front to back there.
+    #[error("{zip} is one object, and only a bundle that lies file by file is read in a bucket")]
+    Zipped { zip: String },
     #[error("cannot ask S3 about {key}")]
     Ask {
         key: String,
@@ -124,7 +127,7 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
         }
     }
     if listed.is_empty() {
-        return Err(RemoteError::Nothing { place: place.to_string() });
+        return Err(nothing(bucket, place).await);
     }
     let heads = stream::iter(read).map(async |(path, version, hidden, others)| {
         let ask = |source| RemoteError::Ask { key: version.key.clone(), source };
@@ -170,6 +173,16 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
         recorded: record.is_some(),
         versions_seen: all_seen,
     })
+}
+
+/// Why there is no bundle: the responder leaves its bundles as zips, and one is soon taken for the other.
+async fn nothing(bucket: &Bucket, place: &Place) -> RemoteError {
+    for key in [place.prefix().to_string(), format!("{}.zip", place.prefix())].into_iter().filter(|k| k.len() > ".zip".len()) {
+        if let Ok(Some(_)) = bucket.head(&key, None).await {
+            return RemoteError::Zipped { zip: format!("s3://{}/{key}", place.bucket) };
+        }
+    }
+    RemoteError::Nothing { place: place.to_string() }
 }
 
 /// The newest record of an archive that came to its end.

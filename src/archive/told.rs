@@ -165,7 +165,10 @@ fn shortfalls(objects: &[ObjectRecord], asked: &Asked) -> Vec<String> {
     let mut all: BTreeMap<String, (u64, &BundlePath)> = BTreeMap::new();
     for object in objects {
         let lock = object.lock.misses(&asked.lock).into_iter().map(|m| format!("not locked as asked ({m})"));
-        let key = asked.kms_key.as_ref().filter(|_| object.encryption.as_deref() != Some("aws:kms"));
+        // An alias or a bare id S3 answers with the key's ARN, which nobody can compare.
+        let named = asked.kms_key.as_deref();
+        let other = named.is_some_and(|k| k.starts_with("arn:") && k.contains(":key/") && object.kms_key.as_deref() != Some(k));
+        let key = named.filter(|_| other || object.encryption.as_deref() != Some("aws:kms"));
         let key = key.map(|_| "not encrypted with the key that was named".to_string());
         let version = object.version_id.is_none() && !asked.lock.is_none();
         let version = version.then(|| "no version id: S3 keeps no versions of it".to_string());

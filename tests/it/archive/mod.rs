@@ -2,6 +2,7 @@
 
 mod addenda;
 mod emulator;
+mod holds;
 mod kill;
 mod memory;
 mod parts;

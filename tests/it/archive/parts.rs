@@ -18,7 +18,7 @@ use sha2::Digest as _;
 /// Three whole parts and a bit.
 const BYTES: usize = 3 * MIN_PART as usize + 12_345;
 
-fn big() -> (Bag, Vec<u8>) {
+pub(super) fn big() -> (Bag, Vec<u8>) {
     let mut parts = Parts::good();
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut code = vec![0; BYTES];

@@ -68,6 +68,26 @@ async fn it_verifies_where_it_lies_as_it_does_on_a_disk() {
     assert!(slip.code == 2 && slip.stderr.contains("is no place in S3"), "{}", slip.stderr);
 }
 
+/// The responder leaves its bundles as zips in a bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zip_in_a_bucket_is_named_with_the_way_out() {
+    let bag = Bag::good();
+    let vault = Vault::set(&bag).await;
+    let key = format!("prod/{CASE}/{NAME}.zip");
+    vault.stage.aws.s3.put_object().bucket(VAULT).key(&key).body(bag.zip().bytes().into()).send().await.unwrap();
+    let (shell, zip, out) = (vault.shell(), format!("s3://{VAULT}/{key}"), vault.stage.files.path().join("out"));
+    let out = out.to_str().unwrap();
+    for place in [zip.clone(), vault.place(), format!("{}/", vault.place())] {
+        for args in [vec!["verify", &place], vec!["fetch", &place, "--to", out]] {
+            let ended = shell.run(&args).await.unwrap();
+            let says = |words: &str| ended.stderr.contains(words);
+            assert!(ended.code == 1 && says(&format!("{zip} is one object")) && says(&format!("aws s3 cp {zip} .")), "{}", ended.stderr);
+        }
+    }
+    let archived = shell.run(&["archive", &zip, PLACE]).await.unwrap();
+    assert!(archived.code == 2 && archived.stderr.contains(&format!("aws s3 cp {zip} .")), "{}", archived.stderr);
+}
+
 /// Object Lock keeps versions, it does not keep anybody from putting newer ones or delete markers on top.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_stranger_puts_over_or_beside_it_is_found() {
