@@ -91,7 +91,12 @@ impl Elsewhere for Saving {
     fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
         let at = path.under(&self.to);
         disk::make_dirs(at.parent().unwrap_or(&self.to))?;
-        Ok(Box::new(Copying { from: self.from.stream(path)?, into: disk::create_new(&at)? }))
+        match disk::create_new(&at) {
+            Ok(into) => Ok(Box::new(Copying { from: self.from.stream(path)?, into })),
+            // The directory is this process's alone: a check reads the file a second time.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.from.stream(path),
+            Err(e) => Err(e),
+        }
     }
 }
 

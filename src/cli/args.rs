@@ -1,7 +1,9 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
 use crate::archive::Place;
+use crate::bundle::secrets::{BadRecipient, Recipient, SecretsOrder, parse_recipient};
 use crate::engine::preflight::Missing;
+use crate::engine::secrets::Secrets;
 use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span, parse_until};
 use crate::model::params::{parse_bytes, parse_duration};
@@ -12,6 +14,7 @@ use crate::plan::adjust::{Adjustments, Instant};
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
@@ -78,6 +81,10 @@ pub enum Command {
     /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
     #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
     Custody(CustodyArgs),
+    /// Open the sealed originals of a bundle; the opening is written into custody first
+    Unseal(UnsealArgs),
+    /// Copy a bundle without its sealed originals, for whoever may not have the secrets
+    Disclose(DiscloseArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -194,7 +201,7 @@ pub struct SignArgs {
 
 impl SignArgs {
     pub fn seal(&self) -> SealArgs {
-        SealArgs { sign_key: self.sign_key.clone(), kms: self.kms.clone(), tsa: None }
+        SealArgs { sign_key: self.sign_key.clone(), kms: self.kms.clone(), ..SealArgs::default() }
     }
 }
 
@@ -210,6 +217,35 @@ pub struct SealArgs {
     /// Have the signature stamped by this timestamp authority (RFC 3161)
     #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
     pub tsa: Option<WebAddress>,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
+}
+
+impl SealArgs {
+    pub fn secrets(&self) -> Arc<Secrets> {
+        let (recipients, whole) = (self.secrets.recipient.clone(), self.secrets.seal_whole.iter().cloned().collect());
+        Arc::new(Secrets { order: SecretsOrder { recipients, whole }, kms: self.kms.secrets_key.clone() })
+    }
+}
+
+/// For whom secrets in the evidence are sealed. With nothing named here, an identity is made beside the case.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Secrets")]
+pub struct SecretsArgs {
+    /// Who may open the secrets in the evidence: a recipient of age (may be repeated; `age-keygen` makes one)
+    #[arg(long, value_name = "AGE1…", env = "FREEZEFRAME_RECIPIENTS", value_delimiter = ',', value_parser = recipient)]
+    pub recipient: Vec<Recipient>,
+    /// Seal all that this collector reads, not only the secrets in it (may be repeated)
+    #[arg(long, value_name = "COLLECTOR", env = "FREEZEFRAME_SEAL_WHOLE", value_delimiter = ',', value_parser = collector)]
+    pub seal_whole: Vec<String>,
+}
+
+fn collector(text: &str) -> Result<String, &'static str> {
+    crate::collect::find(text).map(|c| c.spec().id.to_string()).ok_or("no collector has this name; `freezeframe explain` lists them")
+}
+
+fn recipient(text: &str) -> Result<Recipient, BadRecipient> {
+    parse_recipient(text)
 }
 
 fn web_address(text: &str) -> Result<WebAddress, &'static str> {
@@ -222,6 +258,9 @@ pub struct KmsArgs {
     /// Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
     #[arg(long, value_name = "ARN", env = "FREEZEFRAME_KMS_KEY", value_parser = kms_key)]
     pub kms_key: Option<KmsKey>,
+    /// Whoever may decrypt with this (symmetric) key of AWS KMS may open the secrets in the evidence; CloudTrail then tells of each opening
+    #[arg(long, value_name = "ARN", env = "FREEZEFRAME_SECRETS_KEY", value_parser = kms_key)]
+    pub secrets_key: Option<KmsKey>,
 }
 
 fn kms_key(text: &str) -> Result<KmsKey, &'static str> {
@@ -503,6 +542,47 @@ pub enum KeyCommand {
 pub struct CustodyArgs {
     /// A bundle: its zip or its directory
     pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct UnsealArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// Write the originals below this directory; it must not exist yet
+    #[arg(long, value_name = "DIR", required_unless_present = "prove")]
+    pub to: Option<PathBuf>,
+    /// An identity that opens them, as `age-keygen` writes it (may be repeated); otherwise the one beside the case
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_IDENTITY", value_delimiter = ',')]
+    pub identity: Vec<PathBuf>,
+    /// Have AWS KMS decrypt the bundle's own identity, with the key that its statement names
+    #[arg(long)]
+    pub kms: bool,
+    /// Open the original of this file alone, as `meta/redactions.jsonl` names it (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub file: Vec<String>,
+    /// Open nothing; say where the bundle redacts the very value in this file (`-`: standard input; one newline at its end is left out)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "file"])]
+    pub prove: Option<PathBuf>,
+    /// Why; it stands in the case journal
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// The case directory, when the bundle does not lie in it: its journal is where the opening is written down
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DiscloseArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The directory that the copy (a zip) comes to lie in
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub seal: SealArgs,
     /// The case directory, when the bundle does not lie in it
     #[arg(long, value_name = "DIR")]
     pub case_dir: Option<PathBuf>,

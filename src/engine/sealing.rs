@@ -12,7 +12,7 @@ pub use tsa::Tsa;
 use crate::bundle::documents::PlannedUnit;
 use crate::bundle::draft::Draft;
 use crate::bundle::keys::{KeyError, SigningKey};
-use crate::bundle::seal::{SealError, Sealed, ToBeSigned};
+use crate::bundle::seal::{Closed, SealError, Sealed, ToBeSigned};
 use crate::bundle::signer::{ENVELOPE, Ended, SEALING, SealingRecord, Signer, SignerKind, StatedSigner, TIMESTAMP, TimestampEnd};
 use crate::bundle::signing::{PATIENCE, Signers, chain};
 use crate::clock::{Clock, stamp};
@@ -69,15 +69,20 @@ impl Sealing {
         &self.signers
     }
 
-    fn to_be(&self) -> ToBeSigned {
+    pub fn to_be(&self) -> ToBeSigned {
         ToBeSigned { signers: self.signers.stated(), timestamp_authority: self.tsa.as_ref().map(Tsa::address) }
     }
 
     /// Close the draft, sign its statement, and write that down beside it.
     pub async fn seal(&self, draft: &Draft, planned: Vec<PlannedUnit>, finished: bool, clock: &dyn Clock) -> Result<Outcome, SealError> {
         let closed = draft.close(planned, finished, self.to_be())?;
+        self.finish(closed, clock).await
+    }
+
+    /// Sign what is closed, and seal it.
+    pub async fn finish(&self, closed: Closed, clock: &dyn Clock) -> Result<Outcome, SealError> {
         let signing = self.signers.sign(closed.statement(), clock).await;
-        let mut missing = signing.missing(draft.name());
+        let mut missing = signing.missing(closed.name());
         let mut beside: Vec<_> = signing.keys.iter().map(|(kind, pem)| (kind.file(), pem.clone())).collect();
         let mut record = SealingRecord { v: 1, signatures: signing.ends.clone(), timestamp: None };
         if let Some(tsa) = &self.tsa {
@@ -94,7 +99,7 @@ impl Sealing {
                     (Ended::Done, None)
                 }
                 Err(why) => {
-                    missing.push(format!("{} is NOT stamped by {}: {why}", draft.name(), tsa.address()));
+                    missing.push(format!("{} is NOT stamped by {}: {why}", closed.name(), tsa.address()));
                     (Ended::Failed, Some(why))
                 }
             };

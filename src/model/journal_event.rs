@@ -4,7 +4,8 @@
 use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
-use super::item::ItemStatus;
+use super::item::{FileRef, ItemStatus};
+use super::redaction::{OriginalStated, Rule};
 use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
@@ -151,6 +152,16 @@ pub enum JournalEvent {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sha256: Option<Sha256>,
     },
+    /// A file was redacted: `twin` lies in clear, `sealed` is the original. Where in it: `meta/redactions.jsonl`.
+    Redact {
+        twin: FileRef,
+        sealed: FileRef,
+        original: OriginalStated,
+        /// How many secrets were replaced; 0 where all of it is sealed.
+        fields: u64,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        whole: Option<Rule>,
+    },
     ItemStored {
         item: ItemId,
         subject: String,
@@ -183,6 +194,26 @@ pub enum JournalEvent {
         run: RunId,
         bundle: String,
         root: Sha256,
+    },
+    /// Sealed originals of a bundle were about to be opened.
+    Access {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        /// How many.
+        originals: u64,
+        /// What they were opened with: the recipients whose identity was given, or a KMS key.
+        with: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// A copy of a bundle, without sealed originals, was made for somebody.
+    Disclosed {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        copy: String,
+        copy_root: Sha256,
     },
     /// A bundle was copied to another place, and what that place said of it was read back: the whole is in the record of that digest.
     Transfer {
@@ -310,6 +341,8 @@ impl JournalEvent {
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
             | E::Transfer { run, .. }
+            | E::Access { run, .. }
+            | E::Disclosed { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
             | E::Approval { run, .. }
@@ -329,6 +362,7 @@ impl JournalEvent {
             E::Clock { .. }
             | E::Plan { .. }
             | E::Req { .. }
+            | E::Redact { .. }
             | E::ItemStored { .. }
             | E::Gap { .. }
             | E::Interrupted { .. }

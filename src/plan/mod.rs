@@ -21,6 +21,8 @@ pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, nev
 pub use words::PARTICULAR;
 
 use crate::archive::{Asked, Place};
+use crate::bundle::secrets::SEAL_CALLS;
+use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -187,7 +189,13 @@ impl Plan {
 
     /// The same plan, whose bags are signed with this KMS key.
     pub fn signed_with(mut self, key: &KmsKey) -> Plan {
-        self.permissions.add_signing(key);
+        self.permissions.add_key("Sign", KMS_CALLS, key);
+        self
+    }
+
+    /// The same plan, the secrets of whose bags are sealed with this KMS key.
+    pub fn sealed_with(mut self, key: &KmsKey) -> Plan {
+        self.permissions.add_key("SealSecrets", SEAL_CALLS, key);
         self
     }
 

@@ -12,7 +12,6 @@
 use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, WATCH, guard};
 use crate::aws::fence::NEVER;
-use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope};
 use crate::model::kms_key::KmsKey;
 use crate::model::s3_place::S3Place;
@@ -36,12 +35,12 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Both identities seal bags, and sign them with this key.
-    pub(super) fn add_signing(&mut self, key: &KmsKey) {
-        let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
+    /// Both identities seal bags, and use this key for it: `calls`, on it alone.
+    pub(super) fn add_key(&mut self, sid: &str, calls: &[Call], key: &KmsKey) {
+        let action: BTreeSet<&str> = calls.iter().filter_map(|c| c.action).collect();
         let action: Vec<String> = action.into_iter().map(str::to_string).collect();
-        let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
-        self.grant(vec![sign], vec!["The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into()]);
+        let grant = Statement { sid: sid.into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        self.grant(vec![grant], vec!["The policy of a KMS key itself must let these identities use it, or leave that to IAM.".into()]);
     }
 
     /// Gives both identities these as well: each seals bags.
@@ -55,7 +54,11 @@ impl Permissions {
             all.splice(at..at, more.clone());
             *documents = split(all);
         }
-        self.notes.extend(notes);
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
         self.notes.extend(self.counted());
     }
 

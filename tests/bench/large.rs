@@ -6,11 +6,14 @@
 //! binary does them.
 
 use super::sink::Sink;
+use freezeframe::aws::record::{Recorder as _, UnitScope};
 use freezeframe::bundle::documents::{BundleKind, PlannedUnit, UnitEnd};
 use freezeframe::bundle::draft::{Draft, DraftInfo, NewItem};
 use freezeframe::bundle::tool;
 use freezeframe::clock::SystemClock;
-use freezeframe::model::id::RunId;
+use freezeframe::model::digest::Hasher;
+use freezeframe::model::exchange::{BodyEnd, Exchange, Header};
+use freezeframe::model::id::{ExchangeId, RunId};
 use freezeframe::model::item::{Group, ItemStatus};
 use freezeframe::model::path::BundlePath;
 use freezeframe::model::target::Target;
@@ -43,6 +46,37 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+/// A download that came whole.
+fn exchange(id: ExchangeId, body: Hasher) -> Exchange {
+    let (sha256, bytes) = body.finish();
+    Exchange {
+        id,
+        unit: "bench".into(),
+        service: "https".into(),
+        operation: "Download".into(),
+        region: "eu-west-1".into(),
+        attempt: 1,
+        invocation: None,
+        method: "GET".into(),
+        uri: "https://example.com/code".into(),
+        uri_sha256: None,
+        request_headers: vec![],
+        request_body: None,
+        sent: "2026-11-20T12:00:00.000Z".into(),
+        took_ms: 1,
+        status: Some(200),
+        response_headers: vec![Header("content-type".into(), "application/octet-stream".into())],
+        request_id: None,
+        server_date: None,
+        body_end: BodyEnd::Complete,
+        body_bytes: bytes,
+        body_sha256: Some(sha256),
+        body_withheld: None,
+        body: None,
+        sealed: None,
+    }
+}
+
 /// In the child: draft, seal, zip.
 fn seal(case: &Path) {
     let info = DraftInfo {
@@ -60,6 +94,7 @@ fn seal(case: &Path) {
         operator: "bench".into(),
         tool: tool::record(),
         previous: None,
+        secrets: Default::default(),
     };
     let draft = Draft::open(case, info, Arc::new(SystemClock::new())).unwrap();
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -68,7 +103,9 @@ fn seal(case: &Path) {
     let at = Instant::now();
     for n in 0..=MANY {
         let (name, bytes) = if n == 0 { ("large".to_string(), LARGE) } else { (format!("small-{n:05}"), SMALL) };
-        let mut file = draft.create(&BundlePath::parse(&format!("data/10-code/{name}.bin")).unwrap(), u64::MAX).unwrap();
+        // As the tape does it: a body that passes.
+        let id = draft.number();
+        let (mut body, mut hasher) = (draft.open_body(id).unwrap(), Hasher::default());
         for _ in 0..bytes / SMALL {
             for word in piece.chunks_exact_mut(8) {
                 state ^= state << 13;
@@ -76,10 +113,15 @@ fn seal(case: &Path) {
                 state ^= state << 17;
                 word.copy_from_slice(&state.to_le_bytes());
             }
-            file.write_all(&piece).unwrap();
+            body.write_all(&piece).unwrap();
+            hasher.update(&piece);
         }
-        let files = vec![file.finish().unwrap()];
-        items.push(draft.add(NewItem { files, ..NewItem::new(Group::Code, "bench", name, ItemStatus::Collected) }).unwrap());
+        drop(body);
+        let wanted = BundlePath::parse(&format!("data/10-code/{name}.bin")).unwrap();
+        let exchange = draft.finish(&UnitScope { unit: "bench", group: Group::Code }, exchange(id, hasher), Some(wanted));
+        let (files, exchanges) = (vec![draft.file_of(exchange.id).unwrap()], vec![exchange.id]);
+        let new = NewItem::new(Group::Code, "bench", name, ItemStatus::Collected);
+        items.push(draft.add(NewItem { files, exchanges, ..new }).unwrap());
     }
     let drafted = (at.elapsed(), peak());
     forget_peak();

@@ -5,27 +5,26 @@ use super::addenda::{Gathered, Judged, addendum_file};
 use super::documents::{Manifest, Strict, TagFile, strict};
 use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
-use super::lines::{Line, Lines};
+use super::lines::Line;
+use super::reading::{Digested, Tap, through};
 use super::signatures::{DemandedKey, SignatureCheck, judge};
 use crate::bundle::changes::{ACTIONS, Changes};
+use crate::bundle::documents::BundleKind;
 use crate::bundle::documents::{Coverage, Statement};
 use crate::bundle::dsse::Envelope;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::signer::{SealingRecord, StatedSigner};
-use crate::bundle::source::{BagSource, EntryName};
+use crate::bundle::source::BagSource;
 use crate::bundle::timestamp::{self, Stamp};
 use crate::bundle::zip_reader::Oddity;
-use crate::model::digest::{Hasher, Sha256};
+use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::ExchangeId;
 use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
+use crate::model::redaction::Redaction;
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 pub const BAGIT: &str = "bagit.txt";
 pub const BAG_INFO: &str = "bag-info.txt";
@@ -34,21 +33,27 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const ITEMS: &str = "meta/items.jsonl";
 pub const COVERAGE: &str = "meta/coverage.json";
 pub const STATEMENT: &str = "seal/statement.json";
+pub use crate::bundle::secrets::REDACTIONS;
 pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING, TIMESTAMP};
+
+/// What a disclosed copy keeps of its source.
+pub const SOURCE_MANIFEST: &str = "meta/source/manifest-sha256.txt";
+pub const SOURCE_TAG_MANIFEST: &str = "meta/source/tagmanifest-sha256.txt";
+pub const SOURCE_BAG_INFO: &str = "meta/source/bag-info.txt";
+pub(super) const SOURCE_STATEMENT: &str = "meta/source/seal/statement.json";
+pub(super) const SOURCE_ENVELOPE: &str = "meta/source/seal/statement.dsse.json";
+pub(super) const SOURCE_KEY: &str = "meta/source/seal/public-key.pem";
+pub(super) const SOURCE_KMS_KEY: &str = "meta/source/seal/kms-public.pem";
+/// How every age file begins.
+pub(super) const AGE: &[u8] = b"age-encryption.org/v1\n";
 
 /// Documents are read whole up to here; ours are far smaller.
 const MAX_DOCUMENT: usize = 16 << 20;
 const MAX_TROUBLES: usize = 2000;
 /// A containment touches some dozens of cells.
 const MAX_CELLS: usize = 100_000;
-
-/// At a time so much of a file.
-const BUFFER: usize = 128 << 10;
-/// More hands hash no faster than a disk or a line gives.
-const MAX_HANDS: usize = 4;
-
-/// Digest and length of a file as read; why it could not be.
-type Digested = Result<(Sha256, u64), String>;
+/// One for each answer with secrets.
+const MAX_REDACTIONS: usize = 100_000;
 
 /// A document that is not of its form.
 #[derive(Debug)]
@@ -68,6 +73,7 @@ pub struct ExchangeFact {
     pub body: Option<BundlePath>,
     pub body_bytes: u64,
     pub body_sha256: Option<Sha256>,
+    pub sealed: Option<BundlePath>,
     /// A header or address that should have been withheld: its name.
     pub credential: Option<String>,
 }
@@ -100,6 +106,14 @@ pub struct Facts {
     pub sealing: Option<SealingRecord>,
     /// How the cells ended, by the run's lines of the case journal; `None` where the bag has none or they are not all of their form.
     pub changes: Option<Changes>,
+    /// Lines of `meta/redactions.jsonl` that are of their form.
+    pub redactions: Vec<Redaction>,
+    /// How the files below `data/sealed/` begin: whether as age files do.
+    pub sealed: BTreeMap<BundlePath, bool>,
+    /// Twins in which a redaction that is listed does not stand: where.
+    pub unredacted: BTreeMap<BundlePath, String>,
+    /// Of a disclosed copy: the source's manifests, bag-info and statement.
+    pub source: SourceFacts,
     /// Keys that the reader asks for.
     pub demanded: Vec<DemandedKey>,
     pub signatures: Vec<SignatureCheck>,
@@ -111,26 +125,15 @@ pub struct Facts {
     pub timestamp: Option<Result<Stamp, String>>,
 }
 
-enum Tap {
-    Nothing,
-    Lines(Lines, u64),
-    Whole(Vec<u8>, bool),
-}
-
-impl Tap {
-    /// What to do with the bytes of `path` besides hashing them.
-    fn of(path: &BundlePath) -> Tap {
-        match path.as_str() {
-            MANIFEST | TAG_MANIFEST | ITEMS | ACTIONS => Tap::Lines(Lines::default(), 0),
-            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
-                Tap::Whole(Vec::new(), false)
-            }
-            p if p.starts_with("data/") && p.ends_with(".http.json") => Tap::Whole(Vec::new(), false),
-            p if addendum_file(p).is_some_and(|(_, name)| Gathered::wants(name)) => Tap::Whole(Vec::new(), false),
-            p if segment_number(p).is_some() => Tap::Lines(Lines::default(), 0),
-            _ => Tap::Nothing,
-        }
-    }
+/// What a disclosed copy keeps of its source, below `meta/source/`.
+#[derive(Debug, Default)]
+pub struct SourceFacts {
+    pub manifest: Option<Manifest>,
+    pub tag_manifest: Option<Manifest>,
+    pub statement: Option<Statement>,
+    pub statement_bytes: Vec<u8>,
+    pub envelope: Option<Envelope>,
+    pub keys: Vec<PublicKey>,
 }
 
 impl Facts {
@@ -148,6 +151,7 @@ impl Facts {
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path, read.ok());
         }
+        facts.twins(source);
         facts.signatures = judge(&facts);
         facts
     }
@@ -172,6 +176,16 @@ impl Facts {
     pub fn absence(&self) -> Level {
         if self.sealed() { Level::Error } else { Level::Warn }
     }
+    /// What the bag is about; of a disclosed copy, what its source is about.
+    pub fn about(&self) -> Option<BundleKind> {
+        match self.statement.as_ref()?.predicate.kind {
+            BundleKind::Disclosure => self.source.statement.as_ref().map(|s| s.predicate.kind),
+            kind => Some(kind),
+        }
+    }
+    pub fn is_disclosure(&self) -> bool {
+        self.statement.as_ref().is_some_and(|s| s.predicate.kind == BundleKind::Disclosure)
+    }
     /// The keys that were to sign.
     pub fn stated_signers(&self) -> impl Iterator<Item = &StatedSigner> {
         self.statement.iter().flat_map(|s| &s.predicate.signers)
@@ -193,47 +207,13 @@ impl Facts {
         }
     }
 
-    /// Every file once. What is a document of ours passes here, in the order of the paths, so that the journal's segments come one after the
-    /// other; what is only to be hashed is taken by whoever has nothing else to do, the longest first.
-    fn read(&mut self, source: &BagSource) -> BTreeMap<BundlePath, Digested> {
-        let named = source.files().iter().filter_map(|e| match &e.name {
-            EntryName::Path(path) => Some((path, e.bytes)),
-            EntryName::Odd(_) => None,
-        });
-        let (mut plain, documents): (Vec<_>, Vec<_>) = named.partition(|(path, _)| matches!(Tap::of(path), Tap::Nothing));
-        plain.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        let hands = thread::available_parallelism().map_or(1, usize::from).min(MAX_HANDS).min(plain.len().max(1));
-        let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-        let hash = || {
-            let mut buf = vec![0; BUFFER];
-            while let Some((path, _)) = plain.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let read = through(source, path, &mut buf, |_| {});
-                done.lock().unwrap_or_else(PoisonError::into_inner).insert((*path).clone(), read);
-            }
-        };
-        let mut all = BTreeMap::new();
-        thread::scope(|scope| {
-            // A thread that cannot be had is one hand less.
-            for _ in 1..hands {
-                _ = thread::Builder::new().spawn_scoped(scope, hash);
-            }
-            let mut buf = vec![0; BUFFER];
-            for (path, _) in documents {
-                all.insert(path.clone(), self.one(source, path, &mut buf));
-            }
-            hash();
-        });
-        all.extend(done.into_inner().unwrap_or_else(PoisonError::into_inner));
-        all
-    }
-
-    fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Digested {
+    pub(super) fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Digested {
         let mut tap = Tap::of(path);
         if matches!(tap, Tap::Lines(..)) {
             self.begin(path);
         }
         let digested = through(source, path, buf, |piece| match &mut tap {
-            Tap::Nothing => {}
+            Tap::Nothing | Tap::Head => {}
             Tap::Lines(lines, number) => lines.feed(piece, &mut |line| self.line(path, number, line)),
             Tap::Whole(bytes, over) => {
                 *over |= bytes.len() + piece.len() > MAX_DOCUMENT;
@@ -243,7 +223,7 @@ impl Facts {
             }
         })?;
         match tap {
-            Tap::Nothing => {}
+            Tap::Nothing | Tap::Head => {}
             Tap::Lines(mut lines, mut number) => lines.finish(&mut |line| self.line(path, &mut number, line)),
             Tap::Whole(_, true) => self.trouble(path, None, Strict::Form("it is far longer than such a document can be".into())),
             Tap::Whole(bytes, false) => self.document(path, &bytes),
@@ -258,6 +238,9 @@ impl Facts {
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
             ITEMS => self.items = Some(Vec::new()),
             ACTIONS => self.changes = Some(Changes::default()),
+            REDACTIONS => {}
+            SOURCE_MANIFEST => self.source.manifest = Some(Manifest::default()),
+            SOURCE_TAG_MANIFEST => self.source.tag_manifest = Some(Manifest::default()),
             p => self.journal.segments.extend(segment_number(p)),
         }
     }
@@ -271,6 +254,16 @@ impl Facts {
         match path.as_str() {
             MANIFEST => self.manifest.get_or_insert_default().line(bytes),
             TAG_MANIFEST => self.tag_manifest.get_or_insert_default().line(bytes),
+            SOURCE_MANIFEST => self.source.manifest.get_or_insert_default().line(bytes),
+            SOURCE_TAG_MANIFEST => self.source.tag_manifest.get_or_insert_default().line(bytes),
+            REDACTIONS => {
+                let line = bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into()));
+                match line.and_then(|b| strict::<Redaction>(b, None)) {
+                    Ok(redaction) if self.redactions.len() < MAX_REDACTIONS => self.redactions.push(redaction),
+                    Ok(_) => self.trouble(path, Some(*number), Strict::Form("more lines than any bundle of ours has".into())),
+                    Err(what) => self.trouble(path, Some(*number), what),
+                }
+            }
             ITEMS => {
                 match bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into())).and_then(|b| strict::<Item>(b, None))
                 {
@@ -306,6 +299,20 @@ impl Facts {
             COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             ENVELOPE => strict(bytes, None).map(|e| self.envelope = Some(e)),
+            // What they say counts only as far as it agrees with what is here, and the disclosure check tells.
+            SOURCE_STATEMENT => {
+                self.source.statement = strict(bytes, None).ok();
+                self.source.statement_bytes = bytes.to_vec();
+                Ok(())
+            }
+            SOURCE_ENVELOPE => {
+                self.source.envelope = strict(bytes, None).ok();
+                Ok(())
+            }
+            SOURCE_KEY | SOURCE_KMS_KEY => {
+                self.source.keys.extend(PublicKey::from_pem(bytes).ok());
+                Ok(())
+            }
             SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
             TIMESTAMP => {
                 self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)));
@@ -348,6 +355,7 @@ impl Facts {
             body: x.body,
             body_bytes: x.body_bytes,
             body_sha256: x.body_sha256,
+            sealed: x.sealed,
             credential,
         };
         self.exchanges.insert(x.id, fact);
@@ -360,25 +368,8 @@ impl Facts {
     }
 }
 
-/// All of a file's bytes, each piece of them also given to `tap`.
-fn through(source: &BagSource, path: &BundlePath, buf: &mut [u8], mut tap: impl FnMut(&[u8])) -> Digested {
-    let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
-    let mut hasher = Hasher::default();
-    loop {
-        match from.read(buf) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(n) => {
-                hasher.update(&buf[..n]);
-                tap(&buf[..n]);
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e.to_string()),
-        }
-    }
-}
-
 /// An error and its causes on one line: a finding has one.
-fn chain_of(e: &dyn std::error::Error) -> String {
+pub(super) fn chain_of(e: &dyn std::error::Error) -> String {
     let mut out = e.to_string();
     let mut next = e.source();
     while let Some(cause) = next {

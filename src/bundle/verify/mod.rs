@@ -12,6 +12,7 @@ mod chain;
 mod container;
 mod coverage;
 mod custody;
+mod disclosure;
 mod documents;
 mod envelope;
 mod facts;
@@ -23,13 +24,16 @@ mod layout;
 mod lines;
 mod manifest;
 mod provider;
+mod reading;
 mod root;
 mod schema;
+mod secrets;
 mod signature;
 mod signatures;
 mod stored;
 mod tag_manifest;
 mod timestamp;
+mod twins;
 mod verification;
 mod verified;
 
@@ -72,6 +76,8 @@ pub static CHECKS: &[&dyn Check] = &[
     &chain::Chain,
     &schema::Schema,
     &items::Items,
+    &secrets::Secrets,
+    &disclosure::Disclosure,
     &coverage::CoverageCheck,
     &custody::Custody,
     &provider::Provider,
