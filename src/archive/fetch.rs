@@ -5,6 +5,7 @@
 use super::bucket::Bucket;
 use super::place::Place;
 use super::remote::{Files, RemoteError, find};
+use crate::bundle::addenda::{WITHIN, beside as addenda};
 use crate::bundle::source::{BagSource, Elsewhere};
 use crate::bundle::verify::{Verdict, Verification, verify_source};
 use crate::model::path::BundlePath;
@@ -67,6 +68,11 @@ pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched,
         if fs::symlink_metadata(&path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        // What happened to the bundle is no part of it: on a disk it lies beside.
+        let (within, beside) = (dir.join(WITHIN), addenda::place(&path, place.name()));
+        if verification.verdict() != Verdict::Broken && within.is_dir() && fs::symlink_metadata(&beside).is_err() {
+            fs::rename(&within, &beside)?;
+        }
         fs::rename(&dir, &path)?;
         disk::sync_dir(to)
     };
@@ -85,7 +91,12 @@ impl Elsewhere for Saving {
     fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
         let at = path.under(&self.to);
         disk::make_dirs(at.parent().unwrap_or(&self.to))?;
-        Ok(Box::new(Copying { from: self.from.stream(path)?, into: disk::create_new(&at)? }))
+        match disk::create_new(&at) {
+            Ok(into) => Ok(Box::new(Copying { from: self.from.stream(path)?, into })),
+            // The directory is this process's alone: a check reads the file a second time.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.from.stream(path),
+            Err(e) => Err(e),
+        }
     }
 }
 

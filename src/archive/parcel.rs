@@ -1,6 +1,7 @@
 //! A bundle made ready to be sent: read once as a stranger would, its files with the digests that its own manifests give them, in the order in
 //! which they are put.
 
+use crate::bundle::addenda::WITHIN;
 use crate::bundle::documents::Statement;
 use crate::bundle::manifest::TAG_MANIFEST;
 use crate::bundle::seal::STATEMENT;
@@ -91,7 +92,9 @@ impl Parcel {
             EntryName::Path(p) => Some(p),
             EntryName::Odd(_) => None,
         });
+        // Addenda go by themselves (`addenda.rs`): they are no part of what was sealed.
         let mut files: Vec<ParcelFile> = listed
+            .filter(|path| !path.as_str().starts_with(WITHIN))
             .filter_map(|path| read.get(path).copied().flatten().map(|(sha256, bytes)| ParcelFile { path: path.clone(), bytes, sha256 }))
             .collect();
         files.sort_by(|a, b| (rank(&a.path), &a.path).cmp(&(rank(&b.path), &b.path)));

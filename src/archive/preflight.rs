@@ -4,13 +4,14 @@
 //! read. The rest is told, and stands in the record.
 
 use super::bucket::Bucket;
+use super::demands::Demands;
+use super::reach::ReachError;
 use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::model::lock::Lock;
 use crate::model::refusal::Refusal;
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled, Permission, ServerSideEncryption};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -138,47 +139,7 @@ macro_rules! ask {
     }};
 }
 
-/// The bucket could not be reached under this name, owner or Region.
-#[derive(Debug, thiserror::Error)]
-pub enum ReachError {
-    #[error("cannot reach the bucket {bucket}")]
-    Ask {
-        bucket: String,
-        #[source]
-        source: Box<Fault>,
-    },
-    #[error("the bucket {bucket} lies in {region}, and S3 was asked in another Region")]
-    OtherRegion { bucket: String, region: String },
-    #[error("there is no bucket {bucket}")]
-    None { bucket: String },
-    #[error("the bucket {bucket} may not be reached{}", owner.as_ref().map(|o| format!(", or is not account {o}'s")).unwrap_or_default())]
-    Denied {
-        bucket: String,
-        owner: Option<String>,
-        #[source]
-        source: Box<Fault>,
-    },
-}
-
 impl Bucket {
-    /// Whether the bucket is there, and is its expected owner's; the Region that S3 names.
-    pub async fn reach(&self) -> Result<Option<String>, ReachError> {
-        let request = self.client.head_bucket().bucket(&self.name).set_expected_bucket_owner(self.owner.clone());
-        let error = match request.send().await {
-            Ok(answer) => return Ok(answer.bucket_region().map(|r| tame(r, 40))),
-            Err(error) => error,
-        };
-        let bucket = self.name.clone();
-        let region = error.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).map(|r| tame(r, 40));
-        let source = Box::new(Fault::of(&error, &[]));
-        Err(match (source.status, region) {
-            (Some(301 | 307 | 400), Some(region)) => ReachError::OtherRegion { bucket, region },
-            (Some(404), _) => ReachError::None { bucket },
-            (Some(403), _) => ReachError::Denied { bucket, owner: self.owner.clone(), source },
-            _ => ReachError::Ask { bucket, source },
-        })
-    }
-
     /// Reads every property. Only a bucket that cannot be reached at all is an error.
     pub async fn preflight(&self) -> Result<Preflight, ReachError> {
         let region = self.reach().await?;
@@ -356,47 +317,6 @@ impl Preflight {
     }
 }
 
-/// What a bucket's policy denies to everybody. A reading of its plainest forms: a demand in a form that is not known here counts as missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Demands {
-    tls: bool,
-    if_absent: bool,
-    no_delete: bool,
-}
-
-impl Demands {
-    fn of(policy: &str) -> Demands {
-        let Ok(policy) = serde_json::from_str::<Value>(policy) else { return Demands::default() };
-        let list = |v: &Value| match v {
-            Value::Array(all) => all.clone(),
-            Value::Null => vec![],
-            one => vec![one.clone()],
-        };
-        let mut has = Demands::default();
-        for s in list(&policy["Statement"]) {
-            let everybody = s["Principal"] == "*" || list(&s["Principal"]["AWS"]).iter().any(|p| p == "*");
-            if s["Effect"] != "Deny" || !everybody {
-                continue;
-            }
-            let actions: Vec<String> = list(&s["Action"]).iter().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect();
-            let denies = |action: &str| {
-                actions.iter().any(|a| a == "*" || a == "s3:*" || a == action || a.strip_suffix('*').is_some_and(|a| action.starts_with(a)))
-            };
-            let condition = |kind: &str, key: &str, value: &str| {
-                let said = s["Condition"].as_object().into_iter().flatten().filter(|(k, _)| k.eq_ignore_ascii_case(kind));
-                said.filter_map(|(_, keys)| keys.as_object()).flatten().any(|(k, v)| {
-                    k.eq_ignore_ascii_case(key)
-                        && list(v).iter().any(|v| v.as_str() == Some(value) || v.as_bool().map(|b| b.to_string()).as_deref() == Some(value))
-                })
-            };
-            has.tls |= denies("s3:putobject") && condition("Bool", "aws:SecureTransport", "false");
-            has.if_absent |= denies("s3:putobject") && condition("Null", "s3:if-none-match", "true");
-            has.no_delete |= s["Condition"].is_null() && denies("s3:deleteobject") && denies("s3:deleteobjectversion");
-        }
-        has
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,23 +338,5 @@ mod tests {
         assert!(rules(&seen(Some(false), Some(true)), &no, all).is_empty());
         assert_eq!(rules(&seen(Some(false), Some(false)), &some, all), ["unlocked-bucket"], "what was asked cannot be had");
         assert_eq!(all.words(), ["unlocked-bucket", "public-bucket"]);
-    }
-
-    #[test]
-    fn demands_of_a_policy() {
-        let of = |statements: &str| Demands::of(&format!("{{\"Version\":\"2012-10-17\",\"Statement\":{statements}}}"));
-        let tls =
-            r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
-        let absent = r#"{"Effect":"Deny","Principal":{"AWS":"*"},"Action":["s3:PutObject"],"Resource":"*","Condition":{"Null":{"s3:if-none-match":"true"}}}"#;
-        let delete = r#"{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObject*","Resource":"*"}"#;
-        assert_eq!(of(&format!("[{tls},{absent},{delete}]")), Demands { tls: true, if_absent: true, no_delete: true });
-        assert_eq!(of(tls), Demands { tls: true, ..Demands::default() }, "one statement needs no list");
-        assert_eq!(
-            of(&delete.replace("\"*\",\"Action", "{\"AWS\":\"arn:aws:iam::1:root\"},\"Action")),
-            Demands::default(),
-            "not everybody"
-        );
-        assert_eq!(of(&tls.replace("Deny", "Allow")), Demands::default());
-        assert_eq!(Demands::of("no json"), Demands::default());
     }
 }

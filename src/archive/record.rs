@@ -1,6 +1,7 @@
 //! What archiving writes down: the record that lies beside the bundle, in the bucket and on the disk alike, and the command's own document.
 
-use super::bucket::{Checksum, InEffect};
+use super::bucket::Checksum;
+use super::in_effect::InEffect;
 use super::preflight::Property;
 use crate::model::digest::Sha256;
 use crate::model::id::{CaseId, RunId};
@@ -20,8 +21,6 @@ pub struct ArchiveRecord {
     pub bundle: String,
     /// The bundle's root digest.
     pub root: Sha256,
-    /// Of the addendum before this one in the same place; of the first, the root.
-    pub previous: Sha256,
     pub run: RunId,
     /// Caller identity's ARN.
     pub operator: String,
@@ -114,6 +113,10 @@ pub struct Archived {
     pub record: BundlePath,
     /// Of the record's bytes.
     pub record_sha256: Sha256,
+    /// Of the statement about the record, which lies with it.
+    pub statement_sha256: Sha256,
+    /// Keys that signed that statement.
+    pub signed_by: Vec<Sha256>,
     /// The same record beside the bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_copy: Option<PathBuf>,

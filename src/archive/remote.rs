@@ -4,19 +4,20 @@
 //! (`bundle::verify::Stored`). What it never does: believe a listing about an object's bytes.
 
 use super::bucket::{Bucket, ChecksumKind, Stored as Head, Version};
+use super::in_effect::lock_words;
 use super::parts::Composite;
 use super::place::Place;
-use super::preflight::ReachError;
+use super::reach::ReachError;
 use super::record::ArchiveRecord;
-use super::send::lock_words;
 use crate::aws::fault::{Fault, FaultClass};
+use crate::bundle::addenda::{STATEMENT, WITHIN, folder, number};
 use crate::bundle::source::{BagSource, Elsewhere, OpenError};
 use crate::bundle::verify::{DemandedKey, Kept, Stored, Verification, verify_source};
 use crate::model::path::BundlePath;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -26,7 +27,6 @@ const AT_ONCE: usize = 16;
 /// So often is a body that breaks off taken up again where it broke.
 const TRIES: u32 = 5;
 const MAX_RECORD: u64 = 64 << 20;
-const ADDENDA: &str = "seal/addenda/";
 
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -40,6 +40,9 @@ pub enum RemoteError {
     },
     #[error("there is nothing at {place}")]
     Nothing { place: String },
+    /// Its end, where a zip says what it holds, comes last, and everything is read front to back there.
+    #[error("{zip} is one object, and only a bundle that lies file by file is read in a bucket")]
+    Zipped { zip: String },
     #[error("cannot ask S3 about {key}")]
     Ask {
         key: String,
@@ -124,7 +127,7 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
         }
     }
     if listed.is_empty() {
-        return Err(RemoteError::Nothing { place: place.to_string() });
+        return Err(nothing(bucket, place).await);
     }
     let heads = stream::iter(read).map(async |(path, version, hidden, others)| {
         let ask = |source| RemoteError::Ask { key: version.key.clone(), source };
@@ -172,10 +175,24 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
     })
 }
 
+/// Why there is no bundle: the responder leaves its bundles as zips, and one is soon taken for the other.
+async fn nothing(bucket: &Bucket, place: &Place) -> RemoteError {
+    for key in [place.prefix().to_string(), format!("{}.zip", place.prefix())].into_iter().filter(|k| k.len() > ".zip".len()) {
+        if let Ok(Some(_)) = bucket.head(&key, None).await {
+            return RemoteError::Zipped { zip: format!("s3://{}/{key}", place.bucket) };
+        }
+    }
+    RemoteError::Nothing { place: place.to_string() }
+}
+
 /// The newest record of an archive that came to its end.
 async fn last_record(bucket: &Bucket, place: &Place, paths: impl Iterator<Item = &String>) -> Result<Option<ArchiveRecord>, RemoteError> {
-    let number = |p: &String| p.strip_prefix(ADDENDA)?.strip_suffix("/archive.json")?.parse::<u32>().ok();
-    let Some((path, _)) = paths.filter_map(|p| number(p).map(|n| (p, n))).max_by_key(|(_, n)| *n) else { return Ok(None) };
+    let paths: BTreeSet<&String> = paths.collect();
+    // Without a statement it was begun, and is nobody's word.
+    let stated = |n: &u32| paths.contains(&format!("{WITHIN}{}/{STATEMENT}", folder(*n)));
+    let numbers = paths.iter().filter_map(|p| number(p.strip_prefix(WITHIN)?.strip_suffix("/archive.json")?));
+    let Some(last) = numbers.filter(stated).max() else { return Ok(None) };
+    let path = format!("{WITHIN}{}/archive.json", folder(last));
     let key = format!("{}{path}", place.lead());
     let bytes = bucket.get_small(&key, None, MAX_RECORD).await.map_err(|source| RemoteError::Ask { key, source })?;
     // One that cannot be read is no record.

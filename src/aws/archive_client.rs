@@ -43,9 +43,14 @@ pub static ARCHIVE_CALLS: &[Call] = &[
     Call::write(Service::S3, "AbortMultipartUpload", "s3:AbortMultipartUpload", Scope::Any),
     Call::read(Service::S3, "ListMultipartUploads", "s3:ListBucketMultipartUploads", Scope::Any),
     Call::read(Service::S3, "ListParts", "s3:ListMultipartUploadParts", Scope::Any),
+    // Of the newest version, and of one that is named: IAM tells these apart.
+    Call::read(Service::S3, "GetObject", "s3:GetObject", Scope::Any),
     Call::read(Service::S3, "GetObject", "s3:GetObjectVersion", Scope::Any),
+    Call::read(Service::S3, "HeadObject", "s3:GetObject", Scope::Any),
     Call::read(Service::S3, "HeadObject", "s3:GetObjectVersion", Scope::Any),
+    Call::read(Service::S3, "GetObjectAttributes", "s3:GetObjectAttributes", Scope::Any),
     Call::read(Service::S3, "GetObjectAttributes", "s3:GetObjectVersionAttributes", Scope::Any),
+    // Without these, HeadObject is silent about a lock.
     Call::read(Service::S3, "GetObjectRetention", "s3:GetObjectRetention", Scope::Any),
     Call::read(Service::S3, "GetObjectLegalHold", "s3:GetObjectLegalHold", Scope::Any),
     Call::read(Service::S3, "ListObjectsV2", "s3:ListBucket", Scope::Any),
@@ -60,6 +65,10 @@ pub static ARCHIVE_CALLS: &[Call] = &[
     Call::read(Service::S3, "GetBucketEncryption", "s3:GetEncryptionConfiguration", Scope::Any),
     Call::read(Service::S3, "GetBucketReplication", "s3:GetReplicationConfiguration", Scope::Any),
 ];
+
+/// What whoever archives needs on the key, where objects are encrypted with SSE-KMS. No calls of his own: S3 makes them in his name as it takes an
+/// object, puts one together from parts, and gives one back.
+pub static KMS_ACTIONS: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
 
 impl Connector {
     /// For [`crate::archive`]; as [`Connector::s3_plain`], with more behind the fence.

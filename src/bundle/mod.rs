@@ -29,6 +29,7 @@
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
+pub mod addenda;
 pub mod case_journal;
 mod certification;
 pub mod chain;
@@ -49,6 +50,7 @@ pub mod schemas;
 pub mod seal;
 pub mod secrets;
 pub mod signer;
+pub mod signing;
 pub mod source;
 mod text;
 pub mod timestamp;

@@ -2,6 +2,7 @@
 //!
 //! Every schema is closed: a member that it does not name is an error. A document that gains a member gains a version.
 
+use super::addenda::AddendumStatement;
 use super::documents::{Coverage, Statement};
 use super::dsse::Envelope;
 use super::signer::SealingRecord;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         schema::<Statement>("statement.schema.json", "seal/statement.json"),
         schema::<Envelope>("envelope.schema.json", "seal/statement.dsse.json"),
         schema::<SealingRecord>("sealing.schema.json", "seal/sealing.json"),
+        schema::<AddendumStatement>("addendum.schema.json", "seal/addenda/NNNNNN/statement.json, in a bucket; beside a bundle the same"),
         schema::<Exchange>("exchange.schema.json", "data/NN-group/NNNNNN-Operation.http.json"),
         schema::<Invocation>("invocation.schema.json", "One line of data/60-invocation/invocations.jsonl"),
         schema::<Verification>("verification.schema.json", "What `freezeframe verify --json` prints"),

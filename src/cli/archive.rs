@@ -22,6 +22,11 @@ use std::sync::Arc;
 
 pub async fn archive(global: &Global, args: ArchiveArgs) -> Result<Outcome, CliError> {
     let screen = session::screen(global);
+    if let Some(place) = place(&args.bundle)? {
+        return Err(CliError::new(format!("{place} cannot be archived from where it lies"))
+            .hint(format!("freezeframe fetch {place} --to DIR; a zip: aws s3 cp {place} . — then archive that"))
+            .outcome(Outcome::Usage));
+    }
     let session = Session::connect(global).await?;
     let asked = asked(&args.vault, &*session.clock)?;
     let identity = preflight::identify(&session.connector).await.map_err(session::connection)?;
@@ -32,6 +37,7 @@ pub async fn archive(global: &Global, args: ArchiveArgs) -> Result<Outcome, CliE
         accepted: accepted(&args.vault),
         run: session.run.clone(),
         operator: identity.arn.clone(),
+        signers: session.sealing(&args.sign.seal()).await?.signers().clone(),
     };
     let bucket = bucket(&session, &args.to, &args.vault.bucket);
     let case = beside(&session, &args.bundle, &identity.arn).await?;
@@ -131,6 +137,10 @@ pub fn place(text: &Path) -> Result<Option<Place>, CliError> {
 pub fn unread(error: RemoteError, place: &Place) -> CliError {
     let (hint, outcome) = match &error {
         RemoteError::Reach(ReachError::OtherRegion { region, .. }) => (Some(format!("--bucket-region {region}")), Outcome::Failed),
+        RemoteError::Zipped { zip } => (
+            Some(format!("aws s3 cp {zip} . — then freezeframe verify, or freezeframe archive, which puts it file by file")),
+            Outcome::Failed,
+        ),
         RemoteError::Nothing { .. } => (Some("`freezeframe list s3://bucket/prefix` says what is there".into()), Outcome::Failed),
         RemoteError::Open { source: e @ OpenError::NotABag { .. }, .. } => (Some(e.hint().replace("directory", "folder")), e.outcome()),
         RemoteError::Open { source, .. } => (Some(source.hint().into()), source.outcome()),
@@ -170,6 +180,9 @@ pub fn show(screen: Screen, archived: &Archived) {
     }
     for note in &archived.notes {
         screen.text(&format!("note: {}", tame(note, 400)));
+    }
+    for key in &archived.signed_by {
+        screen.text(&format!("  the record is signed by {key}"));
     }
     screen.text(&format!(
         "  {}\n  root {}\n  record {} ({})",

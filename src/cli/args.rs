@@ -188,6 +188,23 @@ pub struct GuardArgs {
     pub control: ControlArgs,
 }
 
+/// Who signs what is stated about a bundle after it was sealed. No authority stamps it: S3 keeps a time of its own.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Seal")]
+pub struct SignArgs {
+    /// Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that `freezeframe key new` made, if there is one
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_SIGN_KEY")]
+    pub sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub kms: KmsArgs,
+}
+
+impl SignArgs {
+    pub fn seal(&self) -> SealArgs {
+        SealArgs { sign_key: self.sign_key.clone(), kms: self.kms.clone(), ..SealArgs::default() }
+    }
+}
+
 /// Who signs the bundles.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Seal")]
@@ -493,6 +510,8 @@ pub struct ArchiveArgs {
     pub to: Place,
     #[command(flatten)]
     pub vault: VaultArgs,
+    #[command(flatten)]
+    pub sign: SignArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -596,6 +615,8 @@ pub struct PlanArgs {
     pub guard: GuardArgs,
     #[command(flatten)]
     pub kms: KmsArgs,
+    #[command(flatten)]
+    pub archive: ArchiveOption,
 }
 
 #[derive(Debug, Args)]

@@ -46,7 +46,7 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     let guard = guarding(&args.guard, &*control, &preflight).await?;
     // A refusal is carried through all the same, so that it stands in report and case journal.
     if !foretold(screen, &guard, &preflight, None) {
-        confirm(screen, &make_plan(&playbook, &preflight, &args.seal.kms), args.yes)?;
+        confirm(screen, &make_plan(&playbook, &preflight, &args.seal.kms, None), args.yes)?;
     }
     let job = Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), seal: args.seal, sealing, archive: None };
     execute(&session, screen, job).await

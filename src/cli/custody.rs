@@ -9,7 +9,7 @@ use crate::aws::fault::tame;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::custody::{self, CustodyEntry};
 use crate::bundle::source::BagSource;
-use crate::bundle::verify::{SignatureResult, Verdict, Verification, verify};
+use crate::bundle::verify::{AddendumCheck, SignatureResult, Verdict, Verification, verify};
 use crate::clock::SystemClock;
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
@@ -55,6 +55,7 @@ pub async fn custody(global: &Global, args: CustodyArgs) -> Result<Outcome, CliE
         chain: own,
         case_journal: case_dir.filter(|_| unread.is_none()),
         case_chain: case,
+        addenda: verification.addenda.clone(),
         bundles: addenda,
     };
     let screen = screen(global);
@@ -126,6 +127,10 @@ fn show(screen: Screen, d: &CustodyDocument, v: &Verification) {
     if let Some(why) = &d.chain.broken {
         screen.text(&format!("THE CHAIN BREAKS HERE: {}", tame(why, 500)));
     }
+    if !d.addenda.is_empty() {
+        screen.text("\nWhat happened to it afterwards");
+        d.addenda.iter().for_each(|a| addendum(screen, a));
+    }
     if !d.case_chain.is_empty() {
         screen.text("\nThe case's journal");
         table(screen, &d.case_chain);
@@ -149,6 +154,19 @@ fn show(screen: Screen, d: &CustodyDocument, v: &Verification) {
     screen.remark("\nThis tells; `freezeframe verify` proves.");
     if v.verdict == Verdict::Broken {
         screen.remark("The bundle is broken: freezeframe verify says in what.");
+    }
+}
+
+fn addendum(screen: Screen, a: &AddendumCheck) {
+    let state = if a.stands { "" } else { " · DOES NOT STAND: freezeframe verify says why" };
+    screen.text(&format!("  {} {} · {} · {}{state}", a.number, a.kind.as_str(), a.at, a.operator));
+    screen.text(&format!("    statement {}", a.statement));
+    let mut signed = a.signatures.iter().filter(|s| s.result == SignatureResult::Holds).peekable();
+    if signed.peek().is_none() {
+        screen.text("    not signed");
+    }
+    for s in signed {
+        screen.text(&format!("    signed by {}{}", s.key, s.arn.as_deref().map(|a| format!(" ({a})")).unwrap_or_default()));
     }
 }
 

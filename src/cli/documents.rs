@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::bundle::custody::{Custody, CustodyEntry};
 use crate::bundle::documents::BundleKind;
-use crate::bundle::verify::{SignatureCheck, TimestampCheck, Verdict};
+use crate::bundle::verify::{AddendumCheck, SignatureCheck, TimestampCheck, Verdict};
 use crate::engine::control::{Control, Standing, Stop};
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
@@ -179,6 +179,8 @@ pub struct CustodyDocument {
     /// The case directory whose journal is told; none where the bundle was read by itself.
     pub case_journal: Option<PathBuf>,
     pub case_chain: Vec<CustodyEntry>,
+    /// What happened to the bundle after it was sealed, as the addenda beside it say.
+    pub addenda: Vec<AddendumCheck>,
     /// Every bundle that the case sealed, in order; each names the root of the one before it.
     pub bundles: Vec<Addendum>,
 }

@@ -22,7 +22,8 @@ pub async fn plan(global: &Global, args: PlanArgs) -> Result<Outcome, CliError> 
     let session = Session::connect(global).await?;
     let preflight = session.preflight_or(&args.function, &args.gone.missing()).await?;
     let screen = screen(global);
-    let plan = super::run::make_plan(&playbook, &preflight, &args.kms);
+    let asked = super::archive::asked(&args.archive.how, &*session.clock)?;
+    let plan = super::run::make_plan(&playbook, &preflight, &args.kms, args.archive.to.as_ref().map(|to| (to, &asked)));
     let plan = if plan.contains() { judged(&session, &args, &preflight, plan).await? } else { plan };
     if let Some(out) = &args.out {
         if !plan.contains() {

@@ -8,7 +8,7 @@ use super::pinned;
 use super::render::Screen;
 use super::session::{self, Session};
 use super::summary;
-use crate::archive::Vault;
+use crate::archive::{Asked, Place, Vault};
 use crate::clock::{Clock as _, SystemClock};
 use crate::contain::ContainPermit;
 use crate::engine::guard::Guarding;
@@ -57,7 +57,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
     let control = session.control(&args.guard.control, &args.case.cases)?;
     let guard = if playbook.contains() { guarding(&args.guard, &*control, &preflight).await? } else { Guarding::default() };
     if playbook.contains() && !foretold(screen, &guard, &preflight, None) {
-        let plan = make_plan(&playbook, &preflight, &args.seal.kms);
+        let plan = make_plan(&playbook, &preflight, &args.seal.kms, None);
         confirm(screen, &plan, args.yes)?;
     }
     let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
@@ -133,10 +133,14 @@ pub struct Job {
     pub sealing: Arc<Sealing>,
 }
 
-pub fn make_plan(playbook: &Playbook, preflight: &Preflight, kms: &KmsArgs) -> Plan {
+pub fn make_plan(playbook: &Playbook, preflight: &Preflight, kms: &KmsArgs, archive: Option<(&Place, &Asked)>) -> Plan {
     let plan = Plan::make(playbook, &preflight.target, &preflight.known);
     let plan = match &kms.kms_key {
         Some(key) => plan.signed_with(key),
+        None => plan,
+    };
+    let plan = match archive {
+        Some((to, asked)) => plan.archived_at(to, asked),
         None => plan,
     };
     let plan = match &kms.secrets_key {
@@ -168,7 +172,7 @@ pub fn confirm(screen: Screen, plan: &Plan, yes: bool) -> Result<(), CliError> {
 }
 
 pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outcome, CliError> {
-    let plan = make_plan(&job.playbook, &job.preflight, &job.seal.kms);
+    let plan = make_plan(&job.playbook, &job.preflight, &job.seal.kms, job.archive.as_ref().map(|v| (&v.to, &v.asked)));
     let order = Order {
         case: job.case,
         run: session.run.clone(),

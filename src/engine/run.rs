@@ -275,6 +275,7 @@ impl Running {
                 accepted: Accepted { unfinished_bundle: !bundle.verified, ..vault.accepted },
                 run: self.order.run.clone(),
                 operator: self.order.operator.clone(),
+                signers: self.doors.sealing.signers().clone(),
             };
             let case = archive::Case { journal: &self.journal, store: &*self.doors.store };
             let progress = self.doors.progress.clone();

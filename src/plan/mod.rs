@@ -14,11 +14,13 @@ mod permits;
 pub mod pin;
 mod render;
 pub mod tables;
+mod vault;
 mod words;
 
 pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
+use crate::archive::{Asked, Place};
 use crate::bundle::secrets::SEAL_CALLS;
 use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope, Service};
@@ -194,6 +196,12 @@ impl Plan {
     /// The same plan, the secrets of whose bags are sealed with this KMS key.
     pub fn sealed_with(mut self, key: &KmsKey) -> Plan {
         self.permissions.add_key("SealSecrets", SEAL_CALLS, key);
+        self
+    }
+
+    /// The same plan, whose bags are archived there.
+    pub fn archived_at(mut self, to: &Place, asked: &Asked) -> Plan {
+        self.permissions.add_archive(&self.target.partition, to, asked);
         self
     }
 

@@ -37,21 +37,27 @@ pub struct Permissions {
 impl Permissions {
     /// Both identities seal bags, and use this key for it: `calls`, on it alone.
     pub(super) fn add_key(&mut self, sid: &str, calls: &[Call], key: &KmsKey) {
-        let before = self.counted();
-        self.notes.retain(|n| !before.contains(n));
         let action: BTreeSet<&str> = calls.iter().filter_map(|c| c.action).collect();
         let action: Vec<String> = action.into_iter().map(str::to_string).collect();
-        let sign = Statement { sid: sid.into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        let grant = Statement { sid: sid.into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        self.grant(vec![grant], vec!["The policy of a KMS key itself must let these identities use it, or leave that to IAM.".into()]);
+    }
+
+    /// Gives both identities these as well: each seals bags.
+    pub(super) fn grant(&mut self, more: Vec<Statement>, notes: Vec<String>) {
+        let before = self.counted();
+        self.notes.retain(|n| !before.contains(n));
         for documents in [&mut self.reader, &mut self.container].into_iter().filter(|d| !d.is_empty()) {
             let mut all: Vec<Statement> = std::mem::take(documents).into_iter().flat_map(|d| d.statement).collect();
             // What is denied stays first.
             let at = all.iter().take_while(|s| s.effect == Effect::Deny).count();
-            all.insert(at, sign.clone());
+            all.splice(at..at, more.clone());
             *documents = split(all);
         }
-        let note = "The policy of a KMS key itself must let these identities use it, or leave that to IAM.";
-        if !self.notes.iter().any(|n| n == note) {
-            self.notes.push(note.into());
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
         self.notes.extend(self.counted());
     }
@@ -235,6 +241,9 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
             "Where code or environment are encrypted with a customer-managed KMS key, the reader also needs kms:Decrypt on that key."
                 .into(),
         );
+    }
+    if part(PhaseKind::Archive).is_some() {
+        notes.push(super::vault::NOWHERE.into());
     }
     let mut permissions = Permissions { reader, container, notes };
     permissions.notes.extend(permissions.counted());

@@ -8,6 +8,12 @@
 pub mod chain;
 /// A whole standard snapshot with 50 ms before each call, beside a sequential boto3 script and the AWS CLI.
 mod delayed_wire;
+/// More than 5 GiB through seal, zip, verify and archive: memory of each, and verify's pace beside `sha256sum`.
+#[cfg(target_os = "linux")]
+mod large;
+/// Just enough of S3 to take an archive of any size.
+#[cfg(target_os = "linux")]
+pub mod sink;
 /// Rows and columns for a terminal.
 pub mod table;
 

@@ -1,22 +1,23 @@
-//! One pass over a bag: each file is read once, hashed, and looked into where it is a document of ours. Every check then works on what is
-//! kept here: digests, and documents of bounded size; never a file's bytes.
+//! One pass over a bag: each file is read once, hashed (on as many cores as there are, up to four), and looked into where it is a document of
+//! ours. Every check then works on what is kept here: digests, and documents of bounded size; never a file's bytes.
 
+use super::addenda::{Gathered, Judged, addendum_file};
 use super::documents::{Manifest, Strict, TagFile, strict};
 use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
-use super::lines::{Line, Lines};
+use super::lines::Line;
+use super::reading::{Digested, Tap, through};
 use super::signatures::{DemandedKey, SignatureCheck, judge};
 use crate::bundle::changes::{ACTIONS, Changes};
 use crate::bundle::documents::BundleKind;
 use crate::bundle::documents::{Coverage, Statement};
 use crate::bundle::dsse::Envelope;
 use crate::bundle::keys::PublicKey;
-use crate::bundle::secrets::SEALED;
 use crate::bundle::signer::{SealingRecord, StatedSigner};
-use crate::bundle::source::{BagSource, EntryName};
+use crate::bundle::source::BagSource;
 use crate::bundle::timestamp::{self, Stamp};
 use crate::bundle::zip_reader::Oddity;
-use crate::model::digest::{Hasher, Sha256};
+use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::ExchangeId;
 use crate::model::item::Item;
@@ -24,7 +25,6 @@ use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
 use crate::model::redaction::Redaction;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 pub const BAGIT: &str = "bagit.txt";
 pub const BAG_INFO: &str = "bag-info.txt";
@@ -40,12 +40,12 @@ pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING, T
 pub const SOURCE_MANIFEST: &str = "meta/source/manifest-sha256.txt";
 pub const SOURCE_TAG_MANIFEST: &str = "meta/source/tagmanifest-sha256.txt";
 pub const SOURCE_BAG_INFO: &str = "meta/source/bag-info.txt";
-const SOURCE_STATEMENT: &str = "meta/source/seal/statement.json";
-const SOURCE_ENVELOPE: &str = "meta/source/seal/statement.dsse.json";
-const SOURCE_KEY: &str = "meta/source/seal/public-key.pem";
-const SOURCE_KMS_KEY: &str = "meta/source/seal/kms-public.pem";
+pub(super) const SOURCE_STATEMENT: &str = "meta/source/seal/statement.json";
+pub(super) const SOURCE_ENVELOPE: &str = "meta/source/seal/statement.dsse.json";
+pub(super) const SOURCE_KEY: &str = "meta/source/seal/public-key.pem";
+pub(super) const SOURCE_KMS_KEY: &str = "meta/source/seal/kms-public.pem";
 /// How every age file begins.
-const AGE: &[u8] = b"age-encryption.org/v1\n";
+pub(super) const AGE: &[u8] = b"age-encryption.org/v1\n";
 
 /// Documents are read whole up to here; ours are far smaller.
 const MAX_DOCUMENT: usize = 16 << 20;
@@ -117,6 +117,10 @@ pub struct Facts {
     /// Keys that the reader asks for.
     pub demanded: Vec<DemandedKey>,
     pub signatures: Vec<SignatureCheck>,
+    /// Addenda that lie in the bundle, as they pass.
+    within: Gathered,
+    /// Those, and the ones beside it.
+    pub addenda: Vec<Judged>,
     /// What the timestamp says; why it says nothing.
     pub timestamp: Option<Result<Stamp, String>>,
 }
@@ -132,35 +136,35 @@ pub struct SourceFacts {
     pub keys: Vec<PublicKey>,
 }
 
-enum Tap {
-    Nothing,
-    /// The first bytes are looked at.
-    Head(Vec<u8>),
-    Lines(Lines, u64),
-    Whole(Vec<u8>, bool),
-}
-
 impl Facts {
     pub fn gather(source: &BagSource, demanded: &[DemandedKey]) -> Facts {
         let (oddities, demanded) = (source.oddities().to_vec(), demanded.to_vec());
         let mut facts = Facts { has_tmp: source.has_tmp(), oddities, demanded, ..Facts::default() };
         facts.archive_directory = source.archive_directory().map(str::to_string);
-        let mut buf = vec![0; 128 << 10];
-        for entry in source.files() {
-            let EntryName::Path(path) = &entry.name else { continue };
-            // Sorted by path, so that the journal's segments pass in order.
-            let read = facts.one(source, path, &mut buf).map_err(|what| {
+        for (path, read) in facts.read(source) {
+            let read = read.map_err(|what| {
                 // Where the container already said why, once is enough.
                 if !facts.oddities.iter().any(|o| o.name.as_deref() == Some(path.as_str())) {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
             facts.bytes += read.map_or(0, |r| r.1);
-            facts.files.insert(path.clone(), read.ok());
+            facts.files.insert(path, read.ok());
         }
         facts.twins(source);
         facts.signatures = judge(&facts);
         facts
+    }
+
+    /// What the addenda are: those that passed, and those beside.
+    pub fn judge_addenda(&mut self, beside: Gathered) {
+        let mut within = std::mem::take(&mut self.within);
+        for (path, read) in &self.files {
+            if let Some((number, name)) = addendum_file(path.as_str()) {
+                within.file(number, name, read.map(|r| r.0));
+            }
+        }
+        self.addenda = [within, beside].into_iter().filter(|g| !g.is_empty()).map(|g| g.judge(self)).collect();
     }
 
     /// There is a statement, so the maker says that the bundle is complete; before that, what is missing may just not have been written yet.
@@ -203,43 +207,32 @@ impl Facts {
         }
     }
 
-    fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Result<(Sha256, u64), String> {
-        let mut tap = self.tap(path);
-        let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
-        let mut hasher = Hasher::default();
-        loop {
-            match from.read(buf) {
-                Ok(0) => break,
-                Ok(n) => {
-                    hasher.update(&buf[..n]);
-                    match &mut tap {
-                        Tap::Nothing => {}
-                        Tap::Head(head) => head.extend_from_slice(&buf[..n.min(AGE.len() - head.len())]),
-                        Tap::Lines(lines, number) => lines.feed(&buf[..n], &mut |line| self.line(path, number, line)),
-                        Tap::Whole(bytes, over) => {
-                            *over |= bytes.len() + n > MAX_DOCUMENT;
-                            if !*over {
-                                bytes.extend_from_slice(&buf[..n]);
-                            }
-                        }
-                    }
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e.to_string()),
-            }
+    pub(super) fn one(&mut self, source: &BagSource, path: &BundlePath, buf: &mut [u8]) -> Digested {
+        let mut tap = Tap::of(path);
+        if matches!(tap, Tap::Lines(..)) {
+            self.begin(path);
         }
+        let digested = through(source, path, buf, |piece| match &mut tap {
+            Tap::Nothing | Tap::Head => {}
+            Tap::Lines(lines, number) => lines.feed(piece, &mut |line| self.line(path, number, line)),
+            Tap::Whole(bytes, over) => {
+                *over |= bytes.len() + piece.len() > MAX_DOCUMENT;
+                if !*over {
+                    bytes.extend_from_slice(piece);
+                }
+            }
+        })?;
         match tap {
-            Tap::Nothing => {}
-            Tap::Head(head) => drop(self.sealed.insert(path.clone(), head == AGE)),
+            Tap::Nothing | Tap::Head => {}
             Tap::Lines(mut lines, mut number) => lines.finish(&mut |line| self.line(path, &mut number, line)),
             Tap::Whole(_, true) => self.trouble(path, None, Strict::Form("it is far longer than such a document can be".into())),
             Tap::Whole(bytes, false) => self.document(path, &bytes),
         }
-        Ok(hasher.finish())
+        Ok(digested)
     }
 
-    /// What to do with the bytes of `path` besides hashing them.
-    fn tap(&mut self, path: &BundlePath) -> Tap {
+    /// A document made of lines is there, be it empty.
+    fn begin(&mut self, path: &BundlePath) {
         match path.as_str() {
             MANIFEST => self.manifest = Some(Manifest::default()),
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
@@ -248,18 +241,8 @@ impl Facts {
             REDACTIONS => {}
             SOURCE_MANIFEST => self.source.manifest = Some(Manifest::default()),
             SOURCE_TAG_MANIFEST => self.source.tag_manifest = Some(Manifest::default()),
-            SOURCE_STATEMENT | SOURCE_ENVELOPE | SOURCE_KEY | SOURCE_KMS_KEY => return Tap::Whole(Vec::new(), false),
-            BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
-                return Tap::Whole(Vec::new(), false);
-            }
-            p if p.starts_with(SEALED) => return Tap::Head(Vec::new()),
-            p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
-            p => match segment_number(p) {
-                Some(n) => self.journal.segments.push(n),
-                None => return Tap::Nothing,
-            },
+            p => self.journal.segments.extend(segment_number(p)),
         }
-        Tap::Lines(Lines::default(), 0)
     }
 
     fn line(&mut self, path: &BundlePath, number: &mut u64, line: Line<'_>) {
@@ -344,7 +327,13 @@ impl Facts {
                 self.keys.insert(KMS_PUBLIC_KEY, PublicKey::from_pem(bytes).ok());
                 Ok(())
             }
-            _ => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
+            p => match addendum_file(p) {
+                Some((number, name)) => {
+                    self.within.keep(number, name, bytes);
+                    Ok(())
+                }
+                None => strict::<Exchange>(bytes, None).map(|x| self.exchange(path, x)),
+            },
         };
         if let Err(what) = outcome {
             self.trouble(path, None, what);
@@ -380,7 +369,7 @@ impl Facts {
 }
 
 /// An error and its causes on one line: a finding has one.
-fn chain_of(e: &dyn std::error::Error) -> String {
+pub(super) fn chain_of(e: &dyn std::error::Error) -> String {
     let mut out = e.to_string();
     let mut next = e.source();
     while let Some(cause) = next {

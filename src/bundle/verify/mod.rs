@@ -7,6 +7,7 @@
 //!
 //! What it never does: talk to anybody, change the bundle, believe a document about itself.
 
+mod addenda;
 mod chain;
 mod container;
 mod coverage;
@@ -23,6 +24,7 @@ mod layout;
 mod lines;
 mod manifest;
 mod provider;
+mod reading;
 mod root;
 mod schema;
 mod secrets;
@@ -35,6 +37,7 @@ mod twins;
 mod verification;
 mod verified;
 
+pub use addenda::AddendumCheck;
 pub use findings::{Finding, Findings, Level, shown};
 pub use signatures::{DemandedKey, SignatureCheck, SignatureResult};
 pub use stored::{Kept, Stored};
@@ -45,6 +48,7 @@ pub use verified::{NotVerified, Verified};
 use super::source::{BagSource, OpenError};
 use crate::model::digest::Sha256;
 use crate::model::path::BundlePath;
+use addenda::Gathered;
 use facts::Facts;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,7 +91,8 @@ pub fn verify(path: &Path) -> Result<Verification, OpenError> {
 /// The same, and each of these keys must have signed it.
 pub fn verify_with(path: &Path, keys: &[DemandedKey]) -> Result<Verification, OpenError> {
     let source = BagSource::open(path)?;
-    Ok(verify_source(&source, keys, &[]).0)
+    let beside = Gathered::beside(&crate::bundle::addenda::beside::place(path, source.name()));
+    Ok(verify_all(&source, keys, &[], beside).0)
 }
 
 /// What was read of each file: its digest and length; none where it could not be read.
@@ -95,11 +100,19 @@ pub type FilesRead = BTreeMap<BundlePath, Option<(Sha256, u64)>>;
 
 /// The same of a bundle that is open already, wherever it lies, with checks of its place behind [`CHECKS`].
 pub fn verify_source(source: &BagSource, keys: &[DemandedKey], more: &[&dyn Check]) -> (Verification, FilesRead) {
-    let facts = Facts::gather(source, keys);
+    verify_all(source, keys, more, Gathered::default())
+}
+
+/// `beside`: addenda that do not lie in the bundle.
+fn verify_all(source: &BagSource, keys: &[DemandedKey], more: &[&dyn Check], beside: Gathered) -> (Verification, FilesRead) {
+    let mut facts = Facts::gather(source, keys);
+    facts.judge_addenda(beside);
     let mut findings = Findings::default();
+    let addenda: &[&dyn Check] = if facts.addenda.is_empty() { &[] } else { &[&addenda::Addenda] };
     let checks = CHECKS
         .iter()
         .chain(more)
+        .chain(addenda)
         .map(|check| {
             findings.begin(check.id());
             check.run(&facts, &mut findings);

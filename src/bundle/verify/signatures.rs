@@ -52,20 +52,32 @@ pub enum SignatureResult {
     NoKey,
 }
 
-/// Empty without an envelope.
+/// Of the bundle's own envelope; empty without one.
 pub fn judge(facts: &Facts) -> Vec<SignatureCheck> {
-    let Some((envelope, payload)) = facts.envelope.as_ref().and_then(|e| Some((e, e.payload()?))) else { return vec![] };
-    let message = dsse::pae(&envelope.payload_type, &payload);
-    envelope.signatures.iter().take(MAX_SIGNATURES).map(|s| one(facts, s, &message)).collect()
+    let stated: Vec<StatedSigner> = facts.stated_signers().cloned().collect();
+    let keys: Vec<&PublicKey> = facts.keys.values().flatten().collect();
+    facts.envelope.as_ref().map(|e| of(e, &stated, &facts.demanded, &keys)).unwrap_or_default()
 }
 
-fn one(facts: &Facts, signature: &dsse::EnvelopeSignature, message: &[u8]) -> SignatureCheck {
-    let stated: Option<&StatedSigner> =
-        facts.statement.as_ref().and_then(|s| s.predicate.signers.iter().find(|k| k.key == Some(signature.keyid)));
-    let demanded = facts.demanded.iter().find(|d| d.fingerprint() == signature.keyid);
+/// Each signature of an envelope, against the keys that lie beside it and those that the reader brings.
+pub fn of(envelope: &Envelope, stated: &[StatedSigner], demanded: &[DemandedKey], keys: &[&PublicKey]) -> Vec<SignatureCheck> {
+    let Some(payload) = envelope.payload() else { return vec![] };
+    let message = dsse::pae(&envelope.payload_type, &payload);
+    envelope.signatures.iter().take(MAX_SIGNATURES).map(|s| one(s, &message, stated, demanded, keys)).collect()
+}
+
+fn one(
+    signature: &dsse::EnvelopeSignature,
+    message: &[u8],
+    stated: &[StatedSigner],
+    demanded: &[DemandedKey],
+    keys: &[&PublicKey],
+) -> SignatureCheck {
+    let stated = stated.iter().find(|k| k.key == Some(signature.keyid));
+    let demanded = demanded.iter().find(|d| d.fingerprint() == signature.keyid);
     let own = match demanded {
         Some(DemandedKey::Key(key)) => Some(key),
-        _ => facts.keys.values().flatten().find(|k| k.fingerprint() == signature.keyid),
+        _ => keys.iter().copied().find(|k| k.fingerprint() == signature.keyid),
     };
     let result = match (own, signature.bytes()) {
         (None, _) => SignatureResult::NoKey,

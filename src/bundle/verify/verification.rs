@@ -1,5 +1,6 @@
 //! The result of verifying: the document that `verify --json` prints.
 
+use super::addenda::AddendumCheck;
 use super::facts::{Facts, TAG_MANIFEST};
 use super::findings::{Finding, Level, shown};
 use super::provider;
@@ -110,6 +111,9 @@ pub struct Verification {
     pub signatures: Vec<SignatureCheck>,
     /// What the timestamp says. That its authority is to be believed is not checked.
     pub timestamp: Option<TimestampCheck>,
+    /// What happened to it after it was sealed, as its addenda say; in the order of their numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addenda: Vec<AddendumCheck>,
     pub provider_digests: Vec<ProviderCheck>,
     /// What the bundle says that it could not learn. Gaps do not break a bundle.
     pub gaps: Vec<Gap>,
@@ -148,6 +152,7 @@ impl Verification {
             findings,
             signatures: facts.signatures.clone(),
             timestamp: timestamp::judge(facts),
+            addenda: facts.addenda.iter().flat_map(|j| j.told.iter().cloned()).collect(),
             provider_digests: provider::recompute(facts),
             gaps: facts.coverage.iter().flat_map(|c| &c.gaps).map(harmless).collect(),
         }

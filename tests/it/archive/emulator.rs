@@ -64,7 +64,10 @@ async fn what_is_archived_is_locked_checksummed_and_told_as_s3_answered() {
     let longer = ok(vault.archive(&["--retain", "9y", "--lock", "compliance", "--legal-hold"]).await, 0);
     assert_eq!((longer["uploaded"].as_u64(), longer["locked_later"].as_u64()), (Some(0), Some(files)), "{longer:#}");
     let second: Value = serde_json::from_slice(&vault.object(&format!("{}seal/addenda/000002/archive.json", vault.lead())).await).unwrap();
-    assert_eq!(second["previous"], told["record_sha256"]);
+    let stated: Value =
+        serde_json::from_slice(&vault.object(&format!("{}seal/addenda/000002/statement.json", vault.lead())).await).unwrap();
+    assert_eq!((&stated["predicate"]["previous"], &stated["predicate"]["number"]), (&told["statement_sha256"], &json!(2)));
+    assert_eq!(stated["subject"][0]["digest"]["sha256"], longer["record_sha256"]);
     assert!(second["objects"][0]["lock"]["retain_until"].as_str() > record["objects"][0]["lock"]["retain_until"].as_str());
 }
 

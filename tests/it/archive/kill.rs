@@ -2,9 +2,10 @@
 //! S3 hears of it and after. Another process then brings it to its end: nothing is lost, nothing is put twice, and everything is told once.
 
 use super::vault::{CASE, PLACE, Vault};
-use crate::bundle::bag::{Bag, NAME};
+use crate::bundle::bag::Bag;
 use crate::drill::gate::{Gate, Moment};
 use crate::support::emulator::ok;
+use freezeframe::bundle::keys::SigningKey;
 use freezeframe::model::journal_event::JournalEvent;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 const LOCKED: &[&str] = &["--retain", "1y", "--lock", "governance"];
+/// Document, public key, envelope, note on signing, statement.
+const ADDENDUM: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 enum At {
@@ -26,6 +29,7 @@ use Moment::{Answered, Asked};
 async fn kill(vault: &Vault, at: At) {
     let bundle = vault.bundle();
     let mut command = vault.shell().process(&[&["archive", bundle.to_str().unwrap(), PLACE], LOCKED].concat());
+    command.env("FREEZEFRAME_SIGN_KEY", key(vault));
     command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mark = vault.stage.files.path().join("mark");
     let _ = std::fs::remove_file(&mark);
@@ -60,6 +64,10 @@ async fn kill(vault: &Vault, at: At) {
     }
 }
 
+fn key(vault: &Vault) -> std::path::PathBuf {
+    vault.stage.files.path().join("key.pem")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_brings_it_to_its_end() {
     if !cfg!(debug_assertions) {
@@ -82,21 +90,31 @@ async fn another_process_brings_it_to_its_end() {
             Answered,
             "PUT /evidence-vault/prod/IR-2026-0042/123456789012-eu-west-1-payments-export-20261120T120000Z-01JD4M3Q3VY0000000000000AB/seal/addenda/000001/archive.json",
         ),
+        // Between the files of the addendum, its statement the last of them.
+        Point("archive-addendum", 1),
+        Point("archive-addendum", 3),
+        Point("archive-addendum", 4),
+        Wire(Answered, "/seal/addenda/000001/statement.json"),
         Point("archive-recorded", 1),
+        Point("addendum-made", 1),
+        Point("addendum", 1),
         Point("archive-copied", 1),
         Point("case-segment", 1),
         Point("archive-journal", 2),
     ];
     let vault = Vault::set(&bag).await;
+    SigningKey::make(&key(&vault)).unwrap();
+    let addendum = format!("{}seal/addenda/", vault.lead());
     for at in kills {
         vault.anew(&bag).await;
         kill(&vault, at).await;
         let left: Vec<String> = vault.versions("prod/").await.into_iter().map(|(key, ..)| key).collect();
-        let recorded = left.iter().any(|k| k.ends_with("/archive.json"));
+        let recorded = left.iter().any(|k| k.starts_with(&addendum) && k.ends_with("/statement.json"));
+        let begun = if recorded { 0 } else { left.iter().filter(|k| k.starts_with(&addendum)).count() };
         if !left.is_empty() && !recorded {
             // What lies there says by itself that it is unfinished.
             let told = vault.shell().run(&["verify", &vault.place()]).await.unwrap();
-            let sealed = left.iter().any(|k| k.ends_with("statement.json"));
+            let sealed = left.iter().any(|k| k.ends_with("/seal/statement.json"));
             let of_bundle = left.iter().any(|k| k.starts_with(&vault.lead()));
             match (of_bundle, sealed) {
                 (false, _) => assert_eq!(told.code, 1, "{at:?}: {}", told.stderr),
@@ -107,8 +125,10 @@ async fn another_process_brings_it_to_its_end() {
             }
         }
 
-        let done = ok(vault.archive(LOCKED).await, 0);
-        let there = left.iter().filter(|k| k.starts_with(&vault.lead()) && !k.ends_with("/archive.json")).count();
+        let key = key(&vault);
+        let signed = [LOCKED, &["--sign-key", key.to_str().unwrap()]].concat();
+        let done = ok(vault.archive(&signed).await, 0);
+        let there = left.iter().filter(|k| k.starts_with(&vault.lead()) && !k.starts_with(&addendum)).count();
         assert_eq!((done["present"].as_u64(), done["uploaded"].as_u64()), (Some(there as u64), Some((files - there) as u64)), "{at:?}");
         let mut versions: BTreeMap<String, u32> = BTreeMap::new();
         for (key, _, marker) in vault.versions("prod/").await {
@@ -116,9 +136,16 @@ async fn another_process_brings_it_to_its_end() {
             *versions.entry(key).or_default() += 1;
         }
         assert!(versions.values().all(|n| *n == 1), "{at:?}: put twice: {versions:#?}");
-        assert_eq!(versions.keys().filter(|k| k.starts_with(&vault.lead())).count(), files + 1, "{at:?}: every file, and one record");
+        let all = versions.keys().filter(|k| k.starts_with(&vault.lead())).count();
+        assert_eq!(all, files + begun + ADDENDUM, "{at:?}: every file, and one addendum beside what was begun of one");
         let told = ok(vault.shell().run(&["verify", &vault.place()]).await.unwrap(), 0);
         assert_eq!(told["root"], json!(bag.root()), "{at:?}");
+        let here = ok(vault.shell().run(&["verify", vault.bundle().to_str().unwrap()]).await.unwrap(), 0);
+        for told in [&told, &here] {
+            let addenda = told["addenda"].as_array().unwrap();
+            assert_eq!((addenda.len(), &addenda[0]["statement"]), (1, &done["statement_sha256"]), "{at:?}: {addenda:#?}");
+            assert_eq!((&addenda[0]["stands"], &addenda[0]["signatures"][0]["result"]), (&json!(true), &json!("holds")), "{at:?}");
+        }
 
         let journal = vault.journal().await;
         let transfers: Vec<JournalEvent> = journal.events().into_iter().filter(|e| matches!(e, JournalEvent::Transfer { .. })).collect();
@@ -126,7 +153,7 @@ async fn another_process_brings_it_to_its_end() {
         let segments = std::fs::read_dir(vault.case().join("journal")).unwrap().count();
         let mirrored = versions.keys().filter(|k| k.starts_with(&format!("prod/{CASE}/journal/"))).count();
         assert_eq!(mirrored, segments, "{at:?}: the whole journal lies in the vault");
-        let copies = std::fs::read_dir(vault.case().join(format!("{NAME}.addenda/000001"))).unwrap().count();
-        assert_eq!(copies, 1, "{at:?}");
+        let copy = std::path::PathBuf::from(done["record_copy"].as_str().unwrap());
+        assert_eq!(std::fs::read_dir(copy.parent().unwrap()).unwrap().count(), ADDENDUM, "{at:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! Evidence passes through on its way into the vault and back, it does not pile up. The operating system's own count of each process is judged.
-//! By name: 5 GiB verified, beside `sha256sum` in the same run.
+//! (`bench::large` does the same with 5 GiB, by name.)
 
 use super::vault::{PLACE, Vault};
 use crate::bundle::bag::{Bag, FUNCTION_ZIP, NAME, Parts, sha, sha_base64};
@@ -11,7 +11,6 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Instant;
 
 const LIMIT: u64 = 100 << 20;
 
@@ -127,26 +126,4 @@ async fn three_hundred_megabytes_go_into_the_vault_and_are_read_there_in_a_hundr
     assert_eq!(ok(told, 0)["verification"]["verdict"], "whole");
     peaks.push(("fetch", peak));
     assert!(peaks.iter().all(|(_, peak)| *peak < LIMIT), "{peaks:?}");
-}
-
-/// Run by name: `cargo test --test it -- --ignored --nocapture archive::memory::five_gibibytes`. It wants 6 GiB of disk. Nothing of it goes to the
-/// emulator, which holds objects in memory.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "5 GiB: run by name"]
-async fn five_gibibytes_are_verified_beside_sha256sum() {
-    let vault = Vault::set(&Bag::good()).await;
-    let dir = vault.case().join(NAME);
-    std::fs::remove_file(vault.bundle()).unwrap();
-    bag_in(&dir, 5 << 30);
-    let at = Instant::now();
-    let (told, peak) = measured(&vault, PROGRAM, &["verify", dir.to_str().unwrap()]).await;
-    let ours = at.elapsed();
-    assert_eq!(ok(told, 0)["verdict"], "whole");
-    let file = dir.join(FUNCTION_ZIP);
-    let at = Instant::now();
-    let (_, theirs_peak) = measured(&vault, "/usr/bin/sha256sum", &[file.to_str().unwrap()]).await;
-    let theirs = at.elapsed();
-    let rate = |t: std::time::Duration| 5.0 * 1024.0 / t.as_secs_f64();
-    println!("verify {:.0} MiB/s ({peak} bytes), sha256sum {:.0} MiB/s ({theirs_peak} bytes)", rate(ours), rate(theirs));
-    assert!(peak < LIMIT, "{peak}");
 }

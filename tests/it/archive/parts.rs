@@ -18,7 +18,7 @@ use sha2::Digest as _;
 /// Three whole parts and a bit.
 const BYTES: usize = 3 * MIN_PART as usize + 12_345;
 
-fn big() -> (Bag, Vec<u8>) {
+pub(super) fn big() -> (Bag, Vec<u8>) {
     let mut parts = Parts::good();
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut code = vec![0; BYTES];
@@ -58,8 +58,15 @@ async fn send(vault: &Vault, endpoint: &str) -> Result<Archived, ArchiveError> {
     let (bucket, to) = bucket(vault, endpoint).await;
     let retention = Retention { mode: LockMode::Governance, until: parse_until("2033-11-20").unwrap() };
     let asked = Asked { lock: Lock { retention: Some(retention), ..Lock::default() }, kms_key: None };
-    let order =
-        Order { bundle: vault.bundle(), to, asked, accepted: Accepted::default(), run: RunId::new(1, 7), operator: "a test".into() };
+    let order = Order {
+        bundle: vault.bundle(),
+        to,
+        asked,
+        accepted: Accepted::default(),
+        run: RunId::new(1, 7),
+        operator: "a test".into(),
+        signers: Default::default(),
+    };
     archive(&bucket, &order, None, &|_| {}).await
 }
 

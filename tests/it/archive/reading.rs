@@ -37,7 +37,11 @@ async fn it_verifies_where_it_lies_as_it_does_on_a_disk() {
     for member in ["verdict", "bundle", "case", "root", "provider_digests", "gaps"] {
         assert_eq!(there[member], here[member], "{member}");
     }
-    assert_eq!(there["counts"]["files"].as_u64(), here["counts"]["files"].as_u64().map(|n| n + 1), "and the record of the archive");
+    assert_eq!(
+        there["counts"]["files"].as_u64(),
+        here["counts"]["files"].as_u64().map(|n| n + 2),
+        "and the archive's addendum: record, statement"
+    );
     assert_eq!(check(&there, "archive"), (0, 0), "{there:#}");
     assert!(here["checks"].as_array().unwrap().iter().all(|c| c["id"] != "archive"));
 
@@ -50,14 +54,38 @@ async fn it_verifies_where_it_lies_as_it_does_on_a_disk() {
     assert_eq!(verify(&dir).unwrap().verdict(), Verdict::Whole);
     let twice = shell.run(&["fetch", &place, "--to", vault.stage.files.path().join("out").to_str().unwrap()]).await.unwrap();
     assert!(twice.code == 2 && twice.stderr.contains("is there already"), "{}", twice.stderr);
-    let left: Vec<String> =
+    let mut left: Vec<String> =
         std::fs::read_dir(vault.stage.files.path().join("out")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(left, [NAME]);
+    left.sort();
+    assert_eq!(left, [NAME.to_string(), format!("{NAME}.addenda")]);
+    assert!(!dir.join("seal/addenda").exists(), "what happened to the bundle is no part of it");
+    let kept = ok(shell.run(&["verify", dir.to_str().unwrap()]).await.unwrap(), 0);
+    assert_eq!((&kept["addenda"][0]["kind"], check(&kept, "addenda")), (&json!("archive"), (0, 0)));
 
     let wrong = shell.run(&["verify", &place, "--expected-bucket-owner", "210987654321"]).await.unwrap();
     assert!(wrong.code == 1 && wrong.stderr.contains("is not account 210987654321's"), "{}", wrong.stderr);
     let slip = shell.run(&["verify", "S3://vault/x y"]).await.unwrap();
     assert!(slip.code == 2 && slip.stderr.contains("is no place in S3"), "{}", slip.stderr);
+}
+
+/// The responder leaves its bundles as zips in a bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zip_in_a_bucket_is_named_with_the_way_out() {
+    let bag = Bag::good();
+    let vault = Vault::set(&bag).await;
+    let key = format!("prod/{CASE}/{NAME}.zip");
+    vault.stage.aws.s3.put_object().bucket(VAULT).key(&key).body(bag.zip().bytes().into()).send().await.unwrap();
+    let (shell, zip, out) = (vault.shell(), format!("s3://{VAULT}/{key}"), vault.stage.files.path().join("out"));
+    let out = out.to_str().unwrap();
+    for place in [zip.clone(), vault.place(), format!("{}/", vault.place())] {
+        for args in [vec!["verify", &place], vec!["fetch", &place, "--to", out]] {
+            let ended = shell.run(&args).await.unwrap();
+            let says = |words: &str| ended.stderr.contains(words);
+            assert!(ended.code == 1 && says(&format!("{zip} is one object")) && says(&format!("aws s3 cp {zip} .")), "{}", ended.stderr);
+        }
+    }
+    let archived = shell.run(&["archive", &zip, PLACE]).await.unwrap();
+    assert!(archived.code == 2 && archived.stderr.contains(&format!("aws s3 cp {zip} .")), "{}", archived.stderr);
 }
 
 /// Object Lock keeps versions, it does not keep anybody from putting newer ones or delete markers on top.
