@@ -1,0 +1,419 @@
+"""Opens a bundle, a directory or a zip, without following, overwriting or inflating anything: what is wrong with the container itself.
+
+Written from `evidence-schema/README.md` alone. The zip reader is by hand, because `zipfile` believes much of what this one must check."""
+
+import hashlib
+import os
+import re
+import stat
+import struct
+import zlib
+
+CHUNK = 1 << 16
+MAX_FILES = 1_000_000
+MAX_PATH = 480
+MAX_DIRECTORY = 256 << 20  # of a zip's central directory
+BOMB_FROM, BOMB_RATIO = 64 << 20, 200
+DEFLATE_MOST = 1032  # no deflate stream holds more bytes in one
+PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+class NoBundle(Exception):
+    """Not something to be judged: exit code 1."""
+
+
+class Unreadable(Exception):
+    """An entry whose bytes cannot be had; says why."""
+
+
+class File:
+    """One file of the bundle: `chunks` gives its bytes; size and digest are known once all of it was read."""
+
+    def __init__(self, chunks):
+        self.chunks, self.size, self.sha256 = chunks, 0, ""
+
+    def hash(self):
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.chunks():
+            digest.update(chunk)
+            size += len(chunk)
+        self.size, self.sha256 = size, digest.hexdigest()
+
+    def read(self, limit):
+        """All of its bytes, or None if there are more than `limit`."""
+        if self.size > limit:
+            return None
+        return b"".join(self.chunks())
+
+    def lines(self, limit):
+        """Lines with their newline; one longer than `limit` comes as None, and is skipped."""
+        rest, skipping = b"", False
+        for chunk in self.chunks():
+            parts = (rest + chunk).split(b"\n")
+            rest = parts.pop()
+            for part in parts:
+                yield None if skipping or len(part) > limit else part + b"\n"
+                skipping = False
+            if len(rest) > limit:
+                rest, skipping = b"", True
+        if rest or skipping:
+            yield None if skipping else rest
+
+
+class Container:
+    """`files`: what can be read. `unreadable`: names that are there and whose bytes are not to be had. `name`: a zip's own directory."""
+
+    def __init__(self, tell):
+        self.files, self.unreadable, self.name, self.tell = {}, set(), None, tell
+
+    def wrong(self, path, what):
+        self.tell("container", "error", path, what)
+
+    def hash_all(self):
+        for path, file in sorted(self.files.items()):
+            try:
+                file.hash()
+            except (Unreadable, OSError) as e:
+                self.wrong(path, str(e))
+                self.unreadable.add(path)
+        for path in self.unreadable:
+            self.files.pop(path, None)
+
+    def check_names(self):
+        """Two names that one file system takes for the same; a file where a directory is."""
+        seen, directories = {}, set()
+        names = set(self.files) | self.unreadable
+        for path in sorted(names):
+            other = seen.setdefault(path.lower(), path)
+            if other != path:
+                self.wrong(path, f"differs from {other} in upper and lower case only")
+            parts = path.split("/")
+            directories.update("/".join(parts[:n]) for n in range(1, len(parts)))
+        for path in sorted(directories & names):
+            self.wrong(path, "the name of a file is a directory's as well")
+
+
+def open_container(place, tell):
+    container = Container(tell)
+    try:
+        mode = os.stat(place).st_mode
+        if stat.S_ISDIR(mode):
+            _walk(container, place)
+        elif stat.S_ISREG(mode):
+            Zip(container, place).read()
+        else:
+            raise NoBundle("neither a directory nor a file")
+    except OSError as e:
+        raise NoBundle(str(e)) from None
+    names = set(container.files) | container.unreadable
+    if not any(is_ours(p) for p in names):
+        raise NoBundle("no bundle lies there")
+    container.check_names()
+    container.hash_all()
+    return container
+
+
+def is_ours(path):
+    """Whether a bundle may be recognised by this file, however early it was cut off."""
+    return path == "bagit.txt" or path.startswith(("meta/journal/", "seal/"))
+
+
+def _walk(container, place):
+    """Every regular file below `place`. Links, pipes, sockets and devices are told of, and are not there."""
+    pending = [("", place)]
+    while pending:
+        below, directory = pending.pop()
+        for entry in os.scandir(directory):
+            path = below + entry.name
+            if entry.is_symlink():
+                container.wrong(path, "a symbolic link")
+            elif not PATH.fullmatch(path) or len(path) > MAX_PATH:
+                container.wrong(path, "a name that no bundle has")
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append((path + "/", entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                container.files[path] = File(lambda at=entry.path: _chunks(at))
+            else:
+                container.wrong(path, "neither a file nor a directory")
+            if len(container.files) > MAX_FILES:
+                raise NoBundle("too many files")
+
+
+def _chunks(path):
+    # Opened without following: what was a file when it was listed may be a link by now.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as f:
+        while chunk := f.read(CHUNK):
+            yield chunk
+
+
+class Entry:
+    """One line of the central directory."""
+
+    def __init__(self, name, flags, method, crc, packed, size, mode, offset):
+        self.name, self.flags, self.method, self.crc = name, flags, method, crc
+        self.packed, self.size, self.mode, self.offset = packed, size, mode, offset
+        self.data = self.end = self.wrong = None
+
+
+class Zip:
+    def __init__(self, container, place):
+        self.container, self.place = container, place
+        self.file = open(place, "rb")
+        self.length = os.fstat(self.file.fileno()).st_size
+
+    def at(self, offset, n):
+        if offset < 0 or offset + n > self.length:
+            return b""
+        self.file.seek(offset)
+        return self.file.read(n)
+
+    def read(self):
+        entries = self.entries(*self.end_record())
+        for e in entries:
+            self.local_header(e)
+        self.extents(entries)
+        self.names(entries)
+
+    # ── where the directory is ──
+
+    def end_record(self):
+        """Finds the directory: (its first byte, its length, how many entries it declares, what lies before the archive)."""
+        tail_at = max(0, self.length - 22 - 65535)
+        tail = self.at(tail_at, self.length - tail_at)
+        found = [m.start() for m in re.finditer(rb"PK\x05\x06", tail) if m.start() + 22 <= len(tail)]
+        ends = {p: p + 22 + struct.unpack_from("<H", tail, p + 20)[0] for p in found}
+        # The end record whose comment ends where the file ends; where there is none, the last that can be one.
+        exact = [p for p in found if ends[p] == len(tail)]
+        fit = exact or [p for p in found if ends[p] < len(tail)]
+        if not fit:
+            raise NoBundle("no zip: it has no end record")
+        wrong = lambda what: self.container.wrong(None, what)
+        if len(exact) > 1:
+            wrong("more than one end record: readers will disagree about what is in it")
+        at = fit[-1]
+        _, disk, cd_disk, here, count, size, start, comment = struct.unpack_from("<4s4H2IH", tail, at)
+        end = tail_at + at
+        if comment:
+            wrong("an archive comment")
+        if end + 22 + comment < self.length:
+            wrong(f"{self.length - end - 22 - comment} bytes follow the end of the archive")
+        locator = self.at(end - 20, 20)
+        if locator[:4] == b"PK\x06\x07":
+            record_at = struct.unpack_from("<Q", locator, 8)[0]
+            record = self.at(record_at, 56)
+            if record[:4] != b"PK\x06\x06":
+                raise NoBundle("no zip: its 64-bit end record is not where it should be")
+            here, count, size, start = struct.unpack_from("<4Q", record, 24)
+            end = record_at
+        if disk or cd_disk or here != count:
+            wrong("an archive of several disks")
+        base = end - size - start
+        if size > MAX_DIRECTORY or base < 0:
+            raise NoBundle("no zip: its directory lies outside of it")
+        if base:
+            wrong(f"{base} bytes in front of the archive")
+        return base, base + start, size, count
+
+    def entries(self, base, start, size, count):
+        self.base, self.directory_at = base, start
+        directory, entries, at = self.at(start, size), [], 0
+        while at + 46 <= len(directory) and directory[at : at + 4] == b"PK\x01\x02":
+            made, flags, method = struct.unpack_from("<H2x2H", directory, at + 4)
+            crc, packed, full, n, x, c = struct.unpack_from("<3I3H", directory, at + 16)
+            mode, offset = struct.unpack_from("<2I", directory, at + 38)
+            fields = directory[at + 46 : at + 46 + n + x]
+            if len(fields) != n + x:
+                break
+            # Only what was made on Unix says what kind of file it is.
+            e = Entry(fields[:n], flags, method, crc, packed, full, mode >> 16 if made >> 8 == 3 else 0, offset)
+            self.extra(e, fields[n:])
+            entries.append(e)
+            at += 46 + n + x + c
+            if len(entries) > MAX_FILES:
+                raise NoBundle("too many entries")
+        if at != len(directory):
+            self.container.wrong(None, "the zip's directory is damaged")
+        if len(entries) != count:
+            self.container.wrong(None, f"it declares {count} entries and has {len(entries)}")
+        return entries
+
+    @staticmethod
+    def extra(e, field):
+        at = 0
+        while at < len(field):
+            if at + 4 > len(field):
+                e.wrong = "a malformed extra field"
+                return
+            kind, n = struct.unpack_from("<2H", field, at)
+            body = field[at + 4 : at + 4 + n]
+            if len(body) != n:
+                e.wrong = "a malformed extra field"
+                return
+            if kind == 0x7075:
+                e.wrong = "a second name in an extra field"
+            if kind == 1:
+                values = [struct.unpack_from("<Q", body, i)[0] for i in range(0, n - n % 8, 8)]
+                for member in ("size", "packed", "offset"):
+                    if getattr(e, member) == 0xFFFFFFFF and values:
+                        setattr(e, member, values.pop(0))
+            at += 4 + n
+
+    # ── one entry ──
+
+    def local_header(self, e):
+        """Where its data lies, and whether the header there says the same as the directory."""
+        at = self.base + e.offset
+        head = self.at(at, 30)
+        if head[:4] != b"PK\x03\x04":
+            e.wrong = e.wrong or "no header where the directory says"
+            return
+        flags, method, _, crc, packed, full, n, x = struct.unpack_from("<2HI3I2H", head, 6)
+        e.data = at + 30 + n + x
+        e.end = e.data + e.packed
+        if e.end > self.directory_at:
+            e.wrong = e.wrong or "its data lie outside of the archive"
+        if self.at(at + 30, n) != e.name:
+            e.wrong = e.wrong or "the local header has another name than the directory"
+        if method != e.method or (flags ^ e.flags) & 1:
+            e.wrong = e.wrong or "the local header says another compression than the directory"
+        if flags & 8:
+            self.descriptor(e)
+            crc, packed, full = crc or e.crc, packed or e.packed, full or e.size
+        sizes = [(full, e.size), (packed, e.packed)]
+        if any(a not in (b, 0xFFFFFFFF) for a, b in sizes) or crc != e.crc:
+            e.wrong = e.wrong or "the local header says another size than the directory"
+        if e.flags & 0x41:
+            e.wrong = e.wrong or "encrypted"
+        elif e.method not in (0, 8):
+            e.wrong = e.wrong or "compressed in a way that bundles do not use"
+        elif e.method == 0 and e.size != e.packed:
+            e.wrong = e.wrong or "stored, and its two sizes differ"
+        elif e.method == 8 and e.size > e.packed * DEFLATE_MOST + 1032:
+            e.wrong = e.wrong or "it declares more bytes than its data can hold"
+        elif e.size > BOMB_FROM and e.size > e.packed * BOMB_RATIO:
+            e.wrong = e.wrong or "a bomb: it would be inflated beyond all measure"
+
+    def descriptor(self, e):
+        """Sizes that follow the data: four forms, told apart by what they say."""
+        after = self.at(e.end, min(24, max(0, self.directory_at - e.end)))
+        for sign in (b"PK\x07\x08", b""):
+            for form in ("<3I", "<I2Q"):
+                n = len(sign) + struct.calcsize(form)
+                if after.startswith(sign) and len(after) >= n:
+                    if struct.unpack_from(form, after, len(sign)) == (e.crc, e.packed, e.size):
+                        e.end += n
+                        return
+
+    def extents(self, entries):
+        """Every byte before the directory belongs to exactly one entry."""
+        reached, gap = self.base, 0
+        for e in sorted((e for e in entries if e.data is not None), key=lambda e: e.offset):
+            start = self.base + e.offset
+            if start < reached:
+                e.wrong = "lies over another entry"
+            gap += max(0, start - reached)
+            reached = max(reached, e.end)
+        gap += max(0, self.directory_at - reached)
+        if gap and not any(e.wrong for e in entries):
+            self.container.wrong(None, f"{gap} bytes belong to no entry")
+
+    # ── names ──
+
+    def names(self, entries):
+        plain = []
+        for e in entries:
+            name, what = self.name(e.name)
+            if what:
+                self.container.wrong(name, what)
+            else:
+                plain.append((name, e))
+        inside = any(is_ours(n) for n, _ in plain)
+        tops = [n.split("/")[0] for n, _ in plain if "/" in n and is_ours(n.split("/", 1)[1])]
+        top = "" if inside or not tops else tops[0]
+        self.container.name = top or None
+        seen = {}
+        for name, e in plain:
+            if top and not (name + "/").startswith(top + "/"):
+                self.container.wrong(name, "outside the bundle's own directory")
+                continue
+            path = name[len(top) + 1 :] if top else name
+            if path.endswith("/") or not path:
+                if e.size or stat.S_IFMT(e.mode) not in (0, stat.S_IFDIR):
+                    self.container.wrong(path, "a directory that is none")
+                continue
+            kind = stat.S_IFMT(e.mode)
+            if kind == stat.S_IFLNK:
+                e.wrong = "a symbolic link"
+            elif kind not in (0, stat.S_IFREG):
+                e.wrong = "a device, a pipe or another thing that is no file"
+            if not PATH.fullmatch(path) or len(path) > MAX_PATH:
+                self.container.wrong(path, "a name that no bundle has")
+                continue
+            if path in seen:
+                e.wrong = "two entries have this name"
+                self.container.files.pop(path, None)
+            seen[path] = e
+            if e.wrong:
+                self.container.wrong(path, e.wrong)
+                self.container.unreadable.add(path)
+            else:
+                self.container.files[path] = File(lambda e=e: self.bytes_of(e))
+
+    @staticmethod
+    def name(raw):
+        """The name as text, and what is wrong with it."""
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:
+            return ascii(raw[:100]), "a name that is no UTF-8"
+        tame = name[:200]
+        if len(raw) > 4096:
+            return tame, "a name longer than any path"
+        if any(ord(c) < 32 or ord(c) == 127 for c in name):
+            return tame, "control characters in a name"
+        if "\\" in name:
+            return tame, "a backslash in a name"
+        if name.startswith("/"):
+            return tame, "an absolute path"
+        if re.match(r"[A-Za-z]:", name):
+            return tame, "a drive letter"
+        if ".." in name.split("/"):
+            return tame, "a name that leads out of the bundle"
+        return name, None
+
+    def bytes_of(self, e):
+        """Its bytes, never more than it declares."""
+        crc, size, at, left = 0, 0, e.data, e.packed
+        inflate = zlib.decompressobj(-15) if e.method == 8 else None
+        while left:
+            raw = self.at(at, min(CHUNK, left))
+            at, left = at + len(raw), left - len(raw)
+            if not raw:
+                raise Unreadable("cut off")
+            pieces = self.inflated(inflate, raw) if inflate else [raw]
+            for piece in pieces:
+                size += len(piece)
+                if size > e.size:
+                    raise Unreadable(f"it holds more than the {e.size} bytes that it declares")
+                crc = zlib.crc32(piece, crc)
+                yield piece
+            if inflate and inflate.eof and (left or inflate.unused_data):
+                raise Unreadable("bytes follow its compressed stream")
+        if inflate and not inflate.eof:
+            raise Unreadable("its compressed stream is damaged: cut off")
+        if size != e.size:
+            raise Unreadable(f"it ends after {size} bytes where its header declares {e.size}")
+        if crc != e.crc:
+            raise Unreadable("its checksum is wrong")
+
+    @staticmethod
+    def inflated(inflate, raw):
+        while raw:
+            try:
+                piece = inflate.decompress(raw, CHUNK)
+            except zlib.error:
+                raise Unreadable("its compressed stream is damaged") from None
+            yield piece
+            raw = inflate.unconsumed_tail
+            if inflate.eof:
+                return
