@@ -2,14 +2,14 @@
 
 import re
 
-from container import MAX_PATH, PATH
-from facts import COVERAGE, ITEMS, MANIFEST, MAX_LINE, SEGMENT, STATEMENT, TAGS
+from container import is_path
+from facts import COVERAGE, ITEMS, MANIFEST, MAX_DOCUMENT, MAX_LINE, SEGMENT, STATEMENT, TAGS
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "urn:freezeframe:predicate:acquisition:v1"
 FORMS = {"coverage": 1, "exchange": 1, "item": 1, "journal": 1, "statement": 1}
 KNOWN_TAGS = re.compile(
     r"bagit\.txt|bag-info\.txt|(tag)?manifest-sha256\.txt|meta/(items\.jsonl|coverage\.json|redactions\.jsonl|README\.txt|VERIFY\.txt|CERTIFICATION\.md)"
-    r"|meta/journal/[0-9]{6,}\.jsonl|seal/(statement(\.dsse)?\.json|(public-key|kms-public)\.pem|root\.tsr|sealing\.json|identity\.kms)|meta/source/.*"
+    r"|seal/(statement(\.dsse)?\.json|(public-key|kms-public)\.pem|root\.tsr|sealing\.json|identity\.kms|addenda/.*)|meta/source/.*|fetch\.txt"
 )
 
 
@@ -25,35 +25,32 @@ def read_manifest(f, path, wrong):
     listed = {}
     for n, line in enumerate(f.files[path].lines(MAX_LINE), 1):
         try:
-            m = re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", line.decode()) if line else None
+            m = re.fullmatch(r"([0-9a-fA-F]{64})[ \t]+\*?([^\n]+)\n?", line.decode()) if line else None
         except UnicodeDecodeError:
             m = None
-        if not m or not PATH.fullmatch(m[2]) or len(m[2]) > MAX_PATH:
+        if not m or not is_path(m[2]):
             wrong(path, f"line {n} is no digest and path")
-        elif m[2] in listed:
+            continue
+        if m[2] in listed:
             wrong(path, f"lists {m[2]} twice")
-        else:
-            listed[m[2]] = m[1]
+        listed[m[2]] = m[1].lower()
     return listed
 
 
 def _manifest(f, check, path, belongs):
-    # Before there is a statement a bundle is in the making: what is listed must be right, what is not yet listed is no contradiction.
     wrong = lambda p, what: f.tell(check, "error", p, what)
-    unready = lambda p, what: f.tell(check, "error" if f.sealed else "warn", p, what)
+    unready = lambda p, what: f.tell(check, f.absence, p, what)
     if path not in f.files:
-        if f.sealed and path not in f.unreadable:
-            wrong(path, "missing")
         return {}
     listed = read_manifest(f, path, unready)
     for p, digest in listed.items():
         if not belongs(p):
             wrong(p, "is listed in a manifest that does not speak of it")
-        elif p in f.files:
+        if p in f.files:
             if f.files[p].sha256 != digest:
                 wrong(p, "its bytes are not those that were listed")
         elif p not in f.unreadable:
-            wrong(p, "is listed and missing")
+            unready(p, "is listed and missing")
     for p in f.files:
         if belongs(p) and p not in listed:
             unready(p, "is listed nowhere")
@@ -78,12 +75,28 @@ def _root(f):
         f.tell("root", "warn", None, "the zip's directory has another name than the bundle")
 
 
-def bag_info(f):
-    """Label → value, of `bag-info.txt`."""
-    if "bag-info.txt" not in f.files:
-        return None
-    text = (f.files["bag-info.txt"].read(1 << 20) or b"").decode("utf-8", "replace")
-    return dict(re.findall(r"^([^:\s]+): *(.*)$", text, re.M))
+def tag_file(f, path):
+    """[(label in lower case, value)] and whether all of it is `Label: value` in UTF-8; None where it is not there."""
+    if path not in f.files:
+        return None, True
+    try:
+        lines = (f.files[path].read(MAX_DOCUMENT) or b"\xff").decode().splitlines()
+    except UnicodeDecodeError:
+        return [], False
+    fields, good = [], True
+    for line in filter(str.strip, lines):
+        label, colon, value = line.partition(":")
+        if line[0] in " \t" and fields:
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]} {line.strip()}")
+        elif colon:
+            fields.append((label.strip().lower(), value.strip()))
+        else:
+            good = False
+    return fields, good
+
+
+def labelled(f, label):
+    return [v for l, v in tag_file(f, "bag-info.txt")[0] or [] if l == label.lower()]
 
 
 def _layout(f):
@@ -91,32 +104,44 @@ def _layout(f):
     worth = lambda path, what: f.tell("layout", "warn", path, what)
     if not f.sealed:
         worth(STATEMENT, "no statement: unfinished")
-    if any(p.startswith("tmp/") for p in f.files):
+    unready = lambda path, what: f.tell("layout", f.absence, path, what)
+    if f.container.has_tmp:
         worth("tmp", "drafts are left: unfinished")
     if f.predicate and not f.predicate["finished"]:
         worth(STATEMENT, "the run was interrupted")
-    if f.sealed:
-        for path in ("bagit.txt", "bag-info.txt", ITEMS, COVERAGE):
-            if not f.there(path) and path not in f.tags:
-                wrong(path, "missing")
-        if not f.segments:
-            wrong("meta/journal", "missing")
-    if "bagit.txt" in f.files and f.files["bagit.txt"].read(1000) != b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n":
-        wrong("bagit.txt", "not BagIt 1.0 in UTF-8")
+    for path in ("bagit.txt", "bag-info.txt", MANIFEST, TAGS, ITEMS, COVERAGE):
+        if not f.there(path):
+            unready(path, "missing")
+    if not f.segments:
+        unready("meta/journal", "missing")
+    fields, good = tag_file(f, "bagit.txt")
+    if fields is not None and (not good or sorted(fields) != [("bagit-version", "1.0"), ("tag-file-character-encoding", "UTF-8")]):
+        unready("bagit.txt", "does not say BagIt 1.0 and UTF-8, and nothing else")
     if f.there("fetch.txt"):
         wrong("fetch.txt", "a bundle never sends its reader elsewhere")
-    info = bag_info(f)
-    if info is not None and f.sealed:
-        payload = {p: x for p, x in f.files.items() if p.startswith("data/")}
-        # What is changed or missing is told by `manifest` already.
-        as_listed = payload.keys() == f.manifest.keys() and all(x.sha256 == f.manifest[p] for p, x in payload.items())
-        oxum = f"{sum(x.size for x in payload.values())}.{len(payload)}"
-        if "Payload-Oxum" not in info or as_listed and info["Payload-Oxum"] != oxum:
-            wrong("bag-info.txt", f"its Payload-Oxum is not {oxum}")
-        if f.predicate and info.get("External-Identifier") != f.predicate["case"]:
-            wrong("bag-info.txt", "names another case than the statement")
+    fields, good = tag_file(f, "bag-info.txt")
+    if fields is not None:
+        _bag_info(f, wrong, unready, good)
     for path in f.files:
-        if not path.startswith(("data/", "tmp/")) and path != "fetch.txt" and not KNOWN_TAGS.fullmatch(path):
-            # An unlisted one outside seal/ is told by `tag-manifest`.
-            if path.startswith("seal/") or path in f.tags:
-                worth(path, "no file of this format")
+        if path.startswith(("data/", "tmp/")) or KNOWN_TAGS.fullmatch(path) or SEGMENT.fullmatch(path):
+            continue
+        # An unlisted one outside seal/ is told by `tag-manifest`.
+        if path.startswith("seal/") or path in f.tags:
+            worth(path, "no file of this format")
+
+
+def _bag_info(f, wrong, unready, good):
+    if not good:
+        unready("bag-info.txt", "not all of it is `Label: value` in UTF-8")
+    if f.predicate and any(case != f.predicate["case"] for case in labelled(f, "External-Identifier")):
+        wrong("bag-info.txt", "names another case than the statement")
+    sums = labelled(f, "Payload-Oxum")
+    if len(sums) != 1:
+        return unready("bag-info.txt", "states Payload-Oxum not exactly once")
+    payload = {p: x for p, x in f.files.items() if p.startswith("data/")}
+    unread = sum(p.startswith("data/") for p in f.unreadable)
+    # Where the payload is not as the manifest lists it, that is told file by file.
+    as_listed = not unread and payload.keys() == f.manifest.keys() and all(x.sha256 == f.manifest[p] for p, x in payload.items())
+    oxum = f"{sum(x.size for x in payload.values())}.{len(payload) + unread}"
+    if (as_listed or MANIFEST not in f.files) and sums[0] != oxum:
+        unready("bag-info.txt", f"its Payload-Oxum is not {oxum}")

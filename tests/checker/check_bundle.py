@@ -3,7 +3,7 @@
     python3 tests/checker/check_bundle.py BUNDLE [--key FILE-OR-FINGERPRINT]... [--schemas DIR]
 
 BUNDLE is a directory or a zip. Prints one JSON document: the verdict (whole, unfinished, broken; null where no bundle lies there), and findings.
-Exits 0 when the bundle is whole, 4 when it is not, 1 when there is no bundle, 2 when called wrongly. A test holds `freezeframe verify` to it.
+Exits 0 when the bundle is whole, 4 when it is not, 1 when no bundle lies there, 2 when called wrongly. A test holds `freezeframe verify` to it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import bag
 import records
 import redacted
 import seal
-from container import NoBundle, open_container
+from container import NoBundle, NoZip, open_container
 from crypto import Key, Malformed
 from facts import Facts
 
@@ -27,6 +27,8 @@ class Told(list):
     """Findings, as many as anybody reads."""
 
     def __call__(self, check, level, path, what):
+        # Much of it quotes a stranger: what is no character of UTF-8 is escaped, and it ends.
+        path, what = (t and str(t)[:400].encode("utf-8", "backslashreplace").decode() for t in (path, what))
         finding = {"check": check, "level": level, "path": path, "what": what}
         if len(self) < MOST_FINDINGS or not any((f["check"], f["level"]) == (check, level) for f in self):
             self.append(finding)
@@ -35,14 +37,23 @@ class Told(list):
 def judge(place, demanded, schemas):
     """(verdict, findings)."""
     told = Told()
-    facts = Facts(open_container(place, told), schemas, told)
-    bag.check(facts)
-    records.check(facts)
-    seal.check(facts, demanded)
-    redacted.check(facts)
+    container = open_container(place, told)
+    try:
+        facts = Facts(container, schemas, told)
+        bag.check(facts)
+        records.check(facts)
+        seal.check(facts, demanded)
+        redacted.check(facts)
+    except Exception as e:
+        # No bundle may bring the checker down: that it did is this program's fault, and nobody may take it for a verdict.
+        at = e.__traceback__
+        while at.tb_next:
+            at = at.tb_next
+        told("checker", "fault", None, f"{type(e).__name__} in {at.tb_frame.f_code.co_name}, line {at.tb_lineno}: {str(e)[:200]}")
+        return None, told
     if any(f["level"] == "error" for f in told):
         return "broken", told
-    unfinished = not facts.sealed or any(p.startswith("tmp/") for p in facts.files) or not facts.predicate.get("finished")
+    unfinished = facts.container.has_tmp or not facts.predicate.get("finished")
     return "unfinished" if unfinished else "whole", told
 
 
@@ -56,15 +67,18 @@ def demanded_key(text):
     return key.id, key
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bundle")
     parser.add_argument("--key", action="append", default=[], type=demanded_key, help="a key that must have signed: PEM, or fingerprint")
     parser.add_argument("--schemas", default=pathlib.Path(__file__).parents[2] / "evidence-schema")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         verdict, findings = judge(arguments.bundle, dict(arguments.key), arguments.schemas)
-        code = 0 if verdict == "whole" else 4
+        code = {"whole": 0, None: 1}.get(verdict, 4)
+    except NoZip as e:
+        findings = [{"check": "container", "level": "error", "path": None, "what": f"no zip: {e}"}]
+        verdict, code = "broken", 4
     except NoBundle as e:
         verdict, findings, code = None, [{"check": "container", "level": "error", "path": None, "what": str(e)}], 1
     json.dump({"verdict": verdict, "findings": findings}, sys.stdout, indent=1)

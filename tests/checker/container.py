@@ -7,19 +7,32 @@ import os
 import re
 import stat
 import struct
+import unicodedata
 import zlib
 
 CHUNK = 1 << 16
-MAX_FILES = 1_000_000
-MAX_PATH = 480
-MAX_DIRECTORY = 256 << 20  # of a zip's central directory
-BOMB_FROM, BOMB_RATIO = 64 << 20, 200
+MAX_FILES, MAX_DEPTH, MAX_NAME = 200_000, 32, 1024
+MAX_DIRECTORY = MAX_FILES * (46 + MAX_NAME)  # of a zip; more is no more than refused
+BOMB_FROM, BOMB_RATIO = 64 << 20, 250
 DEFLATE_MOST = 1032  # no deflate stream holds more bytes in one
 PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+RESERVED = re.compile(r"(con|prn|aux|nul|com|lpt)[0-9]*(\..*)?", re.I)
+TOPS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", "data", "meta", "seal", "tmp"}
+
+
+def is_path(name):
+    """Whether a file of a bundle may have this name."""
+    if len(name) > 480 or not PATH.fullmatch(name):
+        return False
+    return all(len(s) <= 120 and not s.endswith(".") and not RESERVED.fullmatch(s) for s in name.split("/"))
 
 
 class NoBundle(Exception):
     """Not something to be judged: exit code 1."""
+
+
+class NoZip(Exception):
+    """A file whose directory of entries cannot be found: broken, and there is nothing else to say."""
 
 
 class Unreadable(Exception):
@@ -64,7 +77,7 @@ class Container:
     """`files`: what can be read. `unreadable`: names that are there and whose bytes are not to be had. `name`: a zip's own directory."""
 
     def __init__(self, tell):
-        self.files, self.unreadable, self.name, self.tell = {}, set(), None, tell
+        self.files, self.unreadable, self.name, self.has_tmp, self.tell = {}, set(), None, False, tell
 
     def wrong(self, path, what):
         self.tell("container", "error", path, what)
@@ -105,38 +118,38 @@ def open_container(place, tell):
             raise NoBundle("neither a directory nor a file")
     except OSError as e:
         raise NoBundle(str(e)) from None
-    names = set(container.files) | container.unreadable
-    if not any(is_ours(p) for p in names):
-        raise NoBundle("no bundle lies there")
     container.check_names()
     container.hash_all()
     return container
 
 
-def is_ours(path):
-    """Whether a bundle may be recognised by this file, however early it was cut off."""
-    return path == "bagit.txt" or path.startswith(("meta/journal/", "seal/"))
-
-
 def _walk(container, place):
     """Every regular file below `place`. Links, pipes, sockets and devices are told of, and are not there."""
-    pending = [("", place)]
+    pending, tops, seen = [("", place, 1)], set(), 0
     while pending:
-        below, directory = pending.pop()
+        below, directory, depth = pending.pop()
         for entry in os.scandir(directory):
-            path = below + entry.name
+            path, seen = below + entry.name, seen + 1
+            if seen > MAX_FILES:
+                return container.wrong(None, "more files than any bundle has; the rest was not read")
             if entry.is_symlink():
                 container.wrong(path, "a symbolic link")
-            elif not PATH.fullmatch(path) or len(path) > MAX_PATH:
-                container.wrong(path, "a name that no bundle has")
-            elif entry.is_dir(follow_symlinks=False):
-                pending.append((path + "/", entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                container.files[path] = File(lambda at=entry.path: _chunks(at))
-            else:
+                continue
+            tops.add(path.split("/")[0])
+            if entry.is_dir(follow_symlinks=False):
+                container.has_tmp |= path == "tmp"
+                if depth > MAX_DEPTH:
+                    container.wrong(path, "nested deeper than a bundle is; not read")
+                else:
+                    pending.append((path + "/", entry.path, depth + 1))
+            elif not entry.is_file(follow_symlinks=False):
                 container.wrong(path, "neither a file nor a directory")
-            if len(container.files) > MAX_FILES:
-                raise NoBundle("too many files")
+            elif not is_path(path):
+                container.wrong(path, "a name that no bundle has")
+            else:
+                container.files[path] = File(lambda at=entry.path: _chunks(at))
+    if container.files and not tops & TOPS:
+        raise NoBundle("nothing of a bundle lies there")
 
 
 def _chunks(path):
@@ -159,7 +172,7 @@ class Zip:
     def __init__(self, container, place):
         self.container, self.place = container, place
         self.file = open(place, "rb")
-        self.length = os.fstat(self.file.fileno()).st_size
+        self.length, self.total = os.fstat(self.file.fileno()).st_size, 0
 
     def at(self, offset, n):
         if offset < 0 or offset + n > self.length:
@@ -186,7 +199,7 @@ class Zip:
         exact = [p for p in found if ends[p] == len(tail)]
         fit = exact or [p for p in found if ends[p] < len(tail)]
         if not fit:
-            raise NoBundle("no zip: it has no end record")
+            raise NoZip("it has no end record")
         wrong = lambda what: self.container.wrong(None, what)
         if len(exact) > 1:
             wrong("more than one end record: readers will disagree about what is in it")
@@ -202,14 +215,14 @@ class Zip:
             record_at = struct.unpack_from("<Q", locator, 8)[0]
             record = self.at(record_at, 56)
             if record[:4] != b"PK\x06\x06":
-                raise NoBundle("no zip: its 64-bit end record is not where it should be")
+                raise NoZip("its 64-bit end record is not where it should be")
             here, count, size, start = struct.unpack_from("<4Q", record, 24)
             end = record_at
         if disk or cd_disk or here != count:
             wrong("an archive of several disks")
         base = end - size - start
         if size > MAX_DIRECTORY or base < 0:
-            raise NoBundle("no zip: its directory lies outside of it")
+            raise NoZip("its directory lies outside of it")
         if base:
             wrong(f"{base} bytes in front of the archive")
         return base, base + start, size, count
@@ -218,19 +231,22 @@ class Zip:
         self.base, self.directory_at = base, start
         directory, entries, at = self.at(start, size), [], 0
         while at + 46 <= len(directory) and directory[at : at + 4] == b"PK\x01\x02":
-            made, flags, method = struct.unpack_from("<H2x2H", directory, at + 4)
+            flags, method = struct.unpack_from("<2H", directory, at + 8)
             crc, packed, full, n, x, c = struct.unpack_from("<3I3H", directory, at + 16)
             mode, offset = struct.unpack_from("<2I", directory, at + 38)
+            if c:
+                self.container.wrong(None, "a comment to an entry, which no digest covers")
             fields = directory[at + 46 : at + 46 + n + x]
             if len(fields) != n + x:
                 break
-            # Only what was made on Unix says what kind of file it is.
-            e = Entry(fields[:n], flags, method, crc, packed, full, mode >> 16 if made >> 8 == 3 else 0, offset)
+            # The mode is believed whatever system it says it was made on: some programs do too.
+            e = Entry(fields[:n], flags, method, crc, packed, full, mode >> 16, offset)
             self.extra(e, fields[n:])
             entries.append(e)
             at += 46 + n + x + c
             if len(entries) > MAX_FILES:
-                raise NoBundle("too many entries")
+                self.container.wrong(None, "more entries than any bundle has; the rest was not read")
+                return entries
         if at != len(directory):
             self.container.wrong(None, "the zip's directory is damaged")
         if len(entries) != count:
@@ -280,18 +296,21 @@ class Zip:
             self.descriptor(e)
             crc, packed, full = crc or e.crc, packed or e.packed, full or e.size
         sizes = [(full, e.size), (packed, e.packed)]
-        if any(a not in (b, 0xFFFFFFFF) for a, b in sizes) or crc != e.crc:
+        if any(a not in (b, 0xFFFFFFFF) for a, b in sizes) or crc != e.crc or flags != e.flags:
             e.wrong = e.wrong or "the local header says another size than the directory"
-        if e.flags & 0x41:
+        if e.flags & 0x2041:
             e.wrong = e.wrong or "encrypted"
         elif e.method not in (0, 8):
             e.wrong = e.wrong or "compressed in a way that bundles do not use"
         elif e.method == 0 and e.size != e.packed:
             e.wrong = e.wrong or "stored, and its two sizes differ"
-        elif e.method == 8 and e.size > e.packed * DEFLATE_MOST + 1032:
+        elif e.method == 8 and e.size > (e.packed + 1) * DEFLATE_MOST:
             e.wrong = e.wrong or "it declares more bytes than its data can hold"
         elif e.size > BOMB_FROM and e.size > e.packed * BOMB_RATIO:
             e.wrong = e.wrong or "a bomb: it would be inflated beyond all measure"
+        self.total += e.size
+        if self.total > max(1 << 30, self.length * BOMB_RATIO):
+            e.wrong = e.wrong or "a bomb: with it the archive would be inflated beyond all measure"
 
     def descriptor(self, e):
         """Sizes that follow the data: four forms, told apart by what they say."""
@@ -327,26 +346,26 @@ class Zip:
                 self.container.wrong(name, what)
             else:
                 plain.append((name, e))
-        inside = any(is_ours(n) for n, _ in plain)
-        tops = [n.split("/")[0] for n, _ in plain if "/" in n and is_ours(n.split("/", 1)[1])]
-        top = "" if inside or not tops else tops[0]
+        top = self.top([n for n, _ in plain])
         self.container.name = top or None
+        if not any(n[len(top) + 1 if top else 0 :].split("/")[0] in TOPS for n, _ in plain if not top or n.startswith(top + "/")):
+            raise NoBundle("nothing of a bundle lies in it")
         seen = {}
         for name, e in plain:
-            if top and not (name + "/").startswith(top + "/"):
+            if top and not name.startswith(top + "/"):
                 self.container.wrong(name, "outside the bundle's own directory")
                 continue
-            path = name[len(top) + 1 :] if top else name
+            path, kind = name[len(top) + 1 :] if top else name, stat.S_IFMT(e.mode)
+            self.container.has_tmp |= path.startswith("tmp/")
             if path.endswith("/") or not path:
-                if e.size or stat.S_IFMT(e.mode) not in (0, stat.S_IFDIR):
+                if e.size or e.packed and e.method == 0 or kind not in (0, stat.S_IFDIR, stat.S_IFREG):
                     self.container.wrong(path, "a directory that is none")
                 continue
-            kind = stat.S_IFMT(e.mode)
             if kind == stat.S_IFLNK:
                 e.wrong = "a symbolic link"
             elif kind not in (0, stat.S_IFREG):
                 e.wrong = "a device, a pipe or another thing that is no file"
-            if not PATH.fullmatch(path) or len(path) > MAX_PATH:
+            if not is_path(path):
                 self.container.wrong(path, "a name that no bundle has")
                 continue
             if path in seen:
@@ -367,9 +386,9 @@ class Zip:
         except UnicodeDecodeError:
             return ascii(raw[:100]), "a name that is no UTF-8"
         tame = name[:200]
-        if len(raw) > 4096:
+        if len(raw) > MAX_NAME:
             return tame, "a name longer than any path"
-        if any(ord(c) < 32 or ord(c) == 127 for c in name):
+        if any(unicodedata.category(c) == "Cc" for c in name):
             return tame, "control characters in a name"
         if "\\" in name:
             return tame, "a backslash in a name"
@@ -379,7 +398,22 @@ class Zip:
             return tame, "a drive letter"
         if ".." in name.split("/"):
             return tame, "a name that leads out of the bundle"
+        if any(s in ("", ".") for s in name.removesuffix("/").split("/")):
+            return tame, "empty segments in a name"
         return name, None
+
+    @staticmethod
+    def top(names):
+        """The one directory that RFC 8493 has an archive hold; empty where the bundle's own files lie at the top."""
+        if "bagit.txt" in names:
+            return ""
+        for n in names:
+            if n.count("/") == 1 and n.endswith("/bagit.txt"):
+                return n.split("/")[0]
+        # An unfinished bundle may have no bagit.txt yet.
+        if any(n.split("/")[0] in TOPS for n in names):
+            return ""
+        return next((n.split("/")[0] for n in names if "/" in n), "")
 
     def bytes_of(self, e):
         """Its bytes, never more than it declares."""

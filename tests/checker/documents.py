@@ -25,9 +25,14 @@ def parse(raw):
     def constant(_):
         raise NotJson("NaN and Infinity are no JSON")
 
+    def double(text):
+        if not math.isfinite(value := float(text)):
+            raise NotJson("a number beyond a double")
+        return value
+
     try:
         text = raw.decode()
-        value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=members, parse_constant=constant, parse_float=double)
         _shallow(value)
         return value
     except UnicodeError:
@@ -177,6 +182,9 @@ def _hold(schema, value, root, at):
         others = schema.get("additionalProperties", True)
         for name, member in value.items():
             if name in properties:
+                # The rule of the document that JSON Schema cannot say.
+                empty = member is None or member == []
+                demand(name in schema.get("required", []) or not empty, f"{name} has nothing to say, and is written")
                 _hold(properties[name], member, root, f"{at}/{name}")
                 known.add(name)
             elif "additionalProperties" in schema:

@@ -2,15 +2,25 @@
 
 import re
 
-from documents import NotJson, Schemas, parse
+from documents import NotJson, Schemas, canonical, parse
 
-MAX_DOCUMENT = 64 << 20
-MAX_LINE = 16 << 20
+MAX_DOCUMENT = 16 << 20
+MAX_LINE = 4 << 20
 STATEMENT, ENVELOPE, SEALING, STAMP = "seal/statement.json", "seal/statement.dsse.json", "seal/sealing.json", "seal/root.tsr"
 MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 ITEMS, COVERAGE, ACTIONS, REDACTIONS = "meta/items.jsonl", "meta/coverage.json", "data/90-contain/actions.jsonl", "meta/redactions.jsonl"
-SEGMENT = re.compile(r"meta/journal/([0-9]{6,})\.jsonl")
+SEGMENT = re.compile(r"meta/journal/((?!000000)[0-9]{6}|[1-9][0-9]{6,})\.jsonl")
+CASE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+VERSIONED = {"coverage", "sealing", "journal-line"}
 GAPS = {"denied", "throttled", "expired", "truncated", "too_large", "out_of_time", "unsupported", "transport", "not_acquirable", "internal"}
+
+
+def is_case(name):
+    return bool(CASE.fullmatch(name)) and name.lower() != "control"
+
+
+class OtherVersion(str):
+    """What is wrong is that a newer build wrote it."""
 
 
 class Facts:
@@ -19,22 +29,20 @@ class Facts:
         self.schemas = Schemas(schemas)
         # A kind of record of which something could not be read: then nothing may be said to be missing from it.
         self.partial = set()
+        # How bad it is that something is missing or torn: a run that was killed leaves such things, a sealed bundle has none.
         self.sealed = STATEMENT in self.files or STATEMENT in self.unreadable
-        self.statement = self.document("statement", STATEMENT) if self.sealed else None
+        self.absence = "error" if self.sealed else "warn"
+        self.statement = self.document("statement", STATEMENT)
         self.predicate = self.statement["predicate"] if self.statement else {}
         self.coverage = self.document("coverage", COVERAGE)
-        if self.coverage and not self.version(self.coverage, COVERAGE):
-            self.coverage = None
         self.items = [i for _, i, _ in self.records("item", ITEMS)]
         self.exchanges = []
         for path in sorted(self.files | dict.fromkeys(self.unreadable)):
             if path.startswith("data/") and path.endswith(".http.json"):
                 self.exchange(path)
         self.journal()
-        self.envelope = self.document("envelope", ENVELOPE) if self.sealed else None
-        self.sealing = self.document("sealing", SEALING) if self.sealed else None
-        if self.sealing and not self.version(self.sealing, SEALING):
-            self.sealing = None
+        self.envelope = self.document("envelope", ENVELOPE)
+        self.sealing = self.document("sealing", SEALING)
         self.manifest, self.tags = {}, {}
 
     def there(self, path):
@@ -49,10 +57,14 @@ class Facts:
         raw = self.files[path].read(MAX_DOCUMENT)
         value, what = self.valued(schema, raw)
         if what:
-            self.tell("schema", "error", path, what)
-            self.partial.add(schema)
+            self.formless(schema, path, what)
             return None
         return value
+
+    def formless(self, schema, path, what):
+        """It is not of its form; so nothing may be said to be missing that it could have told of."""
+        self.tell("schema", "error" if isinstance(what, OtherVersion) else self.absence, path, what)
+        self.partial.add(schema)
 
     def valued(self, schema, raw):
         """(value, None) or (None, what is wrong)."""
@@ -62,34 +74,26 @@ class Facts:
             value = parse(raw)
         except NotJson as e:
             return None, str(e)
+        if schema in VERSIONED and isinstance(value, dict) and value.get("v", 1) != 1:
+            return None, OtherVersion(f"version {str(value['v'])[:40]}, which this checker does not know")
         what = self.schemas.wrong(schema, value)
+        if schema == "statement" and not what and not is_case(value["predicate"]["case"]):
+            what = "a case that no case is named"
         return (None, what) if what else (value, None)
 
-    def version(self, value, path):
-        if value["v"] != 1:
-            self.tell("schema", "error", path, f"version {value['v']}, which this checker does not know")
-            self.partial.add({COVERAGE: "coverage", SEALING: "sealing"}.get(path, "journal-line"))
-        return value["v"] == 1
-
-    def records(self, schema, path, last=True):
+    def records(self, schema, path):
         """Each line: (its bytes without the newline, its value or None, whether it ended with a newline)."""
         if path in self.unreadable:
             self.partial.add(schema)
         if path not in self.files:
             return
-        lines, line = self.files[path].lines(MAX_LINE), None
-        n = 0
-        for line in lines:
-            n += 1
+        for n, line in enumerate(self.files[path].lines(MAX_LINE), 1):
             whole = line is not None and line.endswith(b"\n")
             value, what = self.valued(schema, line and line.removesuffix(b"\n"))
-            if what is None and schema == "journal-line" and not self.version(value, path):
-                value = None
-            elif what:
-                # The end of a line that was being written when the run was killed contradicts nothing.
-                torn = line is not None and not whole and last and not self.sealed
-                self.tell("schema", "warn" if torn else "error", path, f"line {n}: {what}")
-                self.partial.add(schema)
+            if what:
+                self.formless(schema, path, type(what)(f"line {n}: {what}"))
+            elif schema == "journal-line" and canonical(value) != line.removesuffix(b"\n"):
+                self.formless(schema, path, f"line {n}: not in canonical form")
             if value is not None or schema == "journal-line":
                 yield line and line.removesuffix(b"\n"), value, whole
 
@@ -99,9 +103,9 @@ class Facts:
             return
         self.exchanges.append((path, value))
         for name, _ in value["request_headers"]:
-            if name.lower() in ("authorization", "x-amz-security-token"):
+            if name.lower() in ("authorization", "x-amz-security-token", "cookie"):
                 self.tell("schema", "warn", path, f"a credential was recorded: the header {name.lower()}")
-        if "x-amz-signature=" in value["uri"].lower() or "x-amz-security-token=" in value["uri"].lower():
+        if "x-amz-signature=" in value["uri"].lower():
             self.tell("schema", "warn", path, "the query of a presigned address was recorded")
 
     def journal(self):
@@ -109,5 +113,5 @@ class Facts:
         names = sorted((int(m[1]), p) for p in self.files | dict.fromkeys(self.unreadable) if (m := SEGMENT.fullmatch(p)))
         if any(p in self.unreadable for _, p in names):
             self.partial.add("journal-line")
-        self.segments = [(p, n, list(self.records("journal-line", p, last=p == names[-1][1]))) for n, p in names]
+        self.segments = [(p, n, list(self.records("journal-line", p))) for n, p in names]
         self.events = [v for _, _, lines in self.segments for _, v, _ in lines if v is not None]

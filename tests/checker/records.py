@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
+import re
 from collections import Counter
 
-from documents import NotJson, canonical, parse
-from facts import ACTIONS, COVERAGE, GAPS, ITEMS, MAX_LINE, STATEMENT
+from facts import ACTIONS, COVERAGE, GAPS, ITEMS, MANIFEST, MAX_LINE, STATEMENT
 
 
 def check(f):
@@ -13,118 +13,94 @@ def check(f):
     _items(f)
     _coverage(f)
     _custody(f)
-    _containment(f)
     _provider(f)
 
 
 def _chain(f):
     wrong = lambda path, what: f.tell("chain", "error", path, what)
-    prev, seq, torn = "0" * 64, 0, False
-    for n, (path, number, lines) in enumerate(f.segments, 1):
-        if number != n:
-            wrong(path, f"is segment {number} where {n} was to come")
-            return
-        if path in f.unreadable:
-            return
+    numbers = [number for _, number, _ in f.segments]
+    if numbers != list(range(1, len(numbers) + 1)):
+        wrong("meta/journal", "a segment is missing")
+    prev, seq, count = "0" * 64, 1, 0
+    for path, _, lines in f.segments:
         for raw, value, whole in lines:
-            if not whole:
-                if f.sealed or path != f.segments[-1][0]:
-                    wrong(path, "ends within a line")
-                    return
-                f.tell("chain", "warn", path, "ends within a line")
-                torn = True
-                break
-            seq += 1
-            if raw is None:
-                return
-            try:
-                line = value or parse(raw)
-                if canonical(line) != raw:
-                    wrong(path, f"line {seq} is not in canonical form")
-                    return
-            except (NotJson, RecursionError):
-                return  # told by `schema`; nobody can say more
-            if not isinstance(line, dict) or line.get("prev") != prev or line.get("seq") != seq:
-                wrong(path, f"line {seq} does not follow the line before it")
-                return
-            prev = hashlib.sha256(raw).hexdigest()
-    if f.predicate and f.segments and not torn and (f.predicate["journalHead"], f.predicate["journalCount"]) != (prev, seq):
-        wrong(STATEMENT, "states another end of the journal")
-
-
-def intact(f, path):
-    """Whether the manifest has nothing to say against this file."""
-    return path in f.files and (path not in f.manifest or f.manifest[path] == f.files[path].sha256)
-
-
-def excused(f, path):
-    """Changed, missing or unreadable: told already."""
-    return path in f.unreadable or path in f.manifest and not intact(f, path)
+            count += 1
+            if raw is not None and not whole:
+                f.tell("chain", f.absence, path, "ends within a line")
+            # A line that is not of its form is told by `schema`, and counts by its bytes alone.
+            if value is not None:
+                if value["prev"] != prev or value["seq"] != seq:
+                    wrong(path, f"line {count} does not follow the line before it")
+                seq = value["seq"]
+            prev, seq = hashlib.sha256(raw).hexdigest() if raw is not None else "0" * 64, seq + 1
+    # What lies in a file that cannot be read nobody knows.
+    if f.predicate and f.segments and not any(p in f.unreadable for p, _, _ in f.segments):
+        if (f.predicate["journalHead"], f.predicate["journalCount"]) != (prev, count):
+            wrong(STATEMENT, "states another end of the journal")
 
 
 def _items(f):
-    wrong = lambda path, what: f.tell("items", "error", path, what)
-    ids, exchanges, named = set(), set(), set()
+    wrong = lambda path, what: f.tell("items", f.absence, path, what)
+    # Compared with what the manifest lists: that the bytes are others is the manifest check's to tell, once.
+    payload = f.manifest if MANIFEST in f.files else {p: x.sha256 for p, x in f.files.items() if p.startswith("data/")}
+
+    def agree(who, path, digest, size):
+        if path in f.unreadable or path in f.files and path.startswith("data/") and path not in payload:
+            return
+        if path not in payload:
+            wrong(path, f"{who} names it, and it is neither there nor listed")
+        elif digest != payload[path]:
+            wrong(path, f"{who} states another digest")
+        elif path in f.files and f.files[path].sha256 == digest and f.files[path].size != size:
+            wrong(path, f"{who} states another size")
+
+    ids, exchanges, named = Counter(i["id"] for i in f.items), Counter(x["id"] for _, x in f.exchanges), set()
     for path, x in f.exchanges:
-        if x["id"] in exchanges:
+        if x["id"] in exchanges and exchanges.pop(x["id"]) > 1:
             wrong(path, f"a second exchange {x['id']}")
-        exchanges.add(x["id"])
+    exchanges = {x["id"]: x for _, x in reversed(f.exchanges)}
+    for id_, x in exchanges.items():
         if body := x.get("body"):
             named.add(body)
-            _body(f, wrong, path, x, body)
+            agree(id_, body, x.get("body_sha256"), x["body_bytes"])
+    known = not {"item", "exchange"} & f.partial
     for i in f.items:
-        if i["id"] in ids:
+        if ids[i["id"]] > 1:
             wrong(ITEMS, f"a second item {i['id']}")
-        ids.add(i["id"])
-    for i in f.items:
-        if "exchange" not in f.partial:
-            for x in set(i.get("exchanges", [])) - exchanges:
+        if known:
+            for x in set(i.get("exchanges", [])) - set(exchanges):
                 wrong(ITEMS, f"{i['id']} rests on {x}, which is not there")
-        if "item" not in f.partial:
-            for d in set(i.get("derived_from", [])) - ids:
+            for d in set(i.get("derived_from", [])) - set(ids):
                 wrong(ITEMS, f"{i['id']} was computed from {d}, which is not there")
         for file in i.get("files", []):
-            path = file["path"]
-            named.add(path)
-            if excused(f, path):
-                continue
-            if path not in f.files:
-                wrong(path, f"{i['id']} names it, and it is not there")
-            elif (file["bytes"], file["sha256"]) != (f.files[path].size, f.files[path].sha256):
-                wrong(path, f"{i['id']} says another size or digest")
-    if f.sealed and not f.partial & {"item", "exchange"}:
-        for path in f.manifest:
-            own = path.startswith(("data/00-plan/", "data/sealed/")) or path.endswith(".http.json")
-            if not own and path not in named and path in f.files:
+            named.add(file["path"])
+            agree(i["id"], file["path"], file["sha256"], file["bytes"])
+    if known and f.there(ITEMS):
+        changed = f.predicate.get("kind") in ("containment", "restore")
+        own = re.compile(r"data/(00-plan/[^/]*|sealed/.*|.*\.http\.json" + ("|90-contain/[^/]*)" if changed else ")"))
+        for path in payload:
+            if path not in named and not own.fullmatch(path):
                 wrong(path, "no item and no exchange names it")
 
 
-def _body(f, wrong, path, x, body):
-    if excused(f, body):
-        return
-    if body not in f.files:
-        wrong(path, f"{x['id']} names {body}, which is not there")
-    elif (x["body_bytes"], x.get("body_sha256")) != (f.files[body].size, f.files[body].sha256):
-        wrong(path, f"{x['id']} says another size or digest of its body")
-
-
 def _coverage(f):
-    wrong = lambda what: f.tell("coverage", "error", COVERAGE, what)
-    c, gaps = f.coverage, [i for i in f.items if i["status"] in GAPS]
-    if f.predicate and ITEMS in f.files and "item" not in f.partial:
-        if (f.predicate["items"], f.predicate["gaps"]) != (len(f.items), len(gaps)):
-            f.tell("coverage", "error", STATEMENT, f"states other numbers than {len(f.items)} items with {len(gaps)} gaps")
+    wrong = lambda what: f.tell("coverage", f.absence, COVERAGE, what)
+    if ITEMS not in f.files or "item" in f.partial:
+        return  # the items are not all known
+    c, gaps, p = f.coverage, [i for i in f.items if i["status"] in GAPS], f.predicate
+    if p and (p["items"], p["gaps"]) != (len(f.items), len(gaps)):
+        f.tell("coverage", f.absence, STATEMENT, f"states other numbers than {len(f.items)} items with {len(gaps)} gaps")
     if not c:
         return
-    if f.predicate and c["finished"] != f.predicate["finished"]:
+    if p and c["finished"] != p["finished"]:
         wrong("says otherwise than the statement whether the run came to its end")
-    if any(not g["question"].strip() for g in c["gaps"]):
+    if Counter((i["group"], i["status"]) for i in f.items) != Counter({(g, s): n for g, all_ in c["groups"].items() for s, n in all_.items()}):
+        wrong("counts otherwise than the items")
+    key = lambda kind, g: (kind, g["collector"], g["subject"])
+    if Counter(key(g["kind"], g) for g in c["gaps"]) != Counter(key(i["status"], i) for i in gaps):
+        wrong("its gaps are not those of the items")
+    if any(not g["question"].strip() or not g["subject"].strip() for g in c["gaps"]):
         wrong("a gap without its question")
-    for unit in c["planned"]:
-        if unit["ended"] == "done" and not unit["items"]:
-            f.tell("coverage", "warn", COVERAGE, f"{unit['unit']} is done, and left nothing")
-    if "item" in f.partial or ITEMS not in f.files:
-        return
     by_id = {i["id"]: i for i in f.items}
     for unit in c["planned"]:
         for i in unit["items"]:
@@ -132,46 +108,50 @@ def _coverage(f):
                 wrong(f"claims {i}, which is not there")
             elif by_id[i]["collector"] != unit["unit"]:
                 wrong(f"gives {i} to another unit")
-    planned = {i for unit in c["planned"] for i in unit["items"]}
-    if len(by_id) != len(f.items) or set(by_id) - planned:
-        wrong("there are items that it does not name")
-    counts = Counter((i["group"], i["status"]) for i in f.items)
-    if counts != Counter({(g, s): n for g, all_ in c["groups"].items() for s, n in all_.items()}):
-        wrong("counts otherwise than the items")
-    key = lambda kind, g: (kind, g["collector"], g["subject"])
-    if Counter(key(g["kind"], g) for g in c["gaps"]) != Counter(key(i["status"], i) for i in gaps):
-        wrong("its gaps are not those of the items")
+        if unit["ended"] == "done" and not unit["items"]:
+            f.tell("coverage", "warn", COVERAGE, f"{unit['unit']} is done, and left nothing")
 
 
 def _custody(f):
-    wrong = lambda path, what: f.tell("custody", "error", path, what)
-    if not f.sealed or not f.events or "journal-line" in f.partial and not f.events:
+    wrong = lambda path, what: f.tell("custody", f.absence, path, what)
+    # What is not of its form in meta/ might have told what is missing here.
+    if ITEMS not in f.files or {"item", "coverage", "journal-line"} & f.partial or not f.events:
         return
-    first, last, where = f.events[0], f.events[-1], f.segments[0][0]
-    p = f.predicate
-    if p and "journal-line" not in f.partial:
-        about = p["previous"] if p["kind"] == "disclosure" and p["previous"] else p
-        opened = first["ev"] == "bundle-open" and (first["bundle"], first["case"], first["run"]) == (about["bundle"], p["case"], p["run"])
-        if not opened:
-            wrong(where, "does not begin with the opening of this bundle")
-        if last["ev"] != "seal":
-            wrong(f.segments[-1][0], "does not end with the sealing")
-        elif (last["items"], last["gaps"], last["finished"]) != (p["items"], p["gaps"], p["finished"]):
+    if f.predicate:
+        _ends(f, wrong)
+        _containment(f, wrong)
+    exchanges = {x["id"]: x for _, x in reversed(f.exchanges)}
+    items = {i["id"]: i for i in f.items}
+    for event, member, there, what in (("req", "exchange", exchanges, "body_sha256"), ("item-stored", "item", items, None)):
+        told = {}
+        for e in f.events:
+            if e["ev"] == event:
+                if e[member] in told:
+                    wrong(None, f"the journal tells of {e[member]} twice")
+                told[e[member]] = e
+        for id_, e in told.items():
+            x = there.get(id_)
+            if x is None:
+                if "exchange" not in f.partial:
+                    wrong(None, f"the journal tells of {id_}, which is not there")
+            elif e.get("status") != x.get("status") or what and "sha256" in e and e["sha256"] != x.get(what):
+                wrong(None, f"the journal says otherwise of {id_}")
+        for id_ in there.keys() - told.keys():
+            wrong(None, f"the journal does not tell of {id_}")
+
+
+def _ends(f, wrong):
+    """The first line opens this very bundle; the last seals it with the numbers that the statement gives."""
+    p, first, last = f.predicate, f.events[0], f.events[-1]
+    # The journal of a disclosed copy is its source's.
+    about = p["previous"] if p["kind"] == "disclosure" and p["previous"] else p
+    if first["ev"] != "bundle-open" or (first["bundle"], first["case"], first["run"]) != (about["bundle"], p["case"], p["run"]):
+        wrong(f.segments[0][0], "does not begin with the opening of this bundle")
+    if last["ev"] == "seal":
+        if (last["items"], last["gaps"], last["finished"]) != (p["items"], p["gaps"], p["finished"]) or last["items"] != len(f.items):
             wrong(f.segments[-1][0], "the sealing counts otherwise than the statement")
-    if not {"exchange", "journal-line"} & f.partial:
-        told = [(e["exchange"], e.get("status"), e.get("sha256")) for e in f.events if e["ev"] == "req"]
-        there = [(x["id"], x.get("status"), x.get("body_sha256")) for _, x in f.exchanges]
-        _same(wrong, "exchange", told, there)
-    if not {"item", "journal-line"} & f.partial:
-        told = [(e["item"], e["status"]) for e in f.events if e["ev"] == "item-stored"]
-        _same(wrong, "item", told, [(i["id"], i["status"]) for i in f.items])
-
-
-def _same(wrong, kind, told, there):
-    for lost in sorted(map(str, set(told) - set(there))):
-        wrong(None, f"the journal tells of an {kind} {lost} that is not there so")
-    for silent in sorted(map(str, set(there) - set(told))):
-        wrong(None, f"the journal does not tell of the {kind} {silent}")
+    elif sum(len(lines) for _, _, lines in f.segments) == p["journalCount"]:
+        wrong(f.segments[-1][0], "does not end with the sealing")  # of a journal cut short `chain` tells
 
 
 ENDS = {"already-contained": "already-contained", "intent": "intended", "applied": "applied", "apply-failed": "apply-failed",
@@ -179,24 +159,25 @@ ENDS = {"already-contained": "already-contained", "intent": "intended", "applied
         "drift-overruled": "drift-overruled", "held-elsewhere": "held-elsewhere", "refused": "refused"}  # fmt: skip
 
 
-def _containment(f):
-    """The statement's `containment`: of each cell the last that the lines of the case journal say."""
-    stated = f.predicate.get("containment")
-    if not f.predicate or ACTIONS in f.unreadable or excused(f, ACTIONS):
+def _containment(f, wrong):
+    """The statement's `containment`: of each cell the last that the lines of the case journal say, in the order of the cells' names."""
+    stated, ends = f.predicate.get("containment"), None
+    if stated is None:
         return
-    ends = {}
-    for line in f.files[ACTIONS].lines(MAX_LINE) if ACTIONS in f.files else ():
-        value, what = f.valued("journal-line", line and line.removesuffix(b"\n"))
-        if what:
-            f.tell("schema", "error", ACTIONS, what)
-            return
-        if value.get("cell"):
-            if value["ev"] == "read-back":
-                ends[value["cell"]] = "holds" if value["holds"] else "does-not-hold"
-            elif value["ev"] in ENDS:
-                ends[value["cell"]] = ENDS[value["ev"]]
-    if {c["cell"]: c["ended"] for c in stated or []} != ends or len(stated or []) != len(ends):
-        f.tell("custody", "error", STATEMENT, f"says how {len(stated or [])} cells ended, and not as the case journal does")
+    if ACTIONS in f.files:
+        ends = {}
+        for line in f.files[ACTIONS].lines(MAX_LINE):
+            value, what = f.valued("journal-line", line and line.removesuffix(b"\n"))
+            if what:
+                ends = None
+                break
+            cell = value.get("cell")
+            if cell and value["ev"] == "read-back":
+                ends[cell] = "holds" if value["holds"] else "does-not-hold"
+            elif cell and value["ev"] in ENDS:
+                ends[cell] = ENDS[value["ev"]]
+    if ends is None or [(c["cell"], c["ended"]) for c in stated] != sorted(ends.items(), key=lambda e: e[0].encode()):
+        wrong(STATEMENT, f"says how {len(stated)} cells ended, and not as the case journal does")
 
 
 def _provider(f):
@@ -205,16 +186,16 @@ def _provider(f):
         if not digest:
             continue
         tell = lambda level, what: f.tell("provider-digest", level, ITEMS, f"{i['id']}: {what}")
-        files = [x["path"] for x in i.get("files", [])]
-        try:
-            known = digest["name"] == "CodeSha256" and len(base64.b64decode(digest["value"], validate=True)) == 32
-        except ValueError:
-            known = False
-        if not known or len(files) != 1:
-            tell("warn", "a digest of no known form")
-        elif files[0] in f.files:
-            holds = base64.b64encode(bytes.fromhex(f.files[files[0]].sha256)).decode() == digest["value"]
-            if holds != digest["matches"]:
-                tell("error", "says otherwise than its bytes whether they are what AWS stated")
-            elif not holds:
-                tell("warn", "its bytes are not what AWS stated")
+        value, files = digest["value"], i.get("files", [])
+        hex_ = value.removeprefix("sha256:")
+        if not (len(value) == 44 and value.endswith("=")) and not re.fullmatch("[0-9a-fA-F]{64}", hex_) or not files:
+            tell("warn", "a digest of no known form, or no file goes with it")
+            continue
+        digests = [f.files[x["path"]].sha256 for x in files if x["path"] in f.files]
+        if not digests:
+            continue  # told elsewhere
+        holds = any(d == hex_.lower() or base64.b64encode(bytes.fromhex(d)).decode() == value for d in digests)
+        if holds != digest["matches"]:
+            tell("error", "says otherwise than its bytes whether they are what AWS stated")
+        elif not holds:
+            tell("warn", "its bytes are not what AWS stated")

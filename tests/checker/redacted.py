@@ -2,7 +2,7 @@
 
 import re
 
-from bag import bag_info, read_manifest
+from bag import labelled, read_manifest
 from documents import NotJson, canonical, parse
 from facts import MAX_DOCUMENT, MAX_LINE, REDACTIONS, STATEMENT, TAGS
 
@@ -173,7 +173,7 @@ def _disclosure(f, listed):
     tags = read_manifest(f, SOURCE + TAGS, wrong)
     if not previous or previous["root"] != root.sha256:
         wrong(STATEMENT, "does not name the root of the source")
-    if (bag_info(f) or {}).get("Source-Bag-Digest", "").removeprefix("sha256:") != root.sha256:
+    if [d.removeprefix("sha256:") for d in labelled(f, "Source-Bag-Digest")] != [root.sha256]:
         wrong("bag-info.txt", "does not name the root of the source")
     for name in ("bag-info.txt", "manifest-sha256.txt"):
         here = f.files.get(SOURCE + name)

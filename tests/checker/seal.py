@@ -4,7 +4,7 @@ import datetime
 import hashlib
 
 from crypto import Key, Malformed, decode64, pre_authentication, timestamp
-from facts import ENVELOPE, SEALING, STAMP, STATEMENT
+from facts import MAX_DOCUMENT, ENVELOPE, SEALING, STAMP, STATEMENT
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 KEYS = ("seal/public-key.pem", "seal/kms-public.pem")
@@ -15,10 +15,11 @@ def check(f, demanded):
     """`demanded`: fingerprint → Key, or None where only the fingerprint is known."""
     f.signed_by = set()
     signatures, payload = [], None
-    if f.sealed and STATEMENT in f.files:
-        signatures, payload = _envelope(f)
-        _signatures(f, demanded, signatures, payload)
-    same = payload is not None and payload == f.files[STATEMENT].read(1 << 24)
+    signatures, payload = _envelope(f)
+    held = _signatures(f, demanded, signatures, payload)
+    if f.sealed:
+        _tell_signatures(f, demanded, signatures, held)
+    same = payload is not None and payload == statement(f)
     for key in sorted(demanded):
         if key not in f.signed_by:
             f.tell("key", "error", ENVELOPE, f"the key {key}, which was demanded, did not sign it")
@@ -26,6 +27,10 @@ def check(f, demanded):
             f.tell("key", "error", ENVELOPE, f"the key {key}, which was demanded, did not sign this statement")
     if f.sealed:
         _timestamp(f, signatures)
+
+
+def statement(f):
+    return f.files[STATEMENT].read(MAX_DOCUMENT) if STATEMENT in f.files else None
 
 
 def _envelope(f):
@@ -41,7 +46,7 @@ def _envelope(f):
     except Malformed:
         wrong("its payload is no base64")
         return [], None
-    if payload != f.files[STATEMENT].read(1 << 24):
+    if STATEMENT in f.files and payload != statement(f):
         wrong("what was signed is not seal/statement.json")
     if not e["signatures"]:
         wrong("an envelope without a signature")
@@ -60,42 +65,53 @@ def _envelope(f):
 
 
 def _signatures(f, demanded, signatures, payload):
-    tell = lambda level, path, what: f.tell("signature", level, path, what)
-    keys = {k: key for k, key in demanded.items() if key}
-    signed = {k for k, _ in signatures}
+    """Key id → "holds", "wrong", or "no key"; and the keys that lie here, each with its path."""
+    keys = {}
+    f.keys = {}
     for path in KEYS:
         if path in f.files:
             try:
-                key = Key(f.files[path].read(1 << 16) or b"")
+                f.keys[path] = key = Key(f.files[path].read(16 << 10) or b"")
+                keys[key.id] = key
             except Malformed as e:
-                tell("error", path, f"a key file that is none: {e}")
-                continue
-            keys[key.id] = key
-            if key.id not in signed:
-                tell("warn", path, "a key of no signature")
+                f.keys[path] = str(e)
+    keys |= {id_: key for id_, key in demanded.items() if key}
+    pae = pre_authentication(f.envelope["payloadType"], payload) if payload is not None else b""
+    held = {}
+    for id_, signature in signatures:
+        holds = id_ in keys and signature is not None and keys[id_].holds(signature, pae)
+        held[id_] = "holds" if holds else "wrong" if id_ in keys else "no key"
+    f.signed_by = {id_ for id_, how in held.items() if how == "holds"}
+    return held
+
+
+def _tell_signatures(f, demanded, signatures, held):
+    tell = lambda level, path, what: f.tell("signature", level, path, what)
+    for path, key in f.keys.items():
+        if isinstance(key, str):
+            tell("error", path, f"a key file that is none: {key}")
+        elif key.id not in held:
+            tell("warn", path, "a key of no signature")
     signers = f.predicate.get("signers") or []
     named = {s.get("key") for s in signers}
-    pae = pre_authentication(f.envelope["payloadType"], payload) if payload is not None else b""
-    for id_, signature in signatures:
-        if id_ not in keys:
+    for id_, how in held.items():
+        if how == "no key":
             tell("error", ENVELOPE, f"signed by the key {id_}, whose public half is not here")
-        elif signature is None or not keys[id_].holds(signature, pae):
+        elif how == "wrong":
             tell("error", ENVELOPE, f"the signature of the key {id_} is wrong")
-        else:
-            f.signed_by.add(id_)
-            if id_ not in demanded:
-                tell("info", ENVELOPE, f"signed by the key {id_}, which you must compare")
-        if f.predicate and id_ not in named:
+        elif id_ not in named:
             tell("warn", ENVELOPE, f"signed by the key {id_}, which the statement does not name")
-    failed = [s["signer"] for s in f.sealing["signatures"] if s["ended"] == "failed"] if f.sealing else []
-    same = lambda a, b: all(a.get(m) == b.get(m) for m in ("kind", "key", "arn"))
+        elif id_ not in demanded:
+            tell("info", ENVELOPE, f"signed by the key {id_}, which you must compare")
+    ended = f.sealing["signatures"] if f.sealing else []
     for s in signers:
-        if s.get("key") in signed and s.get("key"):
+        if s.get("key") in held:
             continue
-        if any(same(s, x) for x in failed):
-            tell("warn", SEALING, f"a {s['kind']} key was to sign and could not")
-        elif ENVELOPE not in f.unreadable:
-            tell("error", ENVELOPE, f"a {s['kind']} key was to sign, and its signature was taken away")
+        note = next((e for e in ended if e["signer"] == s), None)
+        if note and note["ended"] == "failed":
+            tell("warn", STATEMENT, f"a {s['kind']} key was to sign and could not")
+        else:
+            tell("error", STATEMENT, f"a {s['kind']} key was to sign, and its signature was taken away")
     if not signers and not signatures:
         tell("info", STATEMENT, "unsigned")
 
@@ -106,14 +122,14 @@ def _timestamp(f, signatures):
     authority = p.get("timestampAuthority")
     if STAMP not in f.files:
         note = f.sealing and f.sealing.get("timestamp")
-        if authority and STAMP not in f.unreadable:
+        if authority:
             if note and note["ended"] == "failed":
                 tell("warn", "the authority was to stamp it, and did not")
             else:
                 tell("error", "an authority was to stamp it, and its stamp was taken away")
         return
     try:
-        digest, time = timestamp(f.files[STAMP].read(1 << 20) or b"")
+        digest, time = timestamp(f.files[STAMP].read(256 << 10) or b"")
     except Malformed as e:
         return tell("error", f"no answer of RFC 3161: {e}")
     first = signatures[0][1] if signatures else None
@@ -127,7 +143,7 @@ def _timestamp(f, signatures):
         sealed = datetime.datetime.fromisoformat(p["sealed"]) + datetime.timedelta(milliseconds=p["clockSkewMs"] or 0)
         late = (time - sealed).total_seconds()
     except (ValueError, TypeError, OverflowError):
-        return tell("warn", "the statement does not say in a known form when it was sealed")
+        return  # the statement does not say in a known form when it was sealed
     if late < -300:
         tell("warn", "older than the statement: a clock was wrong")
     elif late > 3600:

@@ -3,11 +3,15 @@
 
 pub mod bag;
 mod broken;
+pub mod checker;
+mod findings;
+mod fixtures;
 mod hostile_zip;
 mod hostility;
 mod independent;
 mod kept;
 mod memory;
+mod provoked;
 mod raw_zip;
 pub mod signed;
 mod stamped;

@@ -1,0 +1,143 @@
+//! A second opinion: `tests/checker/`, in Python, written from `evidence-schema/README.md` and the schemas alone, judges every bundle of these
+//! tests beside `verify`. Where the two disagree one of them is wrong, or the document is.
+
+use super::fixtures::{self, Fixture};
+use crate::support::tools::repository;
+use freezeframe::bundle::source::OpenError;
+use freezeframe::bundle::verify::{DemandedKey, Level, verify_with};
+use freezeframe::model::outcome::Outcome;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What one of the two says: exit code, verdict, and which checks found an error or something to warn of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opinion {
+    code: i64,
+    verdict: Option<String>,
+    fired: BTreeSet<(String, String)>,
+}
+
+/// Bundles of which the two rightly say different things, and why. Each must go on being different.
+const DIFFER: &[(&str, &str)] = &[];
+
+pub fn ours(place: &Path, keys: &[DemandedKey]) -> Opinion {
+    let level = |l: Level| if l == Level::Error { "error" } else { "warn" }.to_string();
+    match verify_with(place, keys) {
+        Ok(v) => Opinion {
+            code: v.outcome().exit_code().into(),
+            verdict: Some(v.verdict().as_str().into()),
+            fired: v.findings.iter().filter(|f| f.level != Level::Info).map(|f| (f.check.into(), level(f.level))).collect(),
+        },
+        // A zip that cannot even be listed is a failed verification with one thing to say; what is no bundle is a failed command.
+        Err(e) if e.outcome() == Outcome::VerificationFailed => {
+            Opinion { code: 4, verdict: Some("broken".into()), fired: [("container".into(), "error".into())].into() }
+        }
+        Err(OpenError::NotABag { .. } | OpenError::Open { .. } | OpenError::List { .. }) => {
+            Opinion { code: 1, verdict: None, fired: BTreeSet::new() }
+        }
+        Err(e) => panic!("{e}"),
+    }
+}
+
+/// The checker's command lines, all by one Python: through its `main`, with what it prints and the code it ends with.
+const DRIVER: &str = "\
+import contextlib, io, json, sys
+import check_bundle
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = check_bundle.main(json.loads(line))
+    print(json.dumps({'code': code, 'said': json.loads(out.getvalue())}), flush=True)
+";
+
+/// `None`, with a line that says so, where there is no Python of 3.11 or newer.
+fn python() -> Option<&'static str> {
+    crate::stock::stock("python3")?;
+    let new = Command::new("python3").args(["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).status().unwrap().success();
+    if !new {
+        println!("skipped: python3 is older than 3.11");
+    }
+    new.then_some("python3")
+}
+
+pub fn theirs(command_lines: &[Vec<String>]) -> Option<Vec<Opinion>> {
+    let mut child = Command::new(python()?)
+        .args(["-B", "-c", DRIVER])
+        .env("PYTHONPATH", repository("tests/checker"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: String = command_lines.iter().map(|c| json!(c).to_string() + "\n").collect();
+    let mut stdin = child.stdin.take().unwrap();
+    let feed = std::thread::spawn(move || drop(stdin.write_all(lines.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    feed.join().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let opinions: Vec<Opinion> = text.lines().map(|l| opinion(&serde_json::from_str(l).unwrap())).collect();
+    assert_eq!(opinions.len(), command_lines.len());
+    Some(opinions)
+}
+
+fn opinion(told: &Value) -> Opinion {
+    let said = &told["said"];
+    let word = |f: &Value, m: &str| f[m].as_str().unwrap_or_else(|| panic!("{said}")).to_string();
+    let findings = said["findings"].as_array().unwrap();
+    let verdict = said["verdict"].as_str().map(str::to_string);
+    assert!(findings.iter().all(|f| !word(f, "what").is_empty() && f["level"] != "fault"), "{said}");
+    let worth = findings.iter().filter(|f| f["level"] != "info" && verdict.is_some());
+    Opinion { code: told["code"].as_i64().unwrap(), fired: worth.map(|f| (word(f, "check"), word(f, "level"))).collect(), verdict }
+}
+
+fn command_line(place: &Path, keys: &[DemandedKey], beside: &Path) -> Vec<String> {
+    let mut all = vec![place.display().to_string()];
+    for (n, key) in keys.iter().enumerate() {
+        all.push("--key".into());
+        all.push(match key {
+            DemandedKey::Fingerprint(f) => f.to_string(),
+            DemandedKey::Key(key) => {
+                let file = beside.join(format!("{n}.pem"));
+                std::fs::write(&file, key.to_pem()).unwrap();
+                file.display().to_string()
+            }
+        });
+    }
+    all
+}
+
+#[test]
+fn the_two_agree_about_every_bundle() {
+    let root = tempfile::tempdir().unwrap();
+    let fixtures = fixtures::all();
+    let mut places: Vec<(PathBuf, Vec<String>)> = vec![];
+    for (n, fixture) in fixtures.iter().enumerate() {
+        let at = root.path().join(n.to_string());
+        std::fs::create_dir(&at).unwrap();
+        let place = fixture.write(&at);
+        let line = command_line(&place, &fixture.keys, &at);
+        places.push((place, line));
+    }
+    let Some(theirs) = theirs(&places.iter().map(|p| p.1.clone()).collect::<Vec<_>>()) else { return };
+    let differ: BTreeMap<&str, &str> = DIFFER.iter().copied().collect();
+    let (mut failures, mut verdicts) = (vec![], BTreeMap::<_, u32>::new());
+    for ((Fixture { name, keys, .. }, (place, _)), theirs) in fixtures.iter().zip(&places).zip(theirs) {
+        let ours = ours(place, keys);
+        match (ours == theirs, differ.contains_key(name.as_str())) {
+            (true, true) => failures.push(format!("{name}: they agree now, so the exception can go")),
+            (false, false) => failures.push(format!("{name}:\n  verify  {ours:?}\n  checker {theirs:?}")),
+            // However they differ: what one calls whole the other does not call broken.
+            (false, true) => assert_eq!((ours.code, &ours.verdict), (theirs.code, &theirs.verdict), "{name}"),
+            (true, false) => {}
+        }
+        *verdicts.entry(theirs.verdict.unwrap_or("no bundle".into())).or_default() += 1;
+    }
+    println!("{} bundles judged by both: {verdicts:?}", fixtures.len());
+    let unknown: Vec<_> = differ.keys().filter(|d| !fixtures.iter().any(|f| f.name == **d)).collect();
+    assert!(unknown.is_empty(), "no such fixtures: {unknown:?}");
+    assert!(failures.is_empty(), "{} of {} bundles\n{}", failures.len(), fixtures.len(), failures.join("\n"));
+}
