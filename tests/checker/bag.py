@@ -14,10 +14,14 @@ KNOWN_TAGS = re.compile(
 
 
 def check(f):
-    f.manifest = _manifest(f, "manifest", MANIFEST, lambda p: p.startswith("data/"))
-    f.tags = _manifest(f, "tag-manifest", TAGS, lambda p: not p.startswith(("data/", "seal/", "tmp/")) and p != TAGS)
+    f.manifest = _manifest(f, "manifest", MANIFEST, lambda p: _top(p) == "data")
+    f.tags = _manifest(f, "tag-manifest", TAGS, lambda p: _top(p) not in ("data", "seal", "tmp", TAGS))
     _root(f)
     _layout(f)
+
+
+def _top(path):
+    return path.split("/")[0]
 
 
 def read_manifest(f, path, wrong):
@@ -51,7 +55,7 @@ def _manifest(f, check, path, belongs):
                 wrong(p, "its bytes are not those that were listed")
         elif p not in f.unreadable:
             unready(p, "is listed and missing")
-    for p in f.files:
+    for p in sorted(set(f.files) | f.unreadable):
         if belongs(p) and p not in listed:
             unready(p, "is listed nowhere")
     return listed

@@ -104,6 +104,7 @@ class Container:
             directories.update("/".join(parts[:n]) for n in range(1, len(parts)))
         for path in sorted(directories & names):
             self.wrong(path, "the name of a file is a directory's as well")
+            self.unreadable.add(path)
 
 
 def open_container(place, tell):
@@ -220,12 +221,15 @@ class Zip:
             end = record_at
         if disk or cd_disk or here != count:
             wrong("an archive of several disks")
-        base = end - size - start
-        if size > MAX_DIRECTORY or base < 0:
+        slack = end - size - start
+        if size > MAX_DIRECTORY or slack < 0:
             raise NoZip("its directory lies outside of it")
-        if base:
-            wrong(f"{base} bytes in front of the archive")
-        return base, base + start, size, count
+        if slack and self.at(start + slack, 4) == b"PK\x01\x02" and self.at(start, 4) != b"PK\x01\x02":
+            wrong(f"{slack} bytes in front of the archive")
+            return slack, slack + start, size, count
+        if slack:
+            wrong(f"{slack} bytes between the directory and its end record")
+        return 0, start, size, count
 
     def entries(self, base, start, size, count):
         self.base, self.directory_at = base, start

@@ -116,6 +116,9 @@ impl Facts {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
+            if read.is_err() {
+                facts.forget(path);
+            }
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path.clone(), read.ok());
         }
@@ -184,6 +187,24 @@ impl Facts {
             Tap::Whole(bytes, false) => self.document(path, &bytes),
         }
         Ok(hasher.finish())
+    }
+
+    /// What was taken in of a file whose bytes turned out to be unreadable is not what it says. Without it nothing is concluded from the part:
+    /// the container check has named the file, and that is all that can be known of it.
+    fn forget(&mut self, path: &BundlePath) {
+        self.troubles.retain(|t| t.path != *path);
+        match path.as_str() {
+            MANIFEST => self.manifest = None,
+            TAG_MANIFEST => self.tag_manifest = None,
+            ITEMS => self.items = None,
+            ACTIONS => self.changes = None,
+            _ => {}
+        }
+    }
+
+    /// Whether some file of this kind lies there and could not be read.
+    pub fn unread(&self, kind: impl Fn(&str) -> bool) -> bool {
+        self.files.iter().any(|(p, f)| f.is_none() && kind(p.as_str()))
     }
 
     /// What to do with the bytes of `path` besides hashing them.

@@ -41,7 +41,7 @@ impl Check for Items {
                     remedy::ASK_MAKER,
                 );
             }
-            for from in item.derived_from.iter().filter(|from| !items.iter().any(|i| i.id == **from)) {
+            for from in item.derived_from.iter().filter(|from| records_known && !items.iter().any(|i| i.id == **from)) {
                 out.add(
                     facts.absence(),
                     Some(ITEMS),

@@ -231,6 +231,13 @@ pub fn cases() -> Vec<Case> {
             "another statement about this root",
         ),
         case(
+            "the payload is no statement",
+            edited(ENVELOPE, |e| e["payload"] = json!(STANDARD.encode("{}"))),
+            Broken,
+            &[("envelope", Error), ("signature", Error)],
+            "what was signed is not the statement",
+        ),
+        case(
             "payload is no base64",
             edited(ENVELOPE, |e| e["payload"] = json!("*")),
             Broken,
@@ -279,6 +286,16 @@ pub fn cases() -> Vec<Case> {
         demanding(
             STRANGER.itself(),
             case("not the demanded key, itself", good(), Broken, &[("key", Error)], "it is not signed by the key"),
+        ),
+        demanding(
+            COLLECTOR.fingerprint(),
+            case(
+                "a key demanded whose public half is gone",
+                after(|b| drop(b.files.remove(KEY))),
+                Broken,
+                &[("signature", Error), ("key", Error)],
+                "but its public half is not here",
+            ),
         ),
         demanding(
             COLLECTOR.fingerprint(),
