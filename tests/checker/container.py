@@ -329,13 +329,15 @@ class Zip:
 
     def extents(self, entries):
         """Every byte before the directory belongs to exactly one entry."""
-        reached, gap = self.base, 0
+        reached, gap, before = self.base, 0, None
         for e in sorted((e for e in entries if e.data is not None), key=lambda e: e.offset):
             start = self.base + e.offset
             if start < reached:
                 e.wrong = "lies over another entry"
+                before.wrong = before.wrong or "another entry lies over it"
             gap += max(0, start - reached)
-            reached = max(reached, e.end)
+            if e.end >= reached:
+                reached, before = e.end, e
         gap += max(0, self.directory_at - reached)
         if gap and not any(e.wrong for e in entries):
             self.container.wrong(None, f"{gap} bytes belong to no entry")

@@ -1,6 +1,7 @@
 //! A second opinion: `tests/checker/`, in Python, written from `evidence-schema/README.md` and the schemas alone, judges every bundle of these
 //! tests beside `verify`. Where the two disagree one of them is wrong, or the document is.
 
+use super::bag::Bag;
 use super::fixtures::{self, Fixture};
 use crate::support::tools::repository;
 use freezeframe::bundle::source::OpenError;
@@ -140,4 +141,31 @@ fn the_two_agree_about_every_bundle() {
     let unknown: Vec<_> = differ.keys().filter(|d| !fixtures.iter().any(|f| f.name == **d)).collect();
     assert!(unknown.is_empty(), "no such fixtures: {unknown:?}");
     assert!(failures.is_empty(), "{} of {} bundles\n{}", failures.len(), fixtures.len(), failures.join("\n"));
+}
+
+#[test]
+fn the_checker_is_a_program_that_ends_like_verify() {
+    let Some(python) = python() else { return };
+    let at = tempfile::tempdir().unwrap();
+    let (good, broken, key) = (at.path().join("good"), at.path().join("broken"), at.path().join("no.pem"));
+    Bag::good().write_to(&good);
+    Bag::good().write_to(&broken);
+    std::fs::write(broken.join("meta/README.txt"), "x").unwrap();
+    std::fs::write(&key, "none").unwrap();
+    let path = |p: &Path| p.display().to_string();
+    for (arguments, code) in [
+        (vec![path(&good)], 0),
+        (vec![path(&broken)], 4),
+        (vec![path(&good), "--key".into(), "0".repeat(64)], 4),
+        (vec!["/nowhere/at/all".into()], 1),
+        (vec![path(&good), "--key".into(), path(&key)], 2),
+        (vec![], 2),
+    ] {
+        let program = repository("tests/checker/check_bundle.py");
+        let output = Command::new(python).arg("-B").arg(program).args(&arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(!said.contains("Traceback"), "{said}");
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).is_ok(), code != 2, "{arguments:?}");
+    }
 }

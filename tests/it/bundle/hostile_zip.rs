@@ -146,6 +146,15 @@ const OTHERS: &[Trick] = &[
         },
         "lies over another entry",
     ),
+    (
+        "one entry over another",
+        |z| {
+            let first = z.entries[0].clone();
+            let name = format!("{NAME}/seal/x").into_bytes();
+            z.entries.push(RawEntry { offset: Some(0), local_name: Some(name.clone()), name, ..first });
+        },
+        "another entry lies over it",
+    ),
     ("bomb", |z| z.entries.push(RawEntry::deflated(&format!("{NAME}/seal/zeros"), &vec![0; 70 << 20])), "bomb"),
     (
         // The comment of the first archive is the end of a second one: readers that search forward and backward disagree.

@@ -174,6 +174,7 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let length = match body.len() {
         n @ 0..128 => vec![n as u8],
+        n @ 128..256 => vec![0x81, n as u8],
         n => vec![0x82, (n >> 8) as u8, n as u8],
     };
     [vec![tag], length, body].concat()
@@ -187,7 +188,7 @@ fn stamps() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let data = der(6, &[&hex::decode("2a864886f70d010701").unwrap()]);
     let sha512 = der(0x30, &[&der(6, &[&hex::decode("608648016503040203").unwrap()])]);
     let imprint = der(0x30, &[&sha512, &der(4, &[&[7; 64]])]);
-    let token = der(0x30, &[&number(1), &der(6, &[&[0x2a, 3]]), &imprint, &number(4), &der(0x18, &[b"20261120120100Z"])]);
+    let token = der(0x30, &[&number(1), &der(6, &[&[0x2a, 3, 4]]), &imprint, &number(4), &der(0x18, &[b"20261120120100Z"])]);
     let content = |kind: &[u8], body: &[u8]| der(0x30, &[kind, &der(0xa0, &[body])]);
     let signed = |inner: &[u8]| der(0x30, &[&number(3), &der(0x31, &[]), inner]);
     let answer = |rest: &[u8]| der(0x30, &[&der(0x30, &[&number(0)]), rest]);
