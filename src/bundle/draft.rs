@@ -7,6 +7,8 @@ use super::changes::StatedChange;
 use super::documents::{BundleKind, Previous, StatedTarget, ToolRecord};
 use super::journal::{FileJournal, JournalError};
 use super::payload::{Part, Payload};
+use super::secrets::{NoRandom, Originals, SecretsOrder, WRAPPED_IDENTITY, WrappedIdentity, looked_into};
+use super::veiling::filled;
 use crate::clock::{Clock, basic, stamp};
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
@@ -14,10 +16,11 @@ use crate::model::id::{CaseId, ExchangeId, ItemId, RunId};
 use crate::model::item::{FileRef, Group, Item, ItemStatus, ProviderDigest, Sensitivity};
 use crate::model::journal_event::JournalEvent;
 use crate::model::path::{BundlePath, PathError};
+use crate::model::redaction::Redaction;
 use crate::model::target::Target;
 use crate::store::disk;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +39,8 @@ pub struct DraftInfo {
     pub operator: String,
     pub tool: ToolRecord,
     pub previous: Option<Previous>,
+    /// For whom secrets are sealed. With no recipient, and no identity that KMS wrapped ([`Draft::wrapped`]), a file with secrets is not kept.
+    pub secrets: SecretsOrder,
 }
 
 /// An item that has no number yet.
@@ -99,6 +104,10 @@ pub enum DraftError {
     },
     #[error("cannot add an item about {}: no such file lies in the bundle", path.as_str())]
     NameFile { path: BundlePath },
+    #[error("cannot make the keys that seal secrets")]
+    SealSecrets(#[from] NoRandom),
+    #[error("cannot keep the wrapped identity that opens the bundle's secrets")]
+    KeepIdentity(#[source] io::Error),
     #[error("cannot write the bundle's journal")]
     Journal(#[source] JournalError),
 }
@@ -118,6 +127,7 @@ pub(super) struct Inner {
     pub(super) journal: FileJournal,
     pub(super) exchange_numbers: AtomicU32,
     part_numbers: AtomicU32,
+    pub(super) originals: Originals,
     state: Mutex<State>,
 }
 
@@ -132,6 +142,10 @@ pub(super) struct State {
     pub(super) clock_skew_ms: Option<i64>,
     pub(super) stated: StatedTarget,
     pub(super) changes: Option<Vec<StatedChange>>,
+    /// By the twin's path.
+    pub(super) redactions: BTreeMap<BundlePath, Redaction>,
+    /// The key that the bundle's own identity is encrypted with.
+    pub(super) kms_key: Option<String>,
 }
 
 /// `None` once it was taken away to become a file.
@@ -186,10 +200,14 @@ impl Draft {
             clock_skew_ms: None,
             stated: StatedTarget { arn: info.target.arn(), ..StatedTarget::default() },
             changes: None,
+            redactions: BTreeMap::new(),
+            kms_key: None,
         };
+        let originals = Originals::new(&info.secrets)?;
         let inner = Inner {
             name,
             dir,
+            originals,
             info,
             opened: stamp(now),
             clock,
@@ -235,25 +253,47 @@ impl Draft {
         self.inner.journal.append(event).map(drop).map_err(DraftError::Journal)
     }
 
-    /// A whole file, once.
-    pub fn put(&self, path: &BundlePath, bytes: &[u8]) -> Result<FileRef, DraftError> {
-        let mut file = self.create(path, u64::MAX)?;
-        file.write_all(bytes).map_err(|source| DraftError::WriteFile { path: path.clone(), source })?;
-        file.finish()
+    /// Who can open what is sealed of this bundle.
+    pub fn originals(&self) -> &Originals {
+        &self.inner.originals
     }
 
-    /// A file of at most `limit` bytes, streamed. It becomes part of the bag when it is finished, and only then.
-    pub fn create(&self, path: &BundlePath, limit: u64) -> Result<DraftFile, DraftError> {
+    /// The bundle's own identity, encrypted by KMS: from here on whoever may decrypt with that key can open its secrets.
+    pub fn wrapped(&self, wrapped: &WrappedIdentity) -> Result<(), DraftError> {
+        let mut state = self.inner.open_state()?;
+        let at = self.inner.dir.join(WRAPPED_IDENTITY);
+        let seal = self.inner.dir.join("seal");
+        let keep = || {
+            disk::make_dirs(&seal)?;
+            disk::write_new(&at, &wrapped.ciphertext)?;
+            disk::sync_dir(&seal)
+        };
+        keep().map_err(DraftError::KeepIdentity)?;
+        state.kms_key = Some(wrapped.key.arn().to_string());
+        Ok(())
+    }
+
+    /// A whole file of `unit`, once. Secrets in it are redacted: the file that is handed back is what lies in clear.
+    pub fn put(&self, unit: &str, path: &BundlePath, bytes: &[u8]) -> Result<FileRef, DraftError> {
+        let failed = |source| DraftError::WriteFile { path: path.clone(), source };
         if path.top() != "data" || path.as_str() == "data" {
             return Err(DraftError::OutsidePayload { path: path.clone() });
         }
-        // Under the lock, so that sealing does not take `tmp/` away in between.
-        let state = self.inner.open_state()?;
-        if !state.payload.is_free(path) {
-            return Err(DraftError::WriteTwice { path: path.clone() });
-        }
-        let part = self.inner.part("f", limit).map_err(|source| DraftError::WriteFile { path: path.clone(), source })?;
-        Ok(DraftFile { inner: self.inner.clone(), part, path: path.clone() })
+        let part = {
+            // Under the lock, so that sealing does not take `tmp/` away in between.
+            let state = self.inner.open_state()?;
+            if !state.payload.is_free(path) {
+                return Err(DraftError::WriteTwice { path: path.clone() });
+            }
+            self.inner.part("f", u64::MAX).map_err(failed)?
+        };
+        let whole = filled(part, bytes).map_err(failed)?;
+        let ready = self.inner.ready(unit, looked_into(path), whole).map_err(failed)?;
+        let mut state = self.inner.open_state()?;
+        self.inner.admit(&mut state, ready, path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => DraftError::WriteTwice { path: path.clone() },
+            _ => failed(e),
+        })
     }
 
     /// A finished exchange; its body lies on the disk.
@@ -265,9 +305,10 @@ impl Draft {
         self.inner.state().exchanges.get(&id).and_then(|k| k.file.clone())
     }
 
-    /// A file of the bag, to read it again: whoever computes something from evidence computes it from what was kept.
-    pub fn open_file(&self, file: &FileRef) -> io::Result<std::fs::File> {
-        std::fs::File::open(file.path.under(&self.inner.dir))
+    /// A file of the bag, to read it again: whoever computes something from evidence computes it from what was kept. Of what is redacted, the
+    /// original: what is computed from it passes the same rules.
+    pub fn open_file(&self, file: &FileRef) -> io::Result<Box<dyn Read + Send>> {
+        self.inner.original(file)
     }
 
     /// Records the outcome of a question. Its files must lie in the bag already.
@@ -329,38 +370,6 @@ impl Inner {
     }
 }
 
-/// A file that is being written. Dropped unfinished, it leaves no trace.
-#[derive(Debug)]
-pub struct DraftFile {
-    inner: Arc<Inner>,
-    part: Part,
-    path: BundlePath,
-}
-
-impl DraftFile {
-    /// The file becomes part of the bag. A file of which a write failed does not.
-    pub fn finish(self) -> Result<FileRef, DraftError> {
-        let failed = |source| DraftError::WriteFile { path: self.path.clone(), source };
-        let whole = self.part.finish().map_err(failed)?;
-        if let Some(kind) = whole.failed {
-            return Err(failed(kind.into()));
-        }
-        self.inner.open_state()?.payload.admit(whole, &self.path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => DraftError::WriteTwice { path: self.path.clone() },
-            _ => failed(e),
-        })
-    }
-}
-
-impl Write for DraftFile {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.part.write(data)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.part.flush()
-    }
-}
-
 fn bounded(text: String) -> String {
     match text.char_indices().nth(MAX_TEXT) {
         None => text,
@@ -376,6 +385,7 @@ fn bundle_name(info: &DraftInfo, at: &str) -> String {
         BundleKind::Acquisition => "",
         BundleKind::Containment => "-containment",
         BundleKind::Restore => "-restore",
+        BundleKind::Disclosure => "-disclosure",
     };
     let (t, run) = (&info.target, &info.run);
     let name = |function: &str| format!("{}-{}-{function}-{at}-{run}{suffix}", t.account, t.region);

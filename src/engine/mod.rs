@@ -25,6 +25,7 @@ pub mod run;
 pub mod saga;
 pub mod script;
 pub mod sealing;
+pub mod secrets;
 pub mod survey;
 pub mod watch;
 mod words;

@@ -14,6 +14,7 @@ use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{ContainReport, Saga, Stand};
 use super::sealing::Sealing;
+use super::secrets::{Secrets, SecretsError};
 use super::{approve, survey};
 use crate::archive::{self, Accepted, Vault};
 use crate::aws::Connector;
@@ -92,6 +93,10 @@ pub struct Doors {
     pub archive: Option<Vault>,
     /// How bags are signed.
     pub sealing: Arc<Sealing>,
+    /// For whom their secrets are sealed.
+    pub secrets: Arc<Secrets>,
+    /// Where the cases lie: the identities of those without recipients are kept there.
+    pub beside: Arc<dyn Store>,
 }
 
 #[async_trait]
@@ -116,6 +121,8 @@ pub enum RunError {
     Draft(#[from] DraftError),
     #[error("collection stopped")]
     Collect(#[from] Abort),
+    #[error("could not see to it that somebody can open the bundle's secrets")]
+    Secrets(#[from] SecretsError),
     #[error("could not seal the bundle")]
     Seal(#[from] SealError),
     #[error("could not write the plan down")]
@@ -300,12 +307,20 @@ impl Running {
             case_dir: &self.doors.case_dir,
             clock: &self.doors.clock,
             sealing: &self.doors.sealing,
+            secrets: &self.doors.secrets,
+            connector: &self.doors.connector,
+            beside: &*self.doors.beside,
         }
     }
 
     /// A new bag of this case, with what asked for it in its plan group.
-    fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
-        let draft = self.bag().open(kind)?;
+    async fn open(&mut self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
+        let (draft, notes) = self.bag().open(kind).await?;
+        for note in notes {
+            if !self.report.notes.contains(&note) {
+                self.report.notes.push(note);
+            }
+        }
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
         let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
@@ -347,7 +362,7 @@ impl Running {
             let collector = collect::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
             steps.push(GatherStep { collector, params: step.params.clone() });
         }
-        let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
+        let (draft, plan_unit) = self.open(BundleKind::Acquisition).await?;
         self.planned = vec![plan_unit];
         self.planned.extend(phase.skipped.iter().filter_map(|id| Some(skipped(collect::find(id)?.spec()))));
         self.draft = Some(draft.clone());
@@ -415,7 +430,7 @@ impl Running {
     fn techniques(&mut self, draft: &Draft) -> Result<TechniqueCounts, RunError> {
         let judged = examine::examine(&self.planned, &draft.items());
         let bytes = canon::to_vec("the techniques", &judged)?;
-        let file = draft.put(&BundlePath::below(Group::Plan.dir(), TECHNIQUES_UNIT, "json"), &bytes)?;
+        let file = draft.put(PLAN_UNIT, &BundlePath::below(Group::Plan.dir(), TECHNIQUES_UNIT, "json"), &bytes)?;
         let subject = "known attack techniques: which this bundle can show, rules out, or leaves undecided";
         let new = NewItem::new(Group::Plan, TECHNIQUES_UNIT, subject, ItemStatus::Collected);
         let item = draft.add(NewItem { files: vec![file], derived_from: judged.sources(), ..new })?;
@@ -540,7 +555,7 @@ impl Running {
                 return self.refuse(vec![refusal]).await;
             }
         }
-        let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        let (draft, plan_unit) = self.open(BundleKind::Containment).await?;
         // Where every second counts it is read afterwards: bleeding is stopped first.
         let bleed_first = self.bleeds_first(phase);
         if !bleed_first {

@@ -62,7 +62,12 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let policy = config.guard.as_deref().map(policy).transpose()?;
     let guard = Guard { policy, ourselves, mode: config.settings.mode };
     let sealing = sealing(&config, &connector).await?;
-    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing));
+    if config.secrets.order.recipients.is_empty() && config.secrets.kms.is_none() {
+        tracing::warn!(
+            "secrets are sealed for an identity that lies beside the case in the store: FREEZEFRAME_RECIPIENTS names who may open them"
+        );
+    }
+    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing).secrets_for(config.secrets));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
 }
 

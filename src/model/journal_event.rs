@@ -4,7 +4,8 @@
 use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
-use super::item::ItemStatus;
+use super::item::{FileRef, ItemStatus};
+use super::redaction::{OriginalStated, Rule};
 use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
@@ -150,6 +151,16 @@ pub enum JournalEvent {
         request_id: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sha256: Option<Sha256>,
+    },
+    /// A file was redacted: `twin` lies in clear, `sealed` is the original. Where in it: `meta/redactions.jsonl`.
+    Redact {
+        twin: FileRef,
+        sealed: FileRef,
+        original: OriginalStated,
+        /// How many secrets were replaced; 0 where all of it is sealed.
+        fields: u64,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        whole: Option<Rule>,
     },
     ItemStored {
         item: ItemId,
@@ -329,6 +340,7 @@ impl JournalEvent {
             E::Clock { .. }
             | E::Plan { .. }
             | E::Req { .. }
+            | E::Redact { .. }
             | E::ItemStored { .. }
             | E::Gap { .. }
             | E::Interrupted { .. }

@@ -6,10 +6,10 @@ from container import is_path
 from facts import COVERAGE, ITEMS, MANIFEST, MAX_DOCUMENT, MAX_LINE, SEGMENT, STATEMENT, TAGS
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "urn:freezeframe:predicate:acquisition:v1"
-FORMS = {"coverage": 1, "exchange": 1, "item": 1, "journal": 1, "statement": 1}
+FORMS = {"coverage": 1, "exchange": 1, "item": 1, "journal": 1, "redaction": 1, "statement": 1}
 KNOWN_TAGS = re.compile(
     r"bagit\.txt|bag-info\.txt|(tag)?manifest-sha256\.txt|meta/(items\.jsonl|coverage\.json|redactions\.jsonl|README\.txt|VERIFY\.txt|CERTIFICATION\.md)"
-    r"|seal/(statement(\.dsse)?\.json|(public-key|kms-public)\.pem|root\.tsr|sealing\.json|identity\.kms|addenda/.*)|meta/source/.*|fetch\.txt"
+    r"|seal/(statement(\.dsse)?\.json|(public-key|kms-public)\.pem|root\.tsr|sealing\.json|identity\.kms|addenda/.*)|fetch\.txt"
 )
 
 
@@ -127,7 +127,8 @@ def _layout(f):
     if fields is not None:
         _bag_info(f, wrong, unready, good)
     for path in f.files:
-        if path.startswith(("data/", "tmp/")) or KNOWN_TAGS.fullmatch(path) or SEGMENT.fullmatch(path):
+        copied = path.startswith("meta/source/") and f.predicate.get("kind") == "disclosure"
+        if copied or path.startswith(("data/", "tmp/")) or KNOWN_TAGS.fullmatch(path) or SEGMENT.fullmatch(path):
             continue
         # An unlisted one outside seal/ is told by `tag-manifest`.
         if path.startswith("seal/") or path in f.tags:

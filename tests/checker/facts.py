@@ -11,6 +11,7 @@ MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 ITEMS, COVERAGE, ACTIONS, REDACTIONS = "meta/items.jsonl", "meta/coverage.json", "data/90-contain/actions.jsonl", "meta/redactions.jsonl"
 SEGMENT = re.compile(r"meta/journal/((?!000000)[0-9]{6}|[1-9][0-9]{6,})\.jsonl")
 CASE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+CANONICAL = {"journal-line", "redaction"}
 VERSIONED = {"coverage", "sealing", "journal-line"}
 GAPS = {"denied", "throttled", "expired", "truncated", "too_large", "out_of_time", "unsupported", "transport", "not_acquirable", "internal"}
 
@@ -41,6 +42,7 @@ class Facts:
             if path.startswith("data/") and path.endswith(".http.json"):
                 self.exchange(path)
         self.journal()
+        self.redactions = [r for _, r, _ in self.records("redaction", REDACTIONS)]
         self.envelope = self.document("envelope", ENVELOPE)
         self.sealing = self.document("sealing", SEALING)
         self.manifest, self.tags = {}, {}
@@ -92,7 +94,7 @@ class Facts:
             value, what = self.valued(schema, line and line.removesuffix(b"\n"))
             if what:
                 self.formless(schema, path, type(what)(f"line {n}: {what}"))
-            elif schema == "journal-line" and canonical(value) != line.removesuffix(b"\n"):
+            elif schema in CANONICAL and canonical(value) != line.removesuffix(b"\n"):
                 self.formless(schema, path, f"line {n}: not in canonical form")
             if value is not None or schema == "journal-line":
                 yield line and line.removesuffix(b"\n"), value, whole

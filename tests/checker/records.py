@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections import Counter
 
-from facts import ACTIONS, COVERAGE, GAPS, ITEMS, MANIFEST, MAX_LINE, STATEMENT
+from facts import ACTIONS, COVERAGE, GAPS, ITEMS, MANIFEST, MAX_DOCUMENT, MAX_LINE, STATEMENT
 
 
 def check(f):
@@ -78,11 +78,22 @@ def _items(f):
             named.add(file["path"])
             agree(i["id"], file["path"], file["sha256"], file["bytes"])
     if known and f.there(ITEMS):
-        changed = f.predicate.get("kind") in ("containment", "restore")
-        own = re.compile(r"data/(00-plan/[^/]*|sealed/.*|.*\.http\.json" + ("|90-contain/[^/]*)" if changed else ")"))
+        changed = about(f) in ("containment", "restore")
+        own = re.compile(r"data/(00-plan/[^/]*|sealed/commitment-key\.age|.*\.http\.json" + ("|90-contain/[^/]*)" if changed else ")"))
+        named |= {r["sealed"]["path"] for r in f.redactions}
         for path in payload:
             if path not in named and not own.fullmatch(path):
                 wrong(path, "no item and no exchange names it")
+
+
+def about(f):
+    """What the bundle is about; of a disclosed copy, what its source is about."""
+    kind = f.predicate.get("kind")
+    source = f.files.get("meta/source/seal/statement.json") if kind == "disclosure" else None
+    if source is None:
+        return kind
+    value, _ = f.valued("statement", source.read(MAX_DOCUMENT))
+    return value["predicate"]["kind"] if value else None
 
 
 def _coverage(f):
@@ -189,6 +200,9 @@ def _provider(f):
             continue
         tell = lambda level, what: f.tell("provider-digest", level, ITEMS, f"{i['id']}: {what}")
         value, files = digest["value"], i.get("files", [])
+        if {x["path"] for x in files} & {r["twin"]["path"] for r in f.redactions if "whole" in r}:
+            tell("info", "can be recomputed only from the sealed original")
+            continue
         hex_ = value.removeprefix("sha256:")
         if not (len(value) == 44 and value.endswith("=")) and not re.fullmatch("[0-9a-fA-F]{64}", hex_) or not files:
             tell("warn", "a digest of no known form, or no file goes with it")

@@ -18,6 +18,8 @@ pub fn of(event: &E) -> String {
         E::Req { .. } => acquired(1, 0, 0),
         E::ItemStored { .. } => acquired(0, 1, 0),
         E::Gap { .. } => acquired(0, 0, 1),
+        E::Redact { twin, fields: 0, .. } => format!("sealed the original of {} whole", twin.path.as_str()),
+        E::Redact { twin, fields, .. } => format!("redacted {fields} secrets in {} and sealed the original", twin.path.as_str()),
         E::Interrupted { by } => format!("was interrupted by {by}"),
         E::Seal { items, gaps, finished } => {
             let how = if *finished { "" } else { ", unfinished" };
