@@ -41,6 +41,7 @@ pub(crate) mod fault_point;
 pub mod journal;
 pub mod keys;
 pub mod manifest;
+pub mod opening;
 mod payload;
 mod recorder;
 pub mod schemas;

@@ -195,6 +195,26 @@ pub enum JournalEvent {
         bundle: String,
         root: Sha256,
     },
+    /// Sealed originals of a bundle were about to be opened.
+    Access {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        /// How many.
+        originals: u64,
+        /// What they were opened with: the recipients whose identity was given, or a KMS key.
+        with: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// A copy of a bundle, without sealed originals, was made for somebody.
+    Disclosed {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        copy: String,
+        copy_root: Sha256,
+    },
     /// A bundle was copied to another place, and what that place said of it was read back: the whole is in the record of that digest.
     Transfer {
         run: RunId,
@@ -321,6 +341,8 @@ impl JournalEvent {
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
             | E::Transfer { run, .. }
+            | E::Access { run, .. }
+            | E::Disclosed { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
             | E::Approval { run, .. }

@@ -27,6 +27,11 @@ pub fn of(event: &E) -> String {
         }
         E::CaseOpen { case, tool, operator, .. } => format!("opened the case {case}, for {operator}, with {tool}"),
         E::Sealed { bundle, root, .. } => format!("the bundle {bundle} was sealed and read back, root {root}"),
+        E::Access { bundle, originals, with, why, .. } => {
+            let why = why.as_deref().map(|w| format!(": {w}")).unwrap_or_default();
+            format!("opened {originals} sealed originals of {bundle} with {}{why}", with.join(", "))
+        }
+        E::Disclosed { bundle, copy, copy_root, .. } => format!("copied {bundle} without sealed originals: {copy}, root {copy_root}"),
         E::Transfer { bundle, to, record, objects, .. } => {
             format!("archived {bundle} at {to}: {objects} objects, read back (record {record})")
         }

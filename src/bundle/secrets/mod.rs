@@ -17,7 +17,7 @@ pub use commitment::{CommitKey, NoRandom};
 pub use originals::{BadRecipient, Identities, OpenError, Originals, Recipient, SecretsOrder, WrappedIdentity, parse_recipient};
 pub use record::StatedSecrets;
 pub use rules::{LARGEST, Look, looked_into, may_hold_secret};
-pub use veil::{Veiled, redaction_at, veil, whole};
+pub use veil::{Veiled, redacted, redaction_at, veil, whole};
 
 use crate::model::call::{Call, Scope, Service};
 use crate::model::path::{BundlePath, PathError};

@@ -124,7 +124,7 @@ impl Originals {
 
     /// What this process sealed itself.
     pub fn open<'r>(&self, sealed: impl Read + Send + 'r) -> Result<Box<dyn Read + Send + 'r>, OpenError> {
-        decrypt(sealed, std::slice::from_ref(&self.own))
+        Ok(Box::new(decrypt(sealed, std::slice::from_ref(&self.own))?))
     }
 }
 
@@ -193,8 +193,8 @@ impl Identities {
         self.0.iter().map(Identity::to_public).collect()
     }
 
-    pub fn open<'r>(&self, sealed: impl Read + Send + 'r) -> Result<Box<dyn Read + Send + 'r>, OpenError> {
-        decrypt(sealed, &self.0)
+    pub fn open<'r>(&self, sealed: impl Read + 'r) -> Result<Box<dyn Read + 'r>, OpenError> {
+        Ok(Box::new(decrypt(sealed, &self.0)?))
     }
 }
 
@@ -209,9 +209,8 @@ fn open_to_others(_: &std::fs::File) -> io::Result<bool> {
     Ok(false)
 }
 
-fn decrypt<'r>(sealed: impl Read + Send + 'r, identities: &[Identity]) -> Result<Box<dyn Read + Send + 'r>, OpenError> {
-    let boxed: Box<dyn Read + Send + 'r> = Box::new(sealed);
-    let decryptor = age::Decryptor::new(boxed).map_err(|e| match e {
+fn decrypt<R: Read>(sealed: R, identities: &[Identity]) -> Result<age::stream::StreamReader<R>, OpenError> {
+    let decryptor = age::Decryptor::new(sealed).map_err(|e| match e {
         age::DecryptError::Io(source) if source.kind() != io::ErrorKind::UnexpectedEof => OpenError::Read(source),
         _ => OpenError::Damaged,
     })?;
@@ -219,19 +218,18 @@ fn decrypt<'r>(sealed: impl Read + Send + 'r, identities: &[Identity]) -> Result
     if decryptor.is_scrypt() {
         return Err(OpenError::NotFor);
     }
-    let reader = decryptor.decrypt(identities.iter().map(|i| i as &dyn age::Identity)).map_err(|e| match e {
+    decryptor.decrypt(identities.iter().map(|i| i as &dyn age::Identity)).map_err(|e| match e {
         age::DecryptError::NoMatchingKeys => OpenError::NotFor,
         age::DecryptError::Io(source) => OpenError::Read(source),
         _ => OpenError::Damaged,
-    })?;
-    Ok(Box::new(reader))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(mut from: Box<dyn Read + Send + '_>) -> Vec<u8> {
+    fn read(mut from: impl Read) -> Vec<u8> {
         let mut out = vec![];
         from.read_to_end(&mut out).unwrap();
         out

@@ -81,6 +81,21 @@ pub fn redaction_at(twin: &serde_json::Value, pointer: &str, rule: Rule) -> bool
     }
 }
 
+/// The commitment of the redaction that stands at `at` of a twin's text (`12:` in front: in that line).
+pub fn redacted(twin: &[u8], at: &str) -> Option<Commitment> {
+    let (text, pointer) = match at.split_once(':').filter(|_| !at.starts_with('/')) {
+        Some((n, pointer)) => (twin.split(|b| *b == b'\n').nth(n.parse::<usize>().ok()?.checked_sub(1)?)?, pointer),
+        None => (twin, at),
+    };
+    let (outer, inner) = pointer.split_once('#').map_or((pointer, None), |(outer, inner)| (outer, Some(inner)));
+    let value: serde_json::Value = serde_json::from_slice(text).ok()?;
+    let found = member(&value, outer)?;
+    match inner {
+        Some(inner) => redacted(found.as_str()?.as_bytes(), inner),
+        None => Commitment::parse(found.get("commit")?.as_str()?),
+    }
+}
+
 /// The value that `pointer` names.
 fn member<'v>(value: &'v serde_json::Value, pointer: &str) -> Option<&'v serde_json::Value> {
     let names = if pointer.is_empty() { "" } else { pointer.strip_prefix('/')? };
