@@ -95,8 +95,8 @@ fn opinion(told: &Value) -> Opinion {
     Opinion { code: told["code"].as_i64().unwrap(), fired: worth.map(|f| (word(f, "check"), word(f, "level"))).collect(), verdict }
 }
 
-fn command_line(place: &Path, keys: &[DemandedKey], beside: &Path) -> Vec<String> {
-    let mut all = vec![place.display().to_string()];
+fn command_line(place: &Path, keys: &[DemandedKey], beside: &Path, schemas: &Path) -> Vec<String> {
+    let mut all = vec![place.display().to_string(), "--schemas".into(), schemas.display().to_string()];
     for (n, key) in keys.iter().enumerate() {
         all.push("--key".into());
         all.push(match key {
@@ -115,12 +115,16 @@ fn command_line(place: &Path, keys: &[DemandedKey], beside: &Path) -> Vec<String
 fn the_two_agree_about_every_bundle() {
     let root = tempfile::tempdir().unwrap();
     let fixtures = fixtures::all();
+    // What the types say now; another test holds `evidence-schema/` to it.
+    for (name, text) in freezeframe::bundle::schemas::all() {
+        std::fs::write(root.path().join(name), text).unwrap();
+    }
     let mut places: Vec<(PathBuf, Vec<String>)> = vec![];
     for (n, fixture) in fixtures.iter().enumerate() {
         let at = root.path().join(n.to_string());
         std::fs::create_dir(&at).unwrap();
         let place = fixture.write(&at);
-        let line = command_line(&place, &fixture.keys, &at);
+        let line = command_line(&place, &fixture.keys, &at, root.path());
         places.push((place, line));
     }
     let Some(theirs) = theirs(&places.iter().map(|p| p.1.clone()).collect::<Vec<_>>()) else { return };

@@ -62,6 +62,9 @@ pub fn all() -> Vec<Fixture> {
     for (name, bag, ..) in Authority::new().iter().flat_map(super::stamped::cases) {
         both(format!("stamped: {name}"), bag, vec![]);
     }
+    for (name, bag, _) in super::redacted::bags() {
+        both(format!("redacted: {name}"), bag, vec![]);
+    }
     for (name, bag) in super::hostility::garbled() {
         both(format!("garbled: {name}"), bag, vec![]);
     }

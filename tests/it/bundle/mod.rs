@@ -13,5 +13,6 @@ mod kept;
 mod memory;
 mod provoked;
 mod raw_zip;
+mod redacted;
 pub mod signed;
 mod stamped;
