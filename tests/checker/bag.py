@@ -2,7 +2,7 @@
 
 import re
 
-from container import is_path
+from files import is_path
 from facts import COVERAGE, ITEMS, MANIFEST, MAX_DOCUMENT, MAX_LINE, SEGMENT, STATEMENT, TAGS
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "urn:freezeframe:predicate:acquisition:v1"

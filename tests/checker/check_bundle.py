@@ -8,6 +8,7 @@ Exits 0 when the bundle is whole, 4 when it is not, 1 when no bundle lies there,
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import sys
@@ -16,9 +17,10 @@ import bag
 import records
 import redacted
 import seal
-from container import NoBundle, NoZip, open_container
+from container import open_container
 from crypto import Key, Malformed
 from facts import Facts
+from files import NoBundle, NoZip
 
 MOST_FINDINGS = 1000
 
@@ -81,8 +83,10 @@ def main(argv=None):
         verdict, code = "broken", 4
     except NoBundle as e:
         verdict, findings, code = None, [{"check": "container", "level": "error", "path": None, "what": str(e)}], 1
-    json.dump({"verdict": verdict, "findings": findings}, sys.stdout, indent=1)
-    print()
+    try:
+        print(json.dumps({"verdict": verdict, "findings": findings}, indent=1), flush=True)
+    except BrokenPipeError:  # nobody listens any more; the exit code is still an answer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

@@ -1,5 +1,6 @@
 """Reads every document of a bundle once, holds it to its schema, and keeps what the other checks compare."""
 
+import hashlib
 import re
 
 from documents import NotJson, Schemas, canonical, parse
@@ -84,13 +85,13 @@ class Facts:
         return (None, what) if what else (value, None)
 
     def records(self, schema, path):
-        """Each line: (its bytes without the newline, its value or None, whether it ended with a newline)."""
+        """Each line: (its bytes without the newline or None if it is endless, its value or None, whether it came to its end)."""
         if path in self.unreadable:
             self.partial.add(schema)
         if path not in self.files:
             return
         for n, line in enumerate(self.files[path].lines(MAX_LINE), 1):
-            whole = line is not None and line.endswith(b"\n")
+            whole = line is None or line.endswith(b"\n")
             value, what = self.valued(schema, line and line.removesuffix(b"\n"))
             if what:
                 self.formless(schema, path, type(what)(f"line {n}: {what}"))
@@ -111,9 +112,10 @@ class Facts:
             self.tell("schema", "warn", path, "the query of a presigned address was recorded")
 
     def journal(self):
-        """All segments in order: (path, number, [(bytes, value, whole)])."""
+        """All segments in order: (path, number, [(digest of the line, value, whole)]). The lines themselves are not kept."""
         names = sorted((int(m[1]), p) for p in self.files | dict.fromkeys(self.unreadable) if (m := SEGMENT.fullmatch(p)))
         if any(p in self.unreadable for _, p in names):
             self.partial.add("journal-line")
-        self.segments = [(p, n, list(self.records("journal-line", p))) for n, p in names]
+        digest = lambda raw: "0" * 64 if raw is None else hashlib.sha256(raw).hexdigest()
+        self.segments = [(p, n, [(digest(raw), v, whole) for raw, v, whole in self.records("journal-line", p)]) for n, p in names]
         self.events = [v for _, _, lines in self.segments for _, v, _ in lines if v is not None]

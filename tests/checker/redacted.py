@@ -8,7 +8,7 @@ from documents import NotJson, parse
 from facts import MANIFEST, MAX_DOCUMENT, REDACTIONS, STATEMENT, TAGS
 
 SEALED, COMMITMENT_KEY, SOURCE = "data/sealed/", "data/sealed/commitment-key.age", "meta/source/"
-WHOLE, SUFFIX = {"whole", "unreadable", "packed"}, ".redacted.json"
+SUFFIX, MAX_TWIN = ".redacted.json", 64 << 20
 COMMIT = re.compile("hmac-sha256:[0-9a-f]{64}")
 # Of a disclosed copy: the files of meta/ that are not the source's.
 OWN = ("meta/README.txt", "meta/VERIFY.txt", "meta/CERTIFICATION.md")
@@ -87,7 +87,7 @@ def _told(f, wrong, source):
 
 def _twin(f, wrong, r):
     path, file = r["twin"]["path"], f.files[r["twin"]["path"]]
-    raw = file.read(2 * MAX_DOCUMENT)
+    raw = file.read(MAX_TWIN)
     if raw is None:
         return wrong(path, "longer than any twin")
     if "whole" in r:

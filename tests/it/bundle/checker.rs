@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 /// What one of the two says: exit code, verdict, and which checks found an error or something to warn of.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Opinion {
-    code: i64,
+    pub code: i64,
     verdict: Option<String>,
     fired: BTreeSet<(String, String)>,
 }
@@ -24,7 +24,7 @@ pub struct Opinion {
 /// Bundles of which the two rightly say different things, and why. Each must go on being different.
 const DIFFER: &[(&str, &str)] = &[];
 
-pub fn ours(place: &Path, keys: &[DemandedKey]) -> Opinion {
+fn ours(place: &Path, keys: &[DemandedKey]) -> Opinion {
     let level = |l: Level| if l == Level::Error { "error" } else { "warn" }.to_string();
     match verify_with(place, keys) {
         Ok(v) => Opinion {
@@ -64,7 +64,7 @@ fn python() -> Option<&'static str> {
     new.then_some("python3")
 }
 
-pub fn theirs(command_lines: &[Vec<String>]) -> Option<Vec<Opinion>> {
+fn theirs(command_lines: &[Vec<String>]) -> Option<Vec<Opinion>> {
     let mut child = Command::new(python()?)
         .args(["-B", "-c", DRIVER])
         .env("PYTHONPATH", repository("tests/checker"))
@@ -111,27 +111,39 @@ fn command_line(place: &Path, keys: &[DemandedKey], beside: &Path, schemas: &Pat
     all
 }
 
+/// What each of the two says of each bundle: first `verify`, then the checker. `None` without a Python.
+pub fn both(bundles: &[(PathBuf, Vec<DemandedKey>)]) -> Option<Vec<(Opinion, Opinion)>> {
+    let beside = tempfile::tempdir().unwrap();
+    // What the types say now; another test holds `evidence-schema/` to it.
+    for (name, text) in freezeframe::bundle::schemas::all() {
+        std::fs::write(beside.path().join(name), text).unwrap();
+    }
+    let lines: Vec<Vec<String>> = bundles
+        .iter()
+        .enumerate()
+        .map(|(n, (place, keys))| {
+            let at = beside.path().join(n.to_string());
+            std::fs::create_dir(&at).unwrap();
+            command_line(place, keys, &at, beside.path())
+        })
+        .collect();
+    let theirs = theirs(&lines)?;
+    Some(bundles.iter().map(|(place, keys)| ours(place, keys)).zip(theirs).collect())
+}
+
 #[test]
 fn the_two_agree_about_every_bundle() {
     let root = tempfile::tempdir().unwrap();
     let fixtures = fixtures::all();
-    // What the types say now; another test holds `evidence-schema/` to it.
-    for (name, text) in freezeframe::bundle::schemas::all() {
-        std::fs::write(root.path().join(name), text).unwrap();
-    }
-    let mut places: Vec<(PathBuf, Vec<String>)> = vec![];
-    for (n, fixture) in fixtures.iter().enumerate() {
+    let write = |(n, fixture): (usize, &Fixture)| {
         let at = root.path().join(n.to_string());
         std::fs::create_dir(&at).unwrap();
-        let place = fixture.write(&at);
-        let line = command_line(&place, &fixture.keys, &at, root.path());
-        places.push((place, line));
-    }
-    let Some(theirs) = theirs(&places.iter().map(|p| p.1.clone()).collect::<Vec<_>>()) else { return };
+        (fixture.write(&at), fixture.keys.clone())
+    };
+    let Some(opinions) = both(&fixtures.iter().enumerate().map(write).collect::<Vec<_>>()) else { return };
     let differ: BTreeMap<&str, &str> = DIFFER.iter().copied().collect();
     let (mut failures, mut verdicts) = (vec![], BTreeMap::<_, u32>::new());
-    for ((Fixture { name, keys, .. }, (place, _)), theirs) in fixtures.iter().zip(&places).zip(theirs) {
-        let ours = ours(place, keys);
+    for (Fixture { name, .. }, (ours, theirs)) in fixtures.iter().zip(opinions) {
         match (ours == theirs, differ.contains_key(name.as_str())) {
             (true, true) => failures.push(format!("{name}: they agree now, so the exception can go")),
             (false, false) => failures.push(format!("{name}:\n  verify  {ours:?}\n  checker {theirs:?}")),

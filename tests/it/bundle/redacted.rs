@@ -1,7 +1,7 @@
 //! Bundles whose secrets are sealed, and disclosed copies of them: good ones, and one for each way of being broken. Made by hand from the written
 //! format; the age files only begin like such.
 
-use super::bag::{Bag, CONFIG, NAME, Parts, sha};
+use super::bag::{Bag, CONFIG, NAME, Parts, sha, sha_base64};
 use super::broken::{Expected, fired};
 use super::signed::{signed, signed_again};
 use freezeframe::bundle::verify::{Level, Verdict, verify};
@@ -165,10 +165,14 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
         ("a field within what is no JSON text", line(0, |l| l["fields"][1]["at"] = json!("/FunctionName#/x")), SECRETS),
         ("a line of a file that has none", line(0, |l| l["fields"][0]["at"] = json!("7:/x")), SECRETS),
         ("a whole file by another rule", line(1, |l| l["whole"] = json!("packed")), SECRETS),
+        ("a rule that nobody knows", line(0, |l| l["fields"][0]["rule"] = json!("hidden")), &[("schema", Error)]),
         (
-            "a rule that nobody knows",
-            line(0, |l| l["fields"][0]["rule"] = json!("hidden")),
-            &[("schema", Error), ("secrets", Error), ("items", Error)],
+            "a digest of what is sealed whole",
+            sealed(|p, lines| {
+                p.items[3]["files"] = json!([lines[1]["twin"]]);
+                p.items[3]["provider_digest"] = json!({"name": "CodeSha256", "value": sha_base64(b"x"), "matches": true});
+            }),
+            &[],
         ),
         ("the statement counts otherwise", sealed(|p, _| p.predicate["secrets"]["sealed"] = json!(3)), SECRETS),
         ("the statement knows of no secrets", sealed(|p, _| drop(p.predicate.as_object_mut().unwrap().remove("secrets"))), SECRETS),
@@ -210,6 +214,11 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
             DISCLOSURE,
         ),
         ("copy without its source's statement", copy(|b| drop(b.files.remove("meta/source/seal/statement.json"))), DISCLOSURE),
+        (
+            "copy whose source lists no items",
+            copy(|b| b.edit("meta/source/tagmanifest-sha256.txt", |t| t.replace("items.jsonl", "itemz.jsonl"))),
+            DISCLOSURE,
+        ),
         ("copy of what was not signed", copy(|b| drop(b.files.remove("meta/source/seal/statement.dsse.json"))), &[]),
         ("copy whose source's signature is wrong", copy(|b| drop(b.files.remove("meta/source/seal/public-key.pem"))), DISCLOSURE),
     ]
