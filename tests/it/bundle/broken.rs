@@ -502,9 +502,12 @@ fn only_a_whole_bundle_is_verified() {
     assert!(matches!(Verified::read_back(&at.path().join("nowhere")), Err(NotVerified::ReadBack { .. })));
 }
 
-/// What somebody put into the directory of a good bag.
+/// What somebody did to the directory of a good bag, and what fires.
 #[cfg(unix)]
-pub fn directories() -> Vec<(&'static str, fn(&Path), Expected)> {
+pub type Meddled = (&'static str, fn(&Path), Expected);
+
+#[cfg(unix)]
+pub fn directories() -> Vec<Meddled> {
     use std::os::unix::fs::symlink;
     const CONTAINER: Expected = &[("container", Error)];
     vec![

@@ -32,7 +32,8 @@ pub fn bags() -> Vec<(&'static str, Bag, Vec<DemandedKey>, &'static str)> {
     let unlisted = |path: &'static str| tags(&move |t| t.lines().filter(|l| !l.ends_with(path)).map(|l| format!("{l}\n")).collect());
     let zeros = "0".repeat(64);
     let plain = |bag, says| (bag, vec![], says);
-    let all: Vec<(&'static str, (Bag, Vec<DemandedKey>, &'static str))> = vec![
+    type Row = (&'static str, (Bag, Vec<DemandedKey>, &'static str));
+    let all: Vec<Row> = vec![
         ("payload manifest lists a tag file", plain(manifest(&|t| format!("{t}{zeros}  bagit.txt\n")), "which is not below data/")),
         ("manifest line without a digest", plain(manifest(&|t| format!("{t}xyz  data/x\n")), "does not begin with a SHA-256")),
         ("manifest line without a path", plain(manifest(&|t| format!("{t}{zeros}\n")), "not of the form")),
