@@ -3,6 +3,7 @@
 use super::Check;
 use super::facts::{Facts, STATEMENT};
 use super::findings::{Findings, Level, remedy};
+use super::journal_reader::segment_number;
 
 pub struct Chain;
 
@@ -18,6 +19,10 @@ impl Check for Chain {
         if let Some((at, found)) = (1u64..).zip(&journal.segments).find(|(want, found)| want != *found) {
             let what = format!("journal segment {at:06} is missing: {found:06} comes next");
             out.error(Some("meta/journal/"), what, remedy::OTHER_COPY);
+        }
+        // A chain with a link that cannot be read ends there, wherever it is.
+        if facts.unread(|p| segment_number(p).is_some()) {
+            return;
         }
         for b in &journal.breaks {
             // A killed process leaves its last line torn; a sealed bundle cannot have one.

@@ -3,6 +3,7 @@
 use super::Check;
 use super::facts::{Facts, STATEMENT};
 use super::findings::{Findings, remedy};
+use super::journal_reader::segment_number;
 use crate::bundle::documents::BundleKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::ItemStatus;
@@ -21,8 +22,8 @@ impl Check for Custody {
         "the journal tells of every item and exchange, as they are"
     }
     fn run(&self, facts: &Facts, out: &mut Findings) {
-        // Where journal lines were unreadable their events are unknown, and so is what they would have told; schema has reported them.
-        let whole = !facts.troubles.iter().any(|t| t.path.as_str().starts_with("meta/"));
+        // Where journal lines were unreadable their events are unknown, and so is what they would have told; schema or container has reported them.
+        let whole = !facts.troubles.iter().any(|t| t.path.as_str().starts_with("meta/")) && !facts.unread(|p| segment_number(p).is_some());
         let Some(items) = facts.items.as_ref().filter(|_| whole && !facts.journal.events.is_empty()) else { return };
         ends(facts, items.len(), out);
         changes(facts, out);
@@ -71,8 +72,9 @@ impl Check for Custody {
                 }
             }
         }
-        let unparsed = facts.troubles.len(); // records that schema has reported cannot be looked up here
-        for id in sent.keys().take(if unparsed > 0 { 0 } else { usize::MAX }) {
+        // Records that schema or container has reported cannot be looked up here.
+        let unknown = !facts.troubles.is_empty() || facts.unread(|p| p.ends_with(".http.json"));
+        for id in sent.keys().take(if unknown { 0 } else { usize::MAX }) {
             out.add(
                 facts.absence(),
                 JOURNAL,

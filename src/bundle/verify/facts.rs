@@ -148,6 +148,9 @@ impl Facts {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
+            if read.is_err() {
+                facts.forget(path);
+            }
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path, read.ok());
         }
@@ -229,6 +232,27 @@ impl Facts {
             Tap::Whole(bytes, false) => self.document(path, &bytes),
         }
         Ok(digested)
+    }
+
+    /// What was taken in of a file whose bytes turned out to be unreadable is not what it says. Without it nothing is concluded from the part:
+    /// the container check has named the file, and that is all that can be known of it.
+    fn forget(&mut self, path: &BundlePath) {
+        self.troubles.retain(|t| t.path != *path);
+        match path.as_str() {
+            MANIFEST => self.manifest = None,
+            TAG_MANIFEST => self.tag_manifest = None,
+            ITEMS => self.items = None,
+            ACTIONS => self.changes = None,
+            REDACTIONS => self.redactions.clear(),
+            SOURCE_MANIFEST => self.source.manifest = None,
+            SOURCE_TAG_MANIFEST => self.source.tag_manifest = None,
+            _ => {}
+        }
+    }
+
+    /// Whether some file of this kind lies there and could not be read.
+    pub fn unread(&self, kind: impl Fn(&str) -> bool) -> bool {
+        self.files.iter().any(|(p, f)| f.is_none() && kind(p.as_str()))
     }
 
     /// A document made of lines is there, be it empty.

@@ -2,7 +2,7 @@
 //! the manifest check's to report, once.
 
 use super::Check;
-use super::facts::{Facts, ITEMS};
+use super::facts::{Facts, ITEMS, REDACTIONS};
 use super::findings::{Findings, remedy};
 use crate::bundle::documents::BundleKind;
 use crate::bundle::secrets::COMMITMENT_KEY;
@@ -43,7 +43,7 @@ impl Check for Items {
                     remedy::ASK_MAKER,
                 );
             }
-            for from in item.derived_from.iter().filter(|from| !items.iter().any(|i| i.id == **from)) {
+            for from in item.derived_from.iter().filter(|from| records_known && !items.iter().any(|i| i.id == **from)) {
                 out.add(
                     facts.absence(),
                     Some(ITEMS),
@@ -86,7 +86,7 @@ fn plain_document(path: &BundlePath, kind: Option<BundleKind>) -> bool {
 
 /// A record that could not be read or parsed cannot be asked what it names. Other checks have reported it.
 fn cannot_tell(facts: &Facts) -> bool {
-    let names_files = |p: &BundlePath| p.as_str() == ITEMS || p.as_str().ends_with(".http.json");
+    let names_files = |p: &BundlePath| matches!(p.as_str(), ITEMS | REDACTIONS) || p.as_str().ends_with(".http.json");
     facts.troubles.iter().any(|t| names_files(&t.path)) || facts.files.iter().any(|(p, f)| f.is_none() && names_files(p))
 }
 

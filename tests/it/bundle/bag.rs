@@ -28,6 +28,8 @@ pub struct Parts {
     pub journal: Vec<Vec<Value>>,
     pub coverage: Value,
     pub predicate: Value,
+    /// Lines of `meta/redactions.jsonl`; no such file without any.
+    pub redactions: Vec<Value>,
 }
 
 pub fn exchange(n: u32, operation: &str, status: u16, body: Option<(&str, &[u8])>) -> Value {
@@ -124,7 +126,7 @@ impl Parts {
             "items": 4, "gaps": 1, "clockSkewMs": null, "previous": null,
             "schemas": {"coverage": 1, "exchange": 1, "item": 1, "journal": 1, "statement": 1},
         });
-        Parts { payload, exchanges, items, journal: vec![first, second], coverage, predicate }
+        Parts { payload, exchanges, items, journal: vec![first, second], coverage, predicate, redactions: vec![] }
     }
 
     /// The bag that a correct writer makes of these parts, contradictory or not.
@@ -147,12 +149,16 @@ impl Parts {
             }
             files.insert(format!("meta/journal/{:06}.jsonl", n + 1), segment);
         }
-        let mut lines = Vec::new();
-        for item in &self.items {
-            lines.extend(serde_jcs::to_vec(item).unwrap());
-            lines.push(b'\n');
+        for (path, records) in [("meta/items.jsonl", &self.items), ("meta/redactions.jsonl", &self.redactions)] {
+            let mut lines = Vec::new();
+            for record in records {
+                lines.extend(serde_jcs::to_vec(record).unwrap());
+                lines.push(b'\n');
+            }
+            if !lines.is_empty() {
+                files.insert(path.into(), lines);
+            }
         }
-        files.insert("meta/items.jsonl".into(), lines);
         files.insert("meta/coverage.json".into(), serde_json::to_vec_pretty(&self.coverage).unwrap());
         files.insert("meta/README.txt".into(), b"What this is.\n".to_vec());
         files.insert("meta/VERIFY.txt".into(), b"How to check it.\n".to_vec());

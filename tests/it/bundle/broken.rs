@@ -23,28 +23,28 @@ fn both(bag: &Bag) -> Verification {
     as_dir
 }
 
-fn parts(change: impl FnOnce(&mut Parts)) -> Bag {
+pub fn parts(change: impl FnOnce(&mut Parts)) -> Bag {
     let mut parts = Parts::good();
     change(&mut parts);
     parts.seal()
 }
 /// Changed after sealing, by somebody who does not know the format.
-fn after(change: impl FnOnce(&mut Bag)) -> Bag {
+pub fn after(change: impl FnOnce(&mut Bag)) -> Bag {
     let mut bag = Bag::good();
     change(&mut bag);
     bag
 }
 /// Changed, and all manifests and the statement's subject made anew.
-fn forged(change: impl FnOnce(&mut Bag)) -> Bag {
+pub fn forged(change: impl FnOnce(&mut Bag)) -> Bag {
     let mut bag = after(change);
     bag.seal_again();
     bag
 }
 
 use Level::{Error, Warn};
-type Expected = &'static [(&'static str, Level)];
+pub type Expected = &'static [(&'static str, Level)];
 
-fn cases() -> Vec<(&'static str, Bag, Verdict, Expected)> {
+pub fn cases() -> Vec<(&'static str, Bag, Verdict, Expected)> {
     use Verdict::{Broken, Unfinished, Whole};
     let segment = |n: u32| format!("meta/journal/{n:06}.jsonl");
     vec![
@@ -461,8 +461,13 @@ fn exactly_the_intended_checks_fire() {
 
 #[test]
 fn every_check_has_a_bundle_that_it_fires_on() {
-    let covered: BTreeSet<&str> =
-        cases().iter().flat_map(|c| c.3.iter().map(|e| e.0)).chain(super::signed::covered()).chain(["timestamp"]).collect();
+    let covered: BTreeSet<&str> = cases()
+        .iter()
+        .flat_map(|c| c.3.iter().map(|e| e.0))
+        .chain(super::signed::covered())
+        .chain(super::redacted::covered())
+        .chain(["timestamp"])
+        .collect();
     let all: BTreeSet<&str> = freezeframe::bundle::verify::CHECKS.iter().map(|c| c.id()).collect();
     assert_eq!(covered, all);
 }
@@ -497,29 +502,48 @@ fn only_a_whole_bundle_is_verified() {
     assert!(matches!(Verified::read_back(&at.path().join("nowhere")), Err(NotVerified::ReadBack { .. })));
 }
 
+/// What somebody did to the directory of a good bag, and what fires.
+#[cfg(unix)]
+pub type Meddled = (&'static str, fn(&Path), Expected);
+
+#[cfg(unix)]
+pub fn directories() -> Vec<Meddled> {
+    use std::os::unix::fs::symlink;
+    const CONTAINER: Expected = &[("container", Error)];
+    vec![
+        ("link", |d| symlink("/etc/hostname", d.join("meta/link.txt")).unwrap(), CONTAINER),
+        ("link to a directory", |d| symlink("/etc", d.join("data/up")).unwrap(), CONTAINER),
+        ("socket", |d| drop(std::os::unix::net::UnixListener::bind(d.join("meta/s")).unwrap()), CONTAINER),
+        ("a name that is no UTF-8", |d| std::fs::write(d.join(odd()), "x").unwrap(), CONTAINER),
+        ("directories without end", |d| std::fs::create_dir_all(d.join("data/x".to_string() + &"/x".repeat(40))).unwrap(), CONTAINER),
+        // Its target is not read, so the file is missing.
+        (
+            "link in the place of a listed file",
+            |d| {
+                std::fs::rename(d.join(CONFIG), d.with_extension("copy")).unwrap();
+                symlink(d.with_extension("copy"), d.join(CONFIG)).unwrap();
+            },
+            &[("container", Error), ("manifest", Error)],
+        ),
+    ]
+}
+
+#[cfg(unix)]
+fn odd() -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    std::ffi::OsString::from_vec(b"meta/\xff".to_vec())
+}
+
 #[cfg(unix)]
 #[test]
 fn links_and_pipes_in_a_directory_are_found_and_not_followed() {
-    let at = tempfile::tempdir().unwrap();
-    let secret = at.path().join("secret");
-    std::fs::write(&secret, "x").unwrap();
-    let link = |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to).unwrap();
-    for (name, make) in [
-        ("link", Box::new(|d: &Path| link(&secret, &d.join("meta/link.txt"))) as Box<dyn Fn(&Path)>),
-        ("link to a directory", Box::new(|d: &Path| link(at.path(), &d.join("data/up")))),
-        ("socket", Box::new(|d: &Path| drop(std::os::unix::net::UnixListener::bind(d.join("meta/s")).unwrap()))),
-    ] {
-        let dir = tempfile::tempdir().unwrap();
-        Bag::good().write_to(dir.path());
-        make(dir.path());
-        let v = verify(dir.path()).unwrap();
-        assert_eq!(fired(&v), [("container", Error)].into(), "{name}: {:#?}", v.findings);
+    for (name, make, expected) in directories() {
+        let at = tempfile::tempdir().unwrap();
+        // A socket's path must be short.
+        let dir = at.path().join("bag");
+        Bag::good().write_to(&dir);
+        make(&dir);
+        let v = verify(&dir).unwrap();
+        assert_eq!(fired(&v), expected.iter().copied().collect(), "{name}: {:#?}", v.findings);
     }
-    // A link in the place of a listed file: its target is not read, so the file is missing.
-    let dir = tempfile::tempdir().unwrap();
-    Bag::good().write_to(dir.path());
-    std::fs::copy(dir.path().join(CONFIG), at.path().join("copy")).unwrap();
-    std::fs::remove_file(dir.path().join(CONFIG)).unwrap();
-    link(&at.path().join("copy"), &dir.path().join(CONFIG));
-    assert_eq!(fired(&verify(dir.path()).unwrap()), [("container", Error), ("manifest", Error)].into());
 }

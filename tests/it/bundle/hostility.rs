@@ -35,6 +35,38 @@ fn inflated(data: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Each document in turn replaced by something else: for whoever wants the same damage in every run.
+pub fn garbled() -> Vec<(String, Bag)> {
+    let mut all = vec![];
+    for path in Bag::good().files.keys() {
+        let good = &Bag::good().files[path];
+        let noise: [(&str, Vec<u8>); 4] = [
+            ("emptied", vec![]),
+            ("cut in half", good[..good.len() / 2].to_vec()),
+            ("noise", (0..300u32).map(|n| (n * n * 7 + n) as u8).collect()),
+            ("an endless nest", vec![b'['; 100_000]),
+        ];
+        for (how, bytes) in noise {
+            let mut bag = Bag::good();
+            bag.files.insert(path.clone(), bytes);
+            all.push((format!("{path} {how}"), bag));
+        }
+    }
+    all
+}
+
+/// One byte of the good zip changed, all along it.
+pub fn flipped() -> Vec<(String, Vec<u8>)> {
+    (0..120)
+        .map(|n| {
+            let mut bytes = GOOD.clone();
+            let at = n * bytes.len() / 120;
+            bytes[at] ^= 0x20;
+            (format!("byte {n} of 120"), bytes)
+        })
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 

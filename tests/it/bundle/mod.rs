@@ -3,11 +3,16 @@
 
 pub mod bag;
 mod broken;
+pub mod checker;
+mod findings;
+mod fixtures;
 mod hostile_zip;
 mod hostility;
 mod independent;
 mod kept;
 mod memory;
+mod provoked;
 mod raw_zip;
+mod redacted;
 pub mod signed;
 mod stamped;

@@ -17,6 +17,8 @@ pub struct RawEntry {
     pub size: u32,
     /// In the local header, where it differs.
     pub local_size: Option<u32>,
+    /// Declared compressed size, in both headers, where it is not that of the data.
+    pub declared: Option<u32>,
     pub mode: u32,
     pub extra: Vec<u8>,
     /// Points here instead of to its own header.
@@ -32,6 +34,7 @@ impl RawEntry {
             local_name: None,
             size: data.len() as u32,
             local_size: None,
+            declared: None,
             crc: crc.sum(),
             data: data.to_vec(),
             method: 0,
@@ -81,7 +84,7 @@ impl RawZip {
                     &e.method.to_le_bytes(),
                     &[0, 0, 0x21, 0],
                     &e.crc.to_le_bytes(),
-                    &(e.data.len() as u32).to_le_bytes(),
+                    &e.declared.unwrap_or(e.data.len() as u32).to_le_bytes(),
                     &size.to_le_bytes(),
                 ]
                 .concat()

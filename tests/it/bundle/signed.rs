@@ -90,6 +90,11 @@ pub fn signed(change: impl FnOnce(&mut Parts)) -> Bag {
     bag
 }
 
+/// The same keys sign the statement that lies there now.
+pub fn signed_again(bag: &mut Bag) {
+    envelope(bag, &[&COLLECTOR, &IN_KMS]);
+}
+
 fn good() -> Bag {
     signed(|_| {})
 }
@@ -121,16 +126,16 @@ fn forged(b: &mut Bag) {
 }
 
 use Level::{Error, Warn};
-struct Case {
-    name: &'static str,
-    bag: Bag,
-    keys: Vec<DemandedKey>,
+pub struct Case {
+    pub name: &'static str,
+    pub bag: Bag,
+    pub keys: Vec<DemandedKey>,
     verdict: Verdict,
     fires: &'static [(&'static str, Level)],
     says: &'static str,
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     use Verdict::{Broken, Whole};
     let case = |name, bag, verdict, fires, says| Case { name, bag, keys: vec![], verdict, fires, says };
     let demanding = |key: DemandedKey, c: Case| Case { keys: vec![key], ..c };
@@ -231,6 +236,13 @@ fn cases() -> Vec<Case> {
             "another statement about this root",
         ),
         case(
+            "the payload is no statement",
+            edited(ENVELOPE, |e| e["payload"] = json!(STANDARD.encode("{}"))),
+            Broken,
+            &[("envelope", Error), ("signature", Error)],
+            "what was signed is not the statement",
+        ),
+        case(
             "payload is no base64",
             edited(ENVELOPE, |e| e["payload"] = json!("*")),
             Broken,
@@ -279,6 +291,16 @@ fn cases() -> Vec<Case> {
         demanding(
             STRANGER.itself(),
             case("not the demanded key, itself", good(), Broken, &[("key", Error)], "it is not signed by the key"),
+        ),
+        demanding(
+            COLLECTOR.fingerprint(),
+            case(
+                "a key demanded whose public half is gone",
+                after(|b| drop(b.files.remove(KEY))),
+                Broken,
+                &[("signature", Error), ("key", Error)],
+                "but its public half is not here",
+            ),
         ),
         demanding(
             COLLECTOR.fingerprint(),
@@ -396,9 +418,9 @@ fn a_demanded_key_that_signed_leaves_nothing_to_compare() {
     assert_eq!(all, [(COLLECTOR.id(), holds, true, None), (IN_KMS.id(), holds, true, Some(ARN.into()))]);
 }
 
-/// A kill while the seal is being laid: the statement comes last, so the bundle is unfinished, and nothing in it is called wrong.
-#[test]
-fn half_a_seal_is_unfinished_and_not_broken() {
+/// A kill while the seal is being laid: the statement comes last.
+pub fn half_seals() -> Vec<(String, Bag)> {
+    let mut all = vec![];
     for (n, name) in [KEY, KMS, "seal/root.tsr", ENVELOPE, SEALING].into_iter().enumerate() {
         for keep in [0, 1, 40] {
             let mut bag = after(|b| drop(b.files.insert("seal/root.tsr".into(), vec![0x30; 100])));
@@ -407,9 +429,18 @@ fn half_a_seal_is_unfinished_and_not_broken() {
                 bag.files.remove(later);
             }
             bag.files.get_mut(name).unwrap().truncate(keep);
-            let v = judged(&bag, &[]);
-            assert_eq!(v.verdict(), Verdict::Unfinished, "{name} cut to {keep}: {:#?}", v.errors().collect::<Vec<_>>());
+            all.push((format!("{name} cut to {keep}"), bag));
         }
+    }
+    all
+}
+
+/// Such a bundle is unfinished, and nothing in it is called wrong.
+#[test]
+fn half_a_seal_is_unfinished_and_not_broken() {
+    for (name, bag) in half_seals() {
+        let v = judged(&bag, &[]);
+        assert_eq!(v.verdict(), Verdict::Unfinished, "{name}: {:#?}", v.errors().collect::<Vec<_>>());
     }
 }
 

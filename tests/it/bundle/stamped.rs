@@ -1,7 +1,7 @@
 //! Timestamps, made by openssl over the signatures of hand-made bundles.
 
 use super::bag::{Bag, Parts};
-use super::broken::fired;
+use super::broken::{Expected, fired};
 use super::signed::{ENVELOPE, signed};
 use crate::support::tsa::Authority;
 use base64::Engine as _;
@@ -39,10 +39,10 @@ fn judged(bag: &Bag) -> Verification {
     verify(dir.path()).unwrap()
 }
 
-#[test]
-fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
-    let Some(authority) = Authority::new() else { return };
-    let good = || stamped(&authority, Duration::zero(), |_| {});
+type Case = (&'static str, Bag, Verdict, Expected, &'static str);
+
+pub fn cases(authority: &Arc<Authority>) -> Vec<Case> {
+    let good = || stamped(authority, Duration::zero(), |_| {});
     let after = |change: &dyn Fn(&mut Bag)| {
         let mut bag = good();
         change(&mut bag);
@@ -50,8 +50,7 @@ fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
     };
     let note = |ended: &str| json!({"v": 1, "signatures": [], "timestamp": {"authority": URL, "ended": ended, "at": "2026-11-20T12:01:00.000Z", "detail": "no answer"}});
     use Level::{Error, Warn};
-    type Expected = &'static [(&'static str, Level)];
-    let cases: Vec<(&str, Bag, Verdict, Expected, &str)> = vec![
+    vec![
         ("good", good(), Verdict::Whole, &[], "by an authority whose certificate was not looked at"),
         (
             "of something else",
@@ -70,21 +69,21 @@ fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
         ("cut", after(&|b| b.files.get_mut(TSR).unwrap().truncate(200)), Verdict::Broken, &[("timestamp", Error)], "no answer of RFC 3161"),
         (
             "older than the seal",
-            stamped(&authority, Duration::days(-1), |_| {}),
+            stamped(authority, Duration::days(-1), |_| {}),
             Verdict::Whole,
             &[("timestamp", Warn)],
             "before the bundle says it was sealed",
         ),
         (
             "older than the seal by a clock that was known to be wrong",
-            stamped(&authority, Duration::days(-1), |p| p.predicate["clockSkewMs"] = json!(-86_400_000)),
+            stamped(authority, Duration::days(-1), |p| p.predicate["clockSkewMs"] = json!(-86_400_000)),
             Verdict::Whole,
             &[],
             "",
         ),
         (
             "late",
-            stamped(&authority, Duration::hours(3), |_| {}),
+            stamped(authority, Duration::hours(3), |_| {}),
             Verdict::Whole,
             &[("timestamp", Warn)],
             "minutes after the bundle was sealed",
@@ -133,9 +132,14 @@ fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
             &[("timestamp", Error)],
             "it stamps something else",
         ),
-    ];
+    ]
+}
+
+#[test]
+fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
+    let Some(authority) = Authority::new() else { return };
     let mut failures = vec![];
-    for (name, bag, verdict, fires, says) in cases {
+    for (name, bag, verdict, fires, says) in cases(&authority) {
         let v = judged(&bag);
         let said = says.is_empty() || v.findings.iter().any(|f| f.message.contains(says) && !f.remedy.is_empty());
         if fired(&v) != fires.iter().copied().collect::<BTreeSet<_>>() || v.verdict() != verdict || !said {
@@ -144,6 +148,6 @@ fn a_stamp_is_read_and_what_is_wrong_with_it_is_found() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 
-    let v = judged(&good()).timestamp.unwrap();
+    let v = judged(&stamped(&authority, Duration::zero(), |_| {})).timestamp.unwrap();
     assert_eq!((v.of_this_signature, v.authority.as_deref(), v.policy.as_str()), (true, Some(URL), "1.2.3.4.1"));
 }

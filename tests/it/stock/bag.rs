@@ -1,6 +1,7 @@
 //! bagit.py of the Library of Congress, and a JSON Schema validator.
 
 use super::{CODE, flip, practice, said, unpacked};
+use crate::bundle::checker::both;
 use crate::support::tools::{python_tools, repository};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -56,4 +57,21 @@ fn a_member_more_is_not_of_the_form() {
     std::fs::write(&items, text.replacen("{\"", "{\"note\":1,\"", 1)).unwrap();
     let output = schemas(&bag.dir, None);
     assert!(!output.status.success() && said(&output).contains("note"), "{}", said(&output));
+}
+
+/// The checker in `tests/checker/` knows nothing of freezeframe but the written format.
+#[test]
+fn a_checker_of_the_written_format_says_what_verify_says() {
+    let mut bundles = practice().bundles.to_vec();
+    bundles.push(practice().ended["disclose"].1["path"].as_str().unwrap().into());
+    let bags: Vec<_> = bundles.iter().map(|zip| unpacked(zip)).collect();
+    let changed = [unpacked(&bundles[0]), unpacked(&bundles[1])];
+    flip(&changed[0].dir.join(CODE), 100);
+    flip(&changed[1].dir.join("data/90-contain/actions.jsonl"), 100);
+    let places = bundles.iter().cloned().chain(bags.iter().chain(&changed).map(|b| b.dir.clone()));
+    let Some(opinions) = both(&places.map(|p| (p, vec![])).collect::<Vec<_>>()) else { return };
+    for (n, (verify, checker)) in opinions.iter().enumerate() {
+        assert_eq!(verify, checker, "bundle {n}");
+        assert_eq!(verify.code, if n < 8 { 0 } else { 4 }, "bundle {n}: {verify:?}");
+    }
 }
