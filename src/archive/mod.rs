@@ -2,7 +2,7 @@
 //! it back, without a copy on a disk and without ever holding a file in memory.
 //!
 //! Start at `send.rs`; `remote.rs` and `fetch.rs` read what it left. `preflight.rs` looks at a bucket before evidence goes there; `bucket.rs` is the bucket, `parts.rs` what is larger than S3
-//! takes at once, `parcel.rs` the bundle made ready, `record.rs` what is written down.
+//! takes at once, `parcel.rs` the bundle made ready, `record.rs` what is written down; `straight/` carries a bag there while it is made.
 //!
 //! What it never does: overwrite or delete an object (every put is conditional, and the fence of its client knows no delete), shorten a lock,
 //! believe an upload that was not read back, upload a bundle that does not verify.
@@ -17,6 +17,7 @@ mod preflight;
 mod record;
 mod remote;
 mod send;
+pub mod straight;
 
 pub use bucket::{Asked, Bucket, Checksum, ChecksumKind, InEffect, MIN_PART};
 pub use fetch::{FetchError, Fetched, fetch};

@@ -3,11 +3,13 @@
 //! A draft is shared by all units of a run. Whatever becomes part of the bag does so under one lock and never after sealing; streaming
 //! itself happens outside of that lock. What it never does: replace a file, hold a body in memory, believe a name that came from AWS.
 
+use super::chain::MAX_LINE;
 use super::changes::StatedChange;
 use super::documents::{BundleKind, Previous, StatedTarget, ToolRecord};
 use super::journal::{FileJournal, JournalError};
-use super::payload::{Part, Payload};
+use super::payload::{Follower, Part, Payload};
 use crate::clock::{Clock, basic, stamp};
+use crate::model::canon;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, ExchangeId, ItemId, RunId};
@@ -117,8 +119,10 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) journal: FileJournal,
     pub(super) exchange_numbers: AtomicU32,
-    part_numbers: AtomicU32,
-    state: Mutex<State>,
+    pub(super) part_numbers: AtomicU32,
+    /// Another process had sealed it but for the statement: what is there already is taken as it is.
+    pub(super) closed_before: bool,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -132,6 +136,8 @@ pub(super) struct State {
     pub(super) clock_skew_ms: Option<i64>,
     pub(super) stated: StatedTarget,
     pub(super) changes: Option<Vec<StatedChange>>,
+    /// Somebody carries the bag away while it is made: its journal then holds each item whole.
+    pub(super) carried: bool,
 }
 
 /// `None` once it was taken away to become a file.
@@ -186,6 +192,7 @@ impl Draft {
             clock_skew_ms: None,
             stated: StatedTarget { arn: info.target.arn(), ..StatedTarget::default() },
             changes: None,
+            carried: false,
         };
         let inner = Inner {
             name,
@@ -196,6 +203,7 @@ impl Draft {
             journal,
             exchange_numbers: AtomicU32::new(0),
             part_numbers: AtomicU32::new(0),
+            closed_before: false,
             state: Mutex::new(state),
         };
         Ok(Arc::new(Draft { inner: Arc::new(inner) }))
@@ -227,6 +235,19 @@ impl Draft {
     /// For the statement: how every cell ended.
     pub fn set_stated_changes(&self, changes: Vec<StatedChange>) {
         self.inner.state().changes = Some(changes);
+    }
+
+    /// From here on `follower` hears of each file of the payload that has its name, those that are there included, and the journal holds each
+    /// item whole.
+    pub fn carried_by(&self, follower: Arc<dyn Follower>) {
+        let mut state = self.inner.state();
+        state.carried = true;
+        state.payload.follow(follower);
+    }
+
+    /// Ends the journal's segment when it holds `least` lines or more, and says how many segments have ended: these do not change any more.
+    pub fn cut(&self, least: u32) -> u32 {
+        self.inner.journal.cut(least)
     }
 
     /// Durable when this returns.
@@ -293,7 +314,8 @@ impl Draft {
             action: item.action.map(bounded),
         };
         let journal = |event| self.inner.journal.append(event).map_err(DraftError::Journal);
-        journal(JournalEvent::ItemStored { item: id, subject: item.subject.clone(), status: item.status })?;
+        let whole = state.carried.then(|| whole(&item)).transpose().map_err(DraftError::Journal)?;
+        journal(JournalEvent::ItemStored { item: id, subject: item.subject.clone(), status: item.status, whole })?;
         if let Some(kind) = item.status.gap() {
             journal(JournalEvent::Gap { item: id, kind, subject: item.subject.clone() })?;
         }
@@ -359,6 +381,13 @@ impl Write for DraftFile {
     fn flush(&mut self) -> io::Result<()> {
         self.part.flush()
     }
+}
+
+/// The item as the journal of a carried bag holds it. One that names thousands of pages would not fit into a line, so these are left out: their
+/// records are found in any case.
+fn whole(item: &Item) -> Result<Box<Item>, JournalError> {
+    let fits = canon::to_vec("an item", item).map_err(JournalError::MakeLine)?.len() <= MAX_LINE / 2;
+    Ok(Box::new(if fits { item.clone() } else { Item { files: vec![], exchanges: vec![], derived_from: vec![], ..item.clone() } }))
 }
 
 fn bounded(text: String) -> String {

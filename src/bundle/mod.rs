@@ -22,7 +22,7 @@
 //! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
 //!
 //! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `recorder.rs` is the
-//! draft as the tape sees it, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store),
+//! draft as the tape sees it, `reopen.rs` takes up a bag whose run died, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store),
 //! `fault_point.rs` where a test may kill a debug build between two writes.
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
@@ -40,7 +40,9 @@ pub mod journal;
 pub mod keys;
 pub mod manifest;
 mod payload;
+pub use payload::Follower;
 mod recorder;
+pub mod reopen;
 pub mod schemas;
 pub mod seal;
 pub mod signer;

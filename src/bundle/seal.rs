@@ -143,7 +143,10 @@ impl Inner {
         let items = state.items.clone();
         let gaps = gaps(&items, &planned);
         let (count, gap_count) = (items.len() as u64, gaps.len() as u64);
-        let head = self.journal.append(JournalEvent::Seal { items: count, gaps: gap_count, finished }).map_err(SealError::Journal)?;
+        let head = match self.closed_before {
+            true => self.journal.head(),
+            false => self.journal.append(JournalEvent::Seal { items: count, gaps: gap_count, finished }).map_err(SealError::Journal)?,
+        };
         let predicate = Predicate {
             case: self.info.case.clone(),
             bundle: self.name.clone(),
@@ -170,7 +173,7 @@ impl Inner {
 
         let payload = state.payload.files();
         manifest::settle(&self.dir, payload).map_err(SealError::Disk)?;
-        let mut tags = Tags { dir: &self.dir, files: BTreeMap::new() };
+        let mut tags = Tags { dir: &self.dir, adopt: self.closed_before, files: BTreeMap::new() };
         for segment in self.journal.segments() {
             tags.adopt(&format!("meta/journal/{segment}"))?;
         }
@@ -186,7 +189,12 @@ impl Inner {
 
         let tag_manifest = manifest::manifest(&tags.files);
         let root = Sha256::of(tag_manifest.as_bytes());
-        tags.write(TAG_MANIFEST, tag_manifest.as_bytes())?;
+        // One that was there already and says otherwise would not be the root that is stated here.
+        tags.adopt = false;
+        match fs::read(self.dir.join(TAG_MANIFEST)) {
+            Ok(there) if self.closed_before && there == tag_manifest.as_bytes() => tags.adopt(TAG_MANIFEST)?,
+            _ => tags.write(TAG_MANIFEST, tag_manifest.as_bytes())?,
+        }
         for dir in ["meta/journal", "meta", "."] {
             disk::sync_dir(&self.dir.join(dir)).map_err(failed(dir))?;
         }
@@ -304,11 +312,16 @@ impl Sealed {
 /// The files of a bag outside `data/`.
 struct Tags<'a> {
     dir: &'a Path,
+    /// What another process wrote before it died is left as it is.
+    adopt: bool,
     files: BTreeMap<BundlePath, Digest>,
 }
 
 impl Tags<'_> {
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
+        if self.adopt && fs::symlink_metadata(self.dir.join(name)).is_ok_and(|m| m.is_file()) {
+            return self.adopt(name);
+        }
         disk::write_new(&self.dir.join(name), bytes).map_err(failed(name))?;
         fault_point::reached("tag-file");
         self.files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });

@@ -36,7 +36,7 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
     let guard = Guarding::default();
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive, straight: args.archive.straight };
     execute(&session, session::screen(global), job).await
 }
 
@@ -59,7 +59,7 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         let plan = make_plan(&playbook, &preflight, &args.seal.kms);
         confirm(screen, &plan, args.yes)?;
     }
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive, straight: args.archive.straight };
     execute(&session, screen, job).await
 }
 
@@ -97,7 +97,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control, (sealing, archive)).await
+    carry(&session, screen, order, dir, control, (sealing, (archive, args.archive.straight))).await
 }
 
 /// The playbook, as the operator wants it.
@@ -128,6 +128,8 @@ pub struct Job {
     pub permit: Option<ContainPermit>,
     /// Where what is sealed is archived, if anywhere.
     pub archive: Option<Vault>,
+    /// Carried there while it is made.
+    pub straight: bool,
     pub seal: SealArgs,
     pub sealing: Arc<Sealing>,
 }
@@ -176,7 +178,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control, (job.sealing, job.archive)).await
+    carry(session, screen, order, job.dir, job.control, (job.sealing, (job.archive, job.straight))).await
 }
 
 async fn carry(
@@ -185,9 +187,10 @@ async fn carry(
     order: Order,
     dir: PathBuf,
     control: Arc<dyn Store>,
-    (sealing, archive): (Arc<Sealing>, Option<Vault>),
+    (sealing, archive): (Arc<Sealing>, (Option<Vault>, bool)),
 ) -> Result<Outcome, CliError> {
-    let doors = Doors { archive, ..session.doors(dir.clone(), control, sealing, screen).await? };
+    let (archive, straight) = archive;
+    let doors = Doors { archive, straight, ..session.doors(dir.clone(), control, sealing, screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -79,6 +79,7 @@ impl Session {
             interrupt: interrupts(screen),
             others,
             archive: None,
+            straight: false,
             sealing,
         })
     }

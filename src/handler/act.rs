@@ -2,6 +2,7 @@
 //! behind it.
 
 use super::config::Mode;
+use super::straight::Straight;
 use crate::aws::Connector;
 use crate::clock::Clock;
 use crate::engine::guard::{Guarding, STORED, StoredPolicy, stored_policy};
@@ -93,6 +94,8 @@ pub struct ActedBundle {
     pub zip: PathBuf,
     /// Read back and checked as a stranger would; false for one that says it is unfinished.
     pub verified: bool,
+    /// Where it is archived, file by file.
+    pub place: Option<String>,
 }
 
 /// Its futures need not be `Send`: an invocation is one task, and the engine's borrows are nobody's business here.
@@ -122,6 +125,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     guard: Guard,
     sealing: Arc<Sealing>,
+    straight: Option<Straight>,
 }
 
 /// What stands before containment, of what the process knows when it starts.
@@ -135,7 +139,12 @@ pub struct Guard {
 
 impl Engine {
     pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>, guard: Guard) -> Self {
-        Engine { connector, clock, store, guard, sealing: Arc::default() }
+        Engine { connector, clock, store, guard, sealing: Arc::default(), straight: None }
+    }
+
+    /// The same, carrying bags into the bucket while they are made.
+    pub fn straight(self, straight: Option<Straight>) -> Self {
+        Engine { straight, ..self }
     }
 
     /// The same, signing what it seals.
@@ -239,7 +248,8 @@ impl Act for Engine {
             progress: Arc::new(Log),
             interrupt,
             others: Arc::new(others),
-            archive: None,
+            archive: self.straight.as_ref().map(|s| s.vault(&*self.clock)),
+            straight: self.straight.is_some(),
             sealing: self.sealing.clone(),
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);
@@ -250,7 +260,11 @@ impl Act for Engine {
 
 impl From<Report> for Acted {
     fn from(report: Report) -> Acted {
-        let bundles = report.bundles.into_iter().map(|b| ActedBundle { name: b.name, root: b.root, zip: b.path, verified: b.verified });
+        let place = |name: &str| report.archives.iter().find(|a| a.bundle == name).map(|a| a.place.clone());
+        let bundles = report.bundles.into_iter().map(|b| {
+            let place = place(&b.name);
+            ActedBundle { name: b.name, root: b.root, zip: b.path, verified: b.verified, place }
+        });
         let mismatches = report.mismatches.into_iter().map(|m| format!("mismatch: {m}"));
         Acted {
             outcome: report.outcome,

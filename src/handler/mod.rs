@@ -28,7 +28,9 @@
 //!
 //! ```text
 //! cases/<case>/journal/…            the case journal; cases/<case>/ copied to a disk is a case directory of the command line
-//! cases/<case>/<bundle>.zip         and <bundle>.zip.sha256, which is put last: a bundle without it was not brought to its end
+//! cases/<case>/<bundle>/…           a bundle, file by file, put while it is made; one without seal/statement.json was not brought to its end,
+//!                                   and can be salvaged (`freezeframe salvage`)
+//! cases/<case>/<bundle>.zip         and <bundle>.zip.sha256, which is put last: in a directory, and where the files could not be archived
 //! cases/<case>/failed/<bundle>.zip  what a run that failed had handed over
 //! cases/<case>/leases/<key>-1.json  who works on a finding; …-1.ended.json how that went
 //! unknown/<sha256>.json             events of a form that is not known, as they came
@@ -52,6 +54,7 @@ mod keep;
 pub mod lease;
 pub mod reply;
 pub mod serve;
+mod straight;
 
 pub use act::{Act, Acted, ActedBundle, Found, Job, LookError, PlaybookFacts};
 pub use config::{Config, ConfigError, Mode, Settings};

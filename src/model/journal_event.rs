@@ -4,7 +4,7 @@
 use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
-use super::item::ItemStatus;
+use super::item::{Item, ItemStatus};
 use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
@@ -155,6 +155,10 @@ pub enum JournalEvent {
         item: ItemId,
         subject: String,
         status: ItemStatus,
+        /// The item itself, as it will stand in `meta/items.jsonl`: where the bundle is carried to a bucket while it is made, so that it can be
+        /// sealed there when the run dies. Of one too long for a line, without its files and exchanges.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        whole: Option<Box<Item>>,
     },
     Gap {
         item: ItemId,
@@ -164,6 +168,21 @@ pub enum JournalEvent {
     /// The run was interrupted; what follows is draining.
     Interrupted {
         by: String,
+    },
+    /// How much of the bundle lies in the bucket that it is carried to; written when half a minute had nothing else to tell, so that a run that is
+    /// at it can be told from one that died.
+    Carried {
+        files: u64,
+        bytes: u64,
+    },
+    /// The run that made the bundle had died. From here on somebody else writes, from what lay in the bucket: lines `req` that follow are of
+    /// exchanges whose records were found, and of which no line told.
+    Reopen {
+        run: RunId,
+        tool: String,
+        operator: String,
+        /// Where it lay: `s3://bucket/prefix/case/bundle`
+        from: String,
     },
     Seal {
         items: u64,
@@ -307,6 +326,7 @@ impl JournalEvent {
         use JournalEvent as E;
         match self {
             E::BundleOpen { run, .. }
+            | E::Reopen { run, .. }
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
             | E::Transfer { run, .. }
@@ -332,6 +352,7 @@ impl JournalEvent {
             | E::ItemStored { .. }
             | E::Gap { .. }
             | E::Interrupted { .. }
+            | E::Carried { .. }
             | E::Seal { .. } => None,
         }
     }

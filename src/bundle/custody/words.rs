@@ -19,6 +19,10 @@ pub fn of(event: &E) -> String {
         E::ItemStored { .. } => acquired(0, 1, 0),
         E::Gap { .. } => acquired(0, 0, 1),
         E::Interrupted { by } => format!("was interrupted by {by}"),
+        E::Carried { files, .. } => format!("had {files} files in the bucket"),
+        E::Reopen { operator, tool, from, .. } => {
+            format!("the run had died: {operator} reopened the bundle from what lay at {from}, with {tool}")
+        }
         E::Seal { items, gaps, finished } => {
             let how = if *finished { "" } else { ", unfinished" };
             format!("sealed the bundle{how}: {items} items, {gaps} gaps")
