@@ -6,5 +6,6 @@ mod memory;
 mod parts;
 mod reading;
 mod run;
+mod straight;
 mod vault;
 mod wire;
