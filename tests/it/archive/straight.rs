@@ -2,15 +2,21 @@
 //! directory; nothing that was there is lost, nothing is put twice, the journal goes on where it ended.
 
 use super::vault::{PLACE, VAULT};
-use crate::drill::gate::{Gate, Moment};
+use crate::drill::gate::{Gate, Moment, message};
 use crate::support::emulator::{Stage, ok};
 use freezeframe::drill::command::Shell;
 use freezeframe::drill::incident::names::FUNCTION;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 const LOCKED: &[&str] = &["--archive", PLACE, "--straight", "--retain", "1d"];
 const PLAYBOOK: &str = "\
@@ -197,7 +203,8 @@ async fn killed_anywhere_it_is_sealed_elsewhere_with_nothing_lost() {
         }
         let told = elsewhere.run(&["verify", &place]).await.unwrap();
         let finished = salvaged["finished"] == true;
-        assert_eq!((told.code, &told.document["verdict"]), if finished { (0, &json!("whole")) } else { (4, &json!("unfinished")) }, "{at:?}: {:#}", told.document);
+        let (code, verdict) = if finished { (0, "whole") } else { (4, "unfinished") };
+        assert_eq!((told.code, &told.document["verdict"]), (code, &json!(verdict)), "{at:?}: {:#}", told.document);
         assert_eq!((errors(&told.document), &told.document["root"]), (vec![], &salvaged["root"]), "{at:?}");
         assert!(!told.document["findings"].to_string().contains("no record of an archive"), "{at:?}");
 
@@ -250,4 +257,95 @@ async fn a_run_that_comes_to_its_end_has_put_everything_once() {
     assert_eq!(done["notes"], json!([]));
     let segments = of_bundle.iter().filter(|k| k.starts_with("meta/journal/")).count();
     assert!(segments > 1, "the journal went up piece by piece: {of_bundle:?}");
+}
+
+/// In front of the emulator: lets so many puts of a bundle's files through, then answers `SlowDown` to so many, and then lets all through again.
+struct Refusing {
+    endpoint: String,
+    refused: Arc<AtomicU32>,
+    task: JoinHandle<()>,
+}
+
+impl Refusing {
+    async fn after(upstream: &str, good: u32, bad: u32) -> Refusing {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let upstream = upstream.strip_prefix("http://").unwrap().to_string();
+        let (seen, refused) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let count = refused.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (upstream, seen, count) = (upstream.clone(), seen.clone(), count.clone());
+                // Either side going away is the end of a connection and nothing more.
+                tokio::spawn(async move { relay(client, &upstream, &seen, &count, good..good.saturating_add(bad)).await.ok() });
+            }
+        });
+        Refusing { endpoint, refused, task }
+    }
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn relay(mut client: TcpStream, upstream: &str, seen: &AtomicU32, refused: &AtomicU32, bad: std::ops::Range<u32>) -> io::Result<()> {
+    let mut aws = TcpStream::connect(upstream).await?;
+    loop {
+        let Some(request) = message(&mut client, None).await? else { return Ok(()) };
+        let head = String::from_utf8_lossy(&request[..request.len().min(400)]).into_owned();
+        let of_bundle = head.starts_with(&format!("PUT /{VAULT}/prod/")) && !head.lines().next().unwrap_or_default().contains("/journal/0");
+        if of_bundle && bad.contains(&seen.fetch_add(1, Ordering::SeqCst)) {
+            refused.fetch_add(1, Ordering::SeqCst);
+            let body = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
+            let answer = format!("HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            client.write_all(answer.as_bytes()).await?;
+            continue;
+        }
+        aws.write_all(&request).await?;
+        let Some(answer) = message(&mut aws, Some(&request)).await? else { return Ok(()) };
+        client.write_all(&answer).await?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_refuses_costs_no_evidence() {
+    let vault = Vault::set().await;
+    let shell = vault.stage.root();
+    let run = async |case: &str, endpoint: &str| {
+        let output = shell.process(&vault.run(case)).arg("--json").env("AWS_ENDPOINT_URL", endpoint).output().await.unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), document, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let upstream = &vault.stage.emulator.endpoint;
+    let (_, plain, stderr) = run("IR-0", upstream).await;
+    let evidence = |report: &Value| report["tally"].clone();
+    assert!(plain["archives"][0]["place"].is_string(), "{stderr}");
+
+    // For a while: what was refused is carried later, or by the archive; nothing is put twice.
+    let passing = Refusing::after(upstream, 7, 20).await;
+    let (code, report, stderr) = run("IR-1", &passing.endpoint).await;
+    assert_eq!((code, evidence(&report)), (0, evidence(&plain)), "{stderr}");
+    assert!(passing.refused.load(Ordering::SeqCst) == 20, "it was refused indeed");
+    ok(shell.run(&["verify", report["archives"][0]["place"].as_str().unwrap()]).await.unwrap(), 0);
+    let keys = vault.there("prod/IR-1/").await;
+    assert!(keys.values().all(|n| *n == 1), "{keys:#?}");
+
+    // For good: the evidence is sealed here, and it is said that it is not there. Later it is brought to its end.
+    let lasting = Refusing::after(upstream, 7, u32::MAX).await;
+    let (code, report, stderr) = run("IR-2", &lasting.endpoint).await;
+    assert_eq!((code, evidence(&report)), (1, evidence(&plain)), "{stderr}");
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("not everything could be carried at once") && notes.contains("NOT ARCHIVED"), "{notes}");
+    assert!(notes.contains("SlowDown") || notes.contains("reduce your request rate"), "{notes}");
+    let zip = report["bundles"][0]["path"].as_str().unwrap();
+    ok(shell.run(&["verify", zip]).await.unwrap(), 0);
+    let there = vault.there("prod/IR-2/").await.keys().filter(|k| !k.contains("/journal/0")).count();
+    assert_eq!(there, 7, "so far it came");
+    let archived = ok(shell.run(&["archive", zip, PLACE, "--retain", "1d"]).await.unwrap(), 0);
+    assert_eq!(archived["present"].as_u64(), Some(7), "{archived:#}");
+    let keys = vault.there("prod/IR-2/").await;
+    assert!(keys.values().all(|n| *n == 1), "{keys:#?}");
+    ok(shell.run(&["verify", archived["place"].as_str().unwrap()]).await.unwrap(), 0);
 }
