@@ -120,10 +120,29 @@ mod tests {
 
     #[test]
     fn what_vouches_comes_last() {
-        let mut all = ["seal/statement.json", "tagmanifest-sha256.txt", "meta/items.jsonl", "data/a", "meta/journal/000001.jsonl", "bagit.txt", "data/b"]
-            .map(|p| BundlePath::parse(p).unwrap());
+        let mut all = [
+            "seal/statement.json",
+            "tagmanifest-sha256.txt",
+            "meta/items.jsonl",
+            "data/a",
+            "meta/journal/000001.jsonl",
+            "bagit.txt",
+            "data/b",
+        ]
+        .map(|p| BundlePath::parse(p).unwrap());
         all.sort_by(|a, b| (rank(a), a).cmp(&(rank(b), b)));
         let order: Vec<&str> = all.iter().map(BundlePath::as_str).collect();
-        assert_eq!(order, ["data/a", "data/b", "meta/journal/000001.jsonl", "bagit.txt", "meta/items.jsonl", "tagmanifest-sha256.txt", "seal/statement.json"]);
+        assert_eq!(
+            order,
+            [
+                "data/a",
+                "data/b",
+                "meta/journal/000001.jsonl",
+                "bagit.txt",
+                "meta/items.jsonl",
+                "tagmanifest-sha256.txt",
+                "seal/statement.json"
+            ]
+        );
     }
 }

@@ -158,7 +158,10 @@ fn what_was_carried_becomes_an_unfinished_bag_that_contradicts_nothing() {
     let sealed = reopened.seal(planned(), false).unwrap();
     assert_eq!(told(sealed.dir()), (Verdict::Unfinished, vec![]));
     let [one, gap] = sealed.items() else { panic!("{:#?}", sealed.items()) };
-    assert_eq!((one.subject.as_str(), gap.subject.as_str(), gap.status), ("configuration of $LATEST", "the run ended here", ItemStatus::Gap(GapKind::OutOfTime)));
+    assert_eq!(
+        (one.subject.as_str(), gap.subject.as_str(), gap.status),
+        ("configuration of $LATEST", "the run ended here", ItemStatus::Gap(GapKind::OutOfTime))
+    );
     assert_eq!(gap.exchanges, [ExchangeId(2)], "a record that no item names");
     let stray: Vec<&str> = gap.files.iter().map(|f| f.path.as_str()).collect();
     assert_eq!(stray, ["data/20-config/000003-GetPolicy.json"], "a body without its record");

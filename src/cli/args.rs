@@ -67,9 +67,7 @@ pub enum Command {
     )]
     Archive(ArchiveArgs),
     /// Seal what a run that died had carried to S3 (--straight), from any machine
-    #[command(
-        after_help = "Example:\n  freezeframe salvage s3://evidence-vault/prod/IR-2026-0042/<bundle> --retain 7y --lock compliance"
-    )]
+    #[command(after_help = "Example:\n  freezeframe salvage s3://evidence-vault/prod/IR-2026-0042/<bundle> --retain 7y --lock compliance")]
     Salvage(SalvageArgs),
     /// Fetch an archived bundle, checked while it is written
     #[command(after_help = "Example:\n  freezeframe fetch s3://evidence-vault/prod/IR-2026-0042/<bundle> --to evidence")]

@@ -36,7 +36,19 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
     let guard = Guarding::default();
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive, straight: args.archive.straight };
+    let job = Job {
+        case,
+        dir,
+        playbook,
+        preflight,
+        guard,
+        control,
+        permit: None,
+        seal: args.seal,
+        sealing,
+        archive,
+        straight: args.archive.straight,
+    };
     execute(&session, session::screen(global), job).await
 }
 
@@ -59,7 +71,19 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         let plan = make_plan(&playbook, &preflight, &args.seal.kms);
         confirm(screen, &plan, args.yes)?;
     }
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive, straight: args.archive.straight };
+    let job = Job {
+        case,
+        dir,
+        playbook,
+        preflight,
+        guard,
+        control,
+        permit: None,
+        seal: args.seal,
+        sealing,
+        archive,
+        straight: args.archive.straight,
+    };
     execute(&session, screen, job).await
 }
 

@@ -158,8 +158,18 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
     let report =
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
-    let mut running =
-        Running { order, doors, journal, report, draft: None, carrier: None, planned: vec![], finished: true, permit, archived: BTreeSet::new() };
+    let mut running = Running {
+        order,
+        doors,
+        journal,
+        report,
+        draft: None,
+        carrier: None,
+        planned: vec![],
+        finished: true,
+        permit,
+        archived: BTreeSet::new(),
+    };
     // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
     let result = running.walk().boxed().await;
     if let Err(e @ RunError::NotVerified(_)) = &result

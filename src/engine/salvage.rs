@@ -38,7 +38,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// A run that lives all the same stops within a second or two of its bundle being taken up: its next segment is refused. What it had under way by
+/// then is taken up as well.
+const PASSES: u32 = 5;
+const SETTLING: Duration = Duration::from_secs(3);
 /// A plan with everything that a playbook can name.
 const MAX_PLAN: u64 = 16 << 20;
 
@@ -117,6 +122,8 @@ pub enum SalvageError {
     Seal(#[from] SealError),
     #[error("somebody else has taken the bundle up: segment {number} of its journal is not ours")]
     Taken { number: u32 },
+    #[error("it is ours, and after {passes} looks more files still come to lie there")]
+    Restless { passes: u32 },
     #[error("the reading task broke off")]
     Task(#[source] tokio::task::JoinError),
 }
@@ -145,7 +152,9 @@ impl SalvageError {
                 format!("it is sealed already, here: freezeframe archive {} {to} --accept unfinished-bundle", path.display())
             }
             SalvageError::Broken { path, .. } => format!("freezeframe verify {} says what is wrong with it", path.display()),
-            SalvageError::Taken { .. } => "its run lives, or another salvages it: look again in some minutes with freezeframe verify".into(),
+            SalvageError::Taken { .. } => {
+                "its run lives, or another salvages it: look again in some minutes with freezeframe verify".into()
+            }
             SalvageError::HalfSealed { .. } => "archive it from where it was sealed: freezeframe archive <bundle> s3://…".into(),
             SalvageError::Reopen(ReopenError::NotWhole { .. } | ReopenError::NoJournal) => {
                 "it was not made with --straight; archive it from the disk on which it was made".into()
@@ -177,20 +186,15 @@ pub async fn salvage(
         return Err(SalvageError::There { path: zip, to: vault.to.to_string() });
     }
     let (journal, store) = case_store(vault, &order.case, &order.case_dir, &order.operator).await?;
-    // Hidden, and gone when this is left: the draft of the dead run may lie beside it under the bundle's own name.
-    let scratch = tempfile::Builder::new().prefix(".salvage-").tempdir_in(&order.case_dir);
-    let scratch = scratch.map_err(|source| SalvageError::Keep { path: order.case_dir.clone(), source })?;
-    let fetched = archive::fetch(&vault.bucket, &order.place, scratch.path()).await.map_err(SalvageError::Fetch)?;
-    let verification = fetched.verification;
-    progress.note(Note::Said(format!("{} files, {} bytes were there", verification.counts.files, verification.counts.bytes)));
-    if verification.verdict == Verdict::Broken {
-        let _ = scratch.keep();
-        return Err(SalvageError::Broken { path: fetched.path, verification: Box::new(verification) });
-    }
-    let (dir, of) = (fetched.path, name.clone());
-    let remains = tokio::task::spawn_blocking(move || Remains::read(&dir, &of)).await.map_err(SalvageError::Task)??;
     let salvaged = Salvage { order, vault, journal: &journal, store: &*store };
-    salvaged.seal(remains, sealing, clock, progress).await
+    for _ in 0..PASSES {
+        if let Some(done) = salvaged.pass(&name, sealing, clock, progress).await? {
+            return Ok(done);
+        }
+        progress.note(Note::Said("more came to lie there meanwhile: the run was alive until now; it is looked at anew".into()));
+        clock.sleep(SETTLING).await;
+    }
+    Err(SalvageError::Restless { passes: PASSES })
 }
 
 /// The zip and its digest out of the hidden directory, under the names that they have in a case.
@@ -212,13 +216,37 @@ struct Salvage<'s> {
 }
 
 impl Salvage<'_> {
+    /// Fetches what is there, and seals it. `None`: it is ours now, and yet more had come to lie there before the other process noticed.
+    async fn pass(
+        &self,
+        name: &str,
+        sealing: &Sealing,
+        clock: &Arc<dyn Clock>,
+        progress: &dyn Progress,
+    ) -> Result<Option<Salvaged>, SalvageError> {
+        let (order, vault) = (self.order, self.vault);
+        // Hidden, and gone when this is left: the draft of the dead run may lie beside it under the bundle's own name.
+        let scratch = tempfile::Builder::new().prefix(".salvage-").tempdir_in(&order.case_dir);
+        let scratch = scratch.map_err(|source| SalvageError::Keep { path: order.case_dir.clone(), source })?;
+        let fetched = archive::fetch(&vault.bucket, &order.place, scratch.path()).await.map_err(SalvageError::Fetch)?;
+        let verification = fetched.verification;
+        progress.note(Note::Said(format!("{} files, {} bytes were there", verification.counts.files, verification.counts.bytes)));
+        if verification.verdict == Verdict::Broken {
+            let _ = scratch.keep();
+            return Err(SalvageError::Broken { path: fetched.path, verification: Box::new(verification) });
+        }
+        let (dir, of) = (fetched.path, name.to_string());
+        let remains = tokio::task::spawn_blocking(move || Remains::read(&dir, &of)).await.map_err(SalvageError::Task)??;
+        self.seal(remains, sealing, clock, progress).await
+    }
+
     async fn seal(
         &self,
         remains: Remains,
         sealing: &Sealing,
         clock: &Arc<dyn Clock>,
         progress: &dyn Progress,
-    ) -> Result<Salvaged, SalvageError> {
+    ) -> Result<Option<Salvaged>, SalvageError> {
         let order = self.order;
         if remains.case() != &order.case {
             return Err(SalvageError::OtherCase { place: order.case.to_string(), journal: remains.case().to_string() });
@@ -246,6 +274,9 @@ impl Salvage<'_> {
         if let Claimed::Theirs(number) = straight::claim(self.vault, &order.place, sealed.dir(), there).await? {
             return Err(SalvageError::Taken { number });
         }
+        if straight::holds_more(self.vault, &order.place, sealed.dir()).await? {
+            return Ok(None);
+        }
         let zip = sealed.zip()?;
         let path = keep(&zip, &order.case_dir).map_err(|source| SalvageError::Keep { path: zip, source })?;
         let mut opening = vec![];
@@ -271,7 +302,7 @@ impl Salvage<'_> {
         let predicate = &sealed.statement().predicate;
         let outcome_now = archived.outcome.worse(if outcome.missing.is_empty() { Outcome::Complete } else { Outcome::Gaps });
         let how = if predicate.finished { "its run had come to its end" } else { "unfinished: its run died" };
-        Ok(Salvaged {
+        Ok(Some(Salvaged {
             v: 1,
             outcome: outcome_now,
             exit_code: outcome_now.exit_code(),
@@ -288,7 +319,7 @@ impl Salvage<'_> {
             signed_by: outcome.signed_by.clone(),
             archive: archived,
             notes: outcome.missing.clone(),
-        })
+        }))
     }
 
     /// The bundle that the case had sealed when this one was begun: by this very run, or before it.

@@ -45,7 +45,11 @@ impl Running {
         let Some(vault) = self.doors.archive.as_ref().filter(|_| self.doors.straight) else { return };
         let place = vault.to.below(self.order.case.as_str()).and_then(|case| case.below(draft.name()));
         let Some(place) = place else {
-            return self.report.notes.push(format!("NOT CARRIED while it was made: {} cannot have a place below {}", draft.name(), vault.to));
+            return self.report.notes.push(format!(
+                "NOT CARRIED while it was made: {} cannot have a place below {}",
+                draft.name(),
+                vault.to
+            ));
         };
         self.doors.progress.note(Note::Said(format!("carrying {} to {place} as it is made", draft.name())));
         self.carrier = Some(Carrier::follow(draft, vault, place));

@@ -114,6 +114,7 @@ impl Carrier {
             segments: VecDeque::new(),
             running: FuturesUnordered::new(),
             putting_segment: false,
+            claimed: false,
             ended: 0,
             flushes: vec![],
             cut_at: now,
@@ -191,6 +192,8 @@ struct Carrying {
     running: FuturesUnordered<BoxFuture<'static, (Load, Result<u64, Trouble>)>>,
     /// One after the other: nothing is ever behind a segment that is not there.
     putting_segment: bool,
+    /// The first segment is there.
+    claimed: bool,
     /// So many segments have ended.
     ended: u32,
     flushes: Vec<(u32, oneshot::Sender<()>)>,
@@ -203,6 +206,7 @@ struct Carrying {
 impl Carrying {
     async fn run(mut self) -> Carried {
         fault_point::reached("carrier-begins");
+        self.cut(1);
         loop {
             self.cut_when_due();
             self.start();
@@ -295,6 +299,8 @@ impl Carrying {
             return;
         }
         let now = self.now();
+        // The journal's first segment goes first: it says whose the place is, and a bag that is left without it is nobody's.
+        let claimed = self.claimed;
         while self.running.len() < AT_ONCE {
             let first_undone = self.undone.keys().next().copied();
             let segment_free = self.segments.front().is_some_and(|(load, behind)| {
@@ -309,7 +315,7 @@ impl Carrying {
                 What::File { behind: Some(body), .. } => !self.undone.values().any(|path| path == body),
                 _ => true,
             };
-            let Some(at) = self.waiting.iter().position(|load| load.not_before <= now && free(load)) else { return };
+            let Some(at) = self.waiting.iter().position(|load| claimed && load.not_before <= now && free(load)) else { return };
             let Some(load) = self.waiting.remove(at) else { return };
             self.begin(load);
         }
@@ -335,6 +341,7 @@ impl Carrying {
                     What::File { .. } => _ = self.undone.remove(&load.number),
                     What::Segment(number) => {
                         self.segments.pop_front();
+                        self.claimed = true;
                         let (met, open) = std::mem::take(&mut self.flushes).into_iter().partition(|(upto, _)| *upto <= number);
                         self.flushes = open;
                         for (_, done) in met as Vec<(u32, oneshot::Sender<()>)> {

@@ -32,12 +32,7 @@ pub enum CaseStoreError {
 }
 
 /// The case's journal, here and there the same when this returns, and the store that it lies in. `dir` need not exist.
-pub async fn case_store(
-    vault: &Vault,
-    case: &CaseId,
-    dir: &Path,
-    operator: &str,
-) -> Result<(CaseJournal, Arc<dyn Store>), CaseStoreError> {
+pub async fn case_store(vault: &Vault, case: &CaseId, dir: &Path, operator: &str) -> Result<(CaseJournal, Arc<dyn Store>), CaseStoreError> {
     let name = || CaseStoreError::Name { case: case.to_string(), to: vault.to.to_string() };
     let place = vault.to.below(case.as_str()).ok_or_else(name)?;
     let there = InVault { bucket: vault.bucket.clone(), place, asked: vault.asked.clone() };

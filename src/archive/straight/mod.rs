@@ -6,7 +6,8 @@
 //! the archive at the end, which finds everything else there and leaves it.
 //!
 //! The one promise that everything rests on: **what the journal in the bucket tells of lies in the bucket.** A segment is put when all files that
-//! were admitted before it ended are there, and segments go up one after the other; a record of an exchange goes up behind its body.
+//! were admitted before it ended are there, and segments go up one after the other, the first one (the bag was opened) before anything else; a
+//! record of an exchange goes up behind its body.
 //! So a bag that was left at any moment is one whose journal is whole as far as it goes, with a few files more than it tells of, and these say
 //! by themselves where they come from.
 //!
@@ -20,4 +21,4 @@ mod salvage;
 
 pub use carrier::{Carried, Carrier};
 pub use case_store::{CaseStoreError, case_store};
-pub use salvage::{CARRYING_PAUSE, Claimed, Look, StillAlive, claim, look};
+pub use salvage::{CARRYING_PAUSE, Claimed, Look, StillAlive, claim, holds_more, look};

@@ -83,6 +83,15 @@ pub async fn claim(vault: &Vault, place: &Place, dir: &Path, there: u32) -> Resu
     Ok(Claimed::Ours)
 }
 
+/// Whether something of the bundle lies there that does not lie in `dir`.
+pub async fn holds_more(vault: &Vault, place: &Place, dir: &Path) -> Result<bool, ArchiveError> {
+    let lead = place.lead();
+    let listed = vault.bucket.objects(&lead).await.map_err(|source| ArchiveError::List { place: place.to_string(), source })?;
+    let paths = listed.iter().filter_map(|o| o.key.strip_prefix(&lead)).filter(|p| !p.starts_with("seal/"));
+    // What is no path of a bundle was met when it was fetched.
+    Ok(paths.filter_map(|p| BundlePath::parse(p).ok()).any(|p| !p.under(dir).is_file()))
+}
+
 async fn put(
     bucket: &Bucket,
     key: &str,
