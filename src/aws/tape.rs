@@ -198,6 +198,7 @@ impl Intercept for Tape {
             body_sha256: None,
             body_withheld: None,
             body: None,
+            sealed: None,
         };
         let attempt = Attempt { tape: self.clone(), ear, began_ns: self.clock.monotonic_ns(), open: Mutex::new(Some(exchange)) };
         // Replaces (and so drops and finishes) the state of the attempt before, should that not have ended.

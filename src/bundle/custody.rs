@@ -105,6 +105,7 @@ impl Teller {
             JournalEvent::Req { .. } => (1, 0, 0),
             JournalEvent::ItemStored { .. } => (0, 1, 0),
             JournalEvent::Gap { .. } => (0, 0, 1),
+            JournalEvent::Redact { .. } => (0, 0, 0),
             other => {
                 self.close();
                 self.custody.entries.push(entry(words::of(other)));

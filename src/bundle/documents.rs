@@ -1,6 +1,7 @@
 //! The documents of a bundle that we write ourselves, as types. Their JSON Schemas in `evidence-schema/` are compared with these in a test.
 
 use super::changes::StatedChange;
+use super::secrets::StatedSecrets;
 use super::signer::StatedSigner;
 use crate::model::digest::Sha256;
 use crate::model::gap::Gap;
@@ -20,6 +21,8 @@ pub enum BundleKind {
     Containment,
     /// What restore put back.
     Restore,
+    /// A copy of another bag, without the originals that are sealed there.
+    Disclosure,
 }
 
 /// Digest of the bag before this one in the same case.
@@ -108,7 +111,7 @@ pub struct Statement {
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE_TYPE: &str = "urn:freezeframe:predicate:acquisition:v1";
 /// Every kind of document in a bundle that we write ourselves, and the version of its schema.
-pub const SCHEMAS: &[(&str, u32)] = &[("coverage", 1), ("exchange", 1), ("item", 1), ("journal", 1), ("statement", 1)];
+pub const SCHEMAS: &[(&str, u32)] = &[("coverage", 1), ("exchange", 1), ("item", 1), ("journal", 1), ("redaction", 1), ("statement", 1)];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
@@ -151,6 +154,9 @@ pub struct Predicate {
     /// Address of the authority that was to stamp the first signature (RFC 3161).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timestamp_authority: Option<String>,
+    /// What of the payload is sealed, and for whom; absent where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub secrets: Option<StatedSecrets>,
     /// Document → version of the schema in `evidence-schema/` that it follows.
     pub schemas: BTreeMap<String, u32>,
 }

@@ -7,7 +7,10 @@ use super::chain::MAX_LINE;
 use super::changes::StatedChange;
 use super::documents::{BundleKind, Previous, StatedTarget, ToolRecord};
 use super::journal::{FileJournal, JournalError};
+use super::manifest;
 use super::payload::{Follower, Part, Payload};
+use super::secrets::{NoRandom, Originals, SecretsOrder, StatedSecrets, WRAPPED_IDENTITY, WrappedIdentity, looked_into};
+use super::veiling::filled;
 use crate::clock::{Clock, basic, stamp};
 use crate::model::canon;
 use crate::model::digest::Sha256;
@@ -16,10 +19,11 @@ use crate::model::id::{CaseId, ExchangeId, ItemId, RunId};
 use crate::model::item::{FileRef, Group, Item, ItemStatus, ProviderDigest, Sensitivity};
 use crate::model::journal_event::JournalEvent;
 use crate::model::path::{BundlePath, PathError};
+use crate::model::redaction::Redaction;
 use crate::model::target::Target;
 use crate::store::disk;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +42,8 @@ pub struct DraftInfo {
     pub operator: String,
     pub tool: ToolRecord,
     pub previous: Option<Previous>,
+    /// For whom secrets are sealed. With no recipient, and no identity that KMS wrapped ([`Draft::wrapped`]), a file with secrets is not kept.
+    pub secrets: SecretsOrder,
 }
 
 /// An item that has no number yet.
@@ -101,6 +107,10 @@ pub enum DraftError {
     },
     #[error("cannot add an item about {}: no such file lies in the bundle", path.as_str())]
     NameFile { path: BundlePath },
+    #[error("cannot make the keys that seal secrets")]
+    SealSecrets(#[from] NoRandom),
+    #[error("cannot keep the wrapped identity that opens the bundle's secrets")]
+    KeepIdentity(#[source] io::Error),
     #[error("cannot write the bundle's journal")]
     Journal(#[source] JournalError),
 }
@@ -120,8 +130,11 @@ pub(super) struct Inner {
     pub(super) journal: FileJournal,
     pub(super) exchange_numbers: AtomicU32,
     pub(super) part_numbers: AtomicU32,
+    pub(super) originals: Originals,
     /// Another process had sealed it but for the statement: what is there already is taken as it is.
     pub(super) closed_before: bool,
+    /// For whom the process that began it sealed its secrets, where that was another.
+    pub(super) sealed_for: Option<StatedSecrets>,
     pub(super) state: Mutex<State>,
 }
 
@@ -138,6 +151,10 @@ pub(super) struct State {
     pub(super) changes: Option<Vec<StatedChange>>,
     /// Somebody carries the bag away while it is made: its journal then holds each item whole.
     pub(super) carried: bool,
+    /// By the twin's path.
+    pub(super) redactions: BTreeMap<BundlePath, Redaction>,
+    /// The key that the bundle's own identity is encrypted with.
+    pub(super) kms_key: Option<String>,
 }
 
 /// `None` once it was taken away to become a file.
@@ -193,17 +210,22 @@ impl Draft {
             stated: StatedTarget { arn: info.target.arn(), ..StatedTarget::default() },
             changes: None,
             carried: false,
+            redactions: BTreeMap::new(),
+            kms_key: None,
         };
+        let originals = Originals::new(&info.secrets)?;
         let inner = Inner {
             name,
             dir,
+            originals,
+            closed_before: false,
+            sealed_for: None,
             info,
             opened: stamp(now),
             clock,
             journal,
             exchange_numbers: AtomicU32::new(0),
             part_numbers: AtomicU32::new(0),
-            closed_before: false,
             state: Mutex::new(state),
         };
         Ok(Arc::new(Draft { inner: Arc::new(inner) }))
@@ -238,11 +260,20 @@ impl Draft {
     }
 
     /// From here on `follower` hears of each file of the payload that has its name, those that are there included, and the journal holds each
-    /// item whole.
-    pub fn carried_by(&self, follower: Arc<dyn Follower>) {
-        let mut state = self.inner.state();
+    /// item whole, and for whom secrets are sealed. The wrapped identity that opens them, if there is one, goes first.
+    pub fn carried_by(&self, follower: Arc<dyn Follower>) -> Result<(), DraftError> {
+        let mut state = self.inner.open_state()?;
         state.carried = true;
+        let originals = &self.inner.originals;
+        let (identity, recipients, kms_key) = (originals.identity(), originals.recipients(), state.kms_key.clone());
+        self.inner.journal.append(JournalEvent::SealedFor { identity, recipients, kms_key }).map_err(DraftError::Journal)?;
+        if state.kms_key.is_some() {
+            let path = BundlePath::parse(WRAPPED_IDENTITY).map_err(DraftError::NameBundle)?;
+            let digest = manifest::hash_file(&path.under(&self.inner.dir)).map_err(DraftError::KeepIdentity)?;
+            follower.admitted(&FileRef { path, bytes: digest.bytes, sha256: digest.sha256 });
+        }
         state.payload.follow(follower);
+        Ok(())
     }
 
     /// Ends the journal's segment when it holds `least` lines or more, and says how many segments have ended: these do not change any more.
@@ -256,25 +287,47 @@ impl Draft {
         self.inner.journal.append(event).map(drop).map_err(DraftError::Journal)
     }
 
-    /// A whole file, once.
-    pub fn put(&self, path: &BundlePath, bytes: &[u8]) -> Result<FileRef, DraftError> {
-        let mut file = self.create(path, u64::MAX)?;
-        file.write_all(bytes).map_err(|source| DraftError::WriteFile { path: path.clone(), source })?;
-        file.finish()
+    /// Who can open what is sealed of this bundle.
+    pub fn originals(&self) -> &Originals {
+        &self.inner.originals
     }
 
-    /// A file of at most `limit` bytes, streamed. It becomes part of the bag when it is finished, and only then.
-    pub fn create(&self, path: &BundlePath, limit: u64) -> Result<DraftFile, DraftError> {
+    /// The bundle's own identity, encrypted by KMS: from here on whoever may decrypt with that key can open its secrets.
+    pub fn wrapped(&self, wrapped: &WrappedIdentity) -> Result<(), DraftError> {
+        let mut state = self.inner.open_state()?;
+        let at = self.inner.dir.join(WRAPPED_IDENTITY);
+        let seal = self.inner.dir.join("seal");
+        let keep = || {
+            disk::make_dirs(&seal)?;
+            disk::write_new(&at, &wrapped.ciphertext)?;
+            disk::sync_dir(&seal)
+        };
+        keep().map_err(DraftError::KeepIdentity)?;
+        state.kms_key = Some(wrapped.key.arn().to_string());
+        Ok(())
+    }
+
+    /// A whole file of `unit`, once. Secrets in it are redacted: the file that is handed back is what lies in clear.
+    pub fn put(&self, unit: &str, path: &BundlePath, bytes: &[u8]) -> Result<FileRef, DraftError> {
+        let failed = |source| DraftError::WriteFile { path: path.clone(), source };
         if path.top() != "data" || path.as_str() == "data" {
             return Err(DraftError::OutsidePayload { path: path.clone() });
         }
-        // Under the lock, so that sealing does not take `tmp/` away in between.
-        let state = self.inner.open_state()?;
-        if !state.payload.is_free(path) {
-            return Err(DraftError::WriteTwice { path: path.clone() });
-        }
-        let part = self.inner.part("f", limit).map_err(|source| DraftError::WriteFile { path: path.clone(), source })?;
-        Ok(DraftFile { inner: self.inner.clone(), part, path: path.clone() })
+        let part = {
+            // Under the lock, so that sealing does not take `tmp/` away in between.
+            let state = self.inner.open_state()?;
+            if !state.payload.is_free(path) {
+                return Err(DraftError::WriteTwice { path: path.clone() });
+            }
+            self.inner.part("f", u64::MAX).map_err(failed)?
+        };
+        let whole = filled(part, bytes).map_err(failed)?;
+        let ready = self.inner.ready(unit, looked_into(path), whole).map_err(failed)?;
+        let mut state = self.inner.open_state()?;
+        self.inner.admit(&mut state, ready, path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => DraftError::WriteTwice { path: path.clone() },
+            _ => failed(e),
+        })
     }
 
     /// A finished exchange; its body lies on the disk.
@@ -286,9 +339,10 @@ impl Draft {
         self.inner.state().exchanges.get(&id).and_then(|k| k.file.clone())
     }
 
-    /// A file of the bag, to read it again: whoever computes something from evidence computes it from what was kept.
-    pub fn open_file(&self, file: &FileRef) -> io::Result<std::fs::File> {
-        std::fs::File::open(file.path.under(&self.inner.dir))
+    /// A file of the bag, to read it again: whoever computes something from evidence computes it from what was kept. Of what is redacted, the
+    /// original: what is computed from it passes the same rules.
+    pub fn open_file(&self, file: &FileRef) -> io::Result<Box<dyn Read + Send>> {
+        self.inner.original(file)
     }
 
     /// Records the outcome of a question. Its files must lie in the bag already.
@@ -351,38 +405,6 @@ impl Inner {
     }
 }
 
-/// A file that is being written. Dropped unfinished, it leaves no trace.
-#[derive(Debug)]
-pub struct DraftFile {
-    inner: Arc<Inner>,
-    part: Part,
-    path: BundlePath,
-}
-
-impl DraftFile {
-    /// The file becomes part of the bag. A file of which a write failed does not.
-    pub fn finish(self) -> Result<FileRef, DraftError> {
-        let failed = |source| DraftError::WriteFile { path: self.path.clone(), source };
-        let whole = self.part.finish().map_err(failed)?;
-        if let Some(kind) = whole.failed {
-            return Err(failed(kind.into()));
-        }
-        self.inner.open_state()?.payload.admit(whole, &self.path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => DraftError::WriteTwice { path: self.path.clone() },
-            _ => failed(e),
-        })
-    }
-}
-
-impl Write for DraftFile {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.part.write(data)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.part.flush()
-    }
-}
-
 /// The item as the journal of a carried bag holds it. One that names thousands of pages would not fit into a line, so these are left out: their
 /// records are found in any case.
 fn whole(item: &Item) -> Result<Box<Item>, JournalError> {
@@ -405,6 +427,7 @@ fn bundle_name(info: &DraftInfo, at: &str) -> String {
         BundleKind::Acquisition => "",
         BundleKind::Containment => "-containment",
         BundleKind::Restore => "-restore",
+        BundleKind::Disclosure => "-disclosure",
     };
     let (t, run) = (&info.target, &info.run);
     let name = |function: &str| format!("{}-{}-{function}-{at}-{run}{suffix}", t.account, t.region);

@@ -6,6 +6,7 @@ use super::draft::{Draft, DraftError, DraftInfo, NewItem};
 use super::journal::JournalError;
 use super::manifest::DiskError;
 use super::seal::{SealError, Sealed};
+use super::secrets::{Identities, SecretsOrder};
 use crate::aws::record::{Recorder, UnitScope};
 use crate::clock::{Clock, FakeClock};
 use crate::model::digest::Sha256;
@@ -19,7 +20,7 @@ use crate::model::target::Target;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ fn info() -> DraftInfo {
         operator: "ada\nlovelace".into(),
         tool: ToolRecord { name: "freezeframe".into(), version: "0.1.0".into(), commit: Some("abcdef0".into()), binary_sha256: None },
         previous: None,
+        secrets: SecretsOrder { recipients: vec![Identities::make("a test's").0], ..SecretsOrder::default() },
     }
 }
 fn clock() -> Arc<dyn Clock> {
@@ -78,6 +80,7 @@ fn exchange(id: ExchangeId, operation: &str, status: u16, content_type: &str, bo
         body_sha256: Some(Sha256::of(body)),
         body_withheld: None,
         body: None,
+        sealed: None,
     }
 }
 
@@ -96,7 +99,7 @@ fn sample(case: &Path) -> Sealed {
     let draft = draft(case);
     draft.set_actor("arn:aws:sts::123456789012:assumed-role/ir/ada");
     draft.journal(JournalEvent::Plan { playbook: "snapshot-only".into(), sha256: Sha256::of(b"plan") }).unwrap();
-    let plan = draft.put(&path("data/00-plan/plan.json"), b"{}").unwrap();
+    let plan = draft.put("code", &path("data/00-plan/plan.json"), b"{}").unwrap();
     draft.add(NewItem { files: vec![plan], ..NewItem::new(Group::Plan, "plan", "the plan", ItemStatus::Collected) }).unwrap();
 
     let code = b"PK\x05\x06 not quite a zip \x00\xff".repeat(100);
@@ -205,43 +208,15 @@ fn a_sealed_bag_is_what_it_says() {
 fn a_file_is_written_once() {
     let case = tempfile::tempdir().unwrap();
     let draft = draft(case.path());
-    let file = draft.put(&path("data/20-config/a.json"), b"first").unwrap();
+    let file = draft.put("code", &path("data/20-config/a.bin"), b"first").unwrap();
     assert_eq!((file.bytes, file.sha256), (5, Sha256::of(b"first")));
-    for again in ["data/20-config/a.json", "data/20-config/A.json"] {
-        assert!(matches!(draft.put(&path(again), b"second"), Err(DraftError::WriteTwice { .. })), "{again}");
+    for again in ["data/20-config/a.bin", "data/20-config/A.bin"] {
+        assert!(matches!(draft.put("code", &path(again), b"second"), Err(DraftError::WriteTwice { .. })), "{again}");
     }
-    // Two that began before either had ended: the later one loses.
-    let (mut one, mut two) = (draft.create(&path("data/b"), 9).unwrap(), draft.create(&path("data/b"), 9).unwrap());
-    one.write_all(b"one").unwrap();
-    two.write_all(b"two").unwrap();
-    two.finish().unwrap();
-    assert!(matches!(one.finish(), Err(DraftError::WriteTwice { .. })));
-    assert_eq!(fs::read(draft.dir().join("data/b")).unwrap(), b"two");
-    assert_eq!(fs::read(draft.dir().join("data/20-config/a.json")).unwrap(), b"first");
+    assert_eq!(fs::read(draft.dir().join("data/20-config/a.bin")).unwrap(), b"first");
     for outside in ["meta/items.jsonl", "bagit.txt", "seal/statement.json", "data", "tmp/x"] {
-        assert!(matches!(draft.put(&path(outside), b"x"), Err(DraftError::OutsidePayload { .. })), "{outside}");
+        assert!(matches!(draft.put("code", &path(outside), b"x"), Err(DraftError::OutsidePayload { .. })), "{outside}");
     }
-}
-
-#[test]
-fn an_unfinished_or_overlong_file_leaves_no_trace() {
-    let case = tempfile::tempdir().unwrap();
-    let draft = draft(case.path());
-    let mut dropped = draft.create(&path("data/dropped"), 100).unwrap();
-    dropped.write_all(b"some").unwrap();
-    drop(dropped);
-    let mut long = draft.create(&path("data/long"), 4).unwrap();
-    assert!(long.write_all(b"12345").is_err());
-    assert!(long.write_all(b"1").is_err(), "a hole in the middle would be a forgery");
-    assert!(matches!(long.finish(), Err(DraftError::WriteFile { .. })));
-    assert_eq!(fs::read_dir(draft.dir().join("tmp")).unwrap().count(), 0);
-
-    let mut open = draft.create(&path("data/open"), 100).unwrap();
-    open.write_all(b"some").unwrap();
-    let sealed = draft.seal(vec![], true).unwrap();
-    assert!(matches!(open.finish(), Err(DraftError::Closed)));
-    check_manifests(sealed.dir());
-    assert_eq!(fs::read_dir(sealed.dir().join("data")).unwrap().count(), 0);
 }
 
 #[test]
@@ -258,7 +233,7 @@ fn a_sealed_draft_takes_nothing() {
     assert!(body.write_all(b"more").is_err());
     assert!(draft.open_body(id).is_err());
     assert!(matches!(draft.finish(&SCOPE, exchange(running, "GetFunction", 200, "", b"half"), None).body_end, BodyEnd::Unsaved(_)));
-    assert!(matches!(draft.put(&path("data/x"), b"x"), Err(DraftError::Closed)));
+    assert!(matches!(draft.put("code", &path("data/x"), b"x"), Err(DraftError::Closed)));
     assert!(matches!(draft.journal(JournalEvent::Interrupted { by: "x".into() }), Err(DraftError::Closed)));
     assert!(matches!(draft.add(NewItem::new(Group::Code, "c", "s", ItemStatus::Empty)), Err(DraftError::Closed)));
     assert!(matches!(draft.seal(vec![], true), Err(SealError::Closed)));
@@ -269,7 +244,7 @@ fn a_sealed_draft_takes_nothing() {
 fn an_item_names_only_files_that_are_there() {
     let case = tempfile::tempdir().unwrap();
     let draft = draft(case.path());
-    let mut file = draft.put(&path("data/x"), b"x").unwrap();
+    let mut file = draft.put("code", &path("data/x"), b"x").unwrap();
     file.sha256 = Sha256::of(b"y");
     let item = NewItem { files: vec![file], ..NewItem::new(Group::Code, "c", "s", ItemStatus::Collected) };
     assert!(matches!(draft.add(item), Err(DraftError::NameFile { .. })));
@@ -377,7 +352,7 @@ fn a_bundle_begins_only_where_there_is_none_and_is_private() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        draft.put(&path("data/x"), b"x").unwrap();
+        draft.put("code", &path("data/x"), b"x").unwrap();
         let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!(
             (mode(draft.dir()), mode(&draft.dir().join("data/x")), mode(&draft.dir().join("meta/journal/000001.jsonl"))),
@@ -501,7 +476,7 @@ proptest! {
                 let kept = attempt(&draft, name, 200, "text/plain", bytes, None);
                 prop_assert_eq!(kept.body_end, BodyEnd::Complete);
                 put += 1 + usize::from(!bytes.is_empty());
-            } else if draft.put(&BundlePath::below("data/60-invocation", name, "bin"), bytes).is_ok() {
+            } else if draft.put("code", &BundlePath::below("data/60-invocation", name, "bin"), bytes).is_ok() {
                 put += 1;
             }
         }
@@ -510,4 +485,69 @@ proptest! {
         prop_assert_eq!(fs::read_to_string(sealed.dir().join("manifest-sha256.txt")).unwrap().lines().count(), put);
         independent(&journal(sealed.dir()));
     }
+}
+
+/// Everything that lies in clear in the bag.
+fn clear(dir: &Path) -> Vec<u8> {
+    walk(dir).into_keys().filter(|p| !p.starts_with("data/sealed/")).flat_map(|p| fs::read(dir.join(p)).unwrap()).collect()
+}
+
+fn opened(draft: &Draft, file: &crate::model::item::FileRef) -> Vec<u8> {
+    let mut bytes = vec![];
+    draft.open_file(file).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn secrets_lie_sealed_and_are_read_again_as_they_came() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    let text = br#"{"FunctionName":"f","Environment":{"Variables":{"DB_PASSWORD":"hunter2"}}}"#;
+    let got = attempt(&draft, "GetFunctionConfiguration", 200, "application/json", text, None);
+    assert_eq!((got.body_bytes, got.body_sha256), (text.len() as u64, Some(Sha256::of(text))), "the caller compares what came");
+    let file = draft.file_of(got.id).unwrap();
+    assert_ne!(file.sha256, Sha256::of(text));
+    assert_eq!(opened(&draft, &file), text);
+    let put = draft.put("plan", &path("data/00-plan/trigger-event.json"), br#"{"sessionToken":"FwoGZXIvYXdz"}"#).unwrap();
+    assert_eq!(opened(&draft, &put), br#"{"sessionToken":"FwoGZXIvYXdz"}"#);
+    let torn = attempt(&draft, "GetFunction", 200, "application/json", br#"{"Environment":{"Variables":{"A":"torn-secret"#, None);
+    assert!(torn.body.as_ref().unwrap().as_str().ends_with("-GetFunction.json.redacted.json"), "{torn:?}");
+    let plain = draft.put("plan", &path("data/00-plan/plan.json"), b"{\"v\":1}").unwrap();
+    assert_eq!(plain.sha256, Sha256::of(b"{\"v\":1}"), "what holds none lies as it came");
+
+    let sealed = draft.seal(vec![], true).unwrap();
+    let all = clear(sealed.dir());
+    for secret in ["hunter2", "FwoGZXIvYXdz", "torn-secret"] {
+        assert!(!all.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret} lies in clear");
+    }
+    let digests = [&text[..], b"hunter2"].map(|s| Sha256::of(s).to_string());
+    assert!(digests.iter().all(|d| !all.windows(64).any(|w| w == d.as_bytes())), "a digest by which it could be guessed lies in clear");
+    let stated = sealed.statement().predicate.secrets.clone().unwrap();
+    assert_eq!((stated.sealed, stated.recipients.len(), stated.kms_key), (3, 1, None));
+}
+
+#[test]
+fn a_unit_is_sealed_whole_and_its_digest_is_still_the_one_that_came() {
+    let case = tempfile::tempdir().unwrap();
+    let mut order = info();
+    order.secrets.whole = ["code".to_string()].into();
+    let draft = Draft::open(case.path(), order, clock()).unwrap();
+    let got = attempt(&draft, "GetFunction", 200, "application/zip", b"PK code", Some("data/10-code/v-LATEST.zip"));
+    assert_eq!(got.body.as_ref().unwrap().as_str(), "data/10-code/v-LATEST.zip.redacted.json");
+    assert_eq!(got.body_sha256, Some(Sha256::of(b"PK code")), "what AWS states of it can be compared");
+    assert_eq!(opened(&draft, &draft.file_of(got.id).unwrap()), b"PK code");
+    let sealed = draft.seal(vec![], true).unwrap();
+    assert!(sealed.dir().join("data/sealed/10-code/v-LATEST.zip.age").is_file());
+    assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"PK code"));
+}
+
+#[test]
+fn without_a_reader_a_secret_is_neither_kept_in_clear_nor_sealed_for_nobody() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = Draft::open(case.path(), DraftInfo { secrets: SecretsOrder::default(), ..info() }, clock()).unwrap();
+    let got =
+        attempt(&draft, "GetFunctionConfiguration", 200, "application/json", br#"{"Environment":{"Variables":{"A":"hunter2"}}}"#, None);
+    assert!(matches!(got.body_end, BodyEnd::Unsaved(_)) && got.body.is_none(), "{got:?}");
+    let sealed = draft.seal(vec![], true).unwrap();
+    assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"hunter2"));
 }

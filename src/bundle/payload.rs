@@ -45,6 +45,13 @@ impl Part {
     }
 }
 
+impl Whole {
+    /// To read it before it has its name.
+    pub(super) fn open(&self) -> io::Result<File> {
+        File::open(&self.temp)
+    }
+}
+
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Part").field("temp", &self.temp).field("failed", &self.failed).finish_non_exhaustive()

@@ -5,6 +5,8 @@
 
 use super::draft::{Draft, Inner, Kept, SharedPart, State};
 use super::payload::Whole;
+use super::secrets::looked_into;
+use super::veiling::Ready;
 use crate::aws::record::{Recorder, UnitScope};
 use crate::model::exchange::{BodyEnd, Exchange, Header};
 use crate::model::id::ExchangeId;
@@ -38,16 +40,19 @@ impl Recorder for Draft {
     fn finish(&self, scope: &UnitScope, mut exchange: Exchange, wanted: Option<BundlePath>) -> Exchange {
         let shared = self.inner.state().bodies.remove(&exchange.id);
         let part = shared.and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // Outside of the lock on everything: this may write the last of a large body.
+        // Outside of the lock on everything: this may write the last of a large body, and seal it.
         let whole = part.map(|p| p.finish()).transpose();
+        let as_it_came = (exchange.body_bytes, exchange.body_sha256);
+        let wanted = wanted.filter(|w| w.top() == "data" && exchange.body_end == BodyEnd::Complete && exchange.status == Some(200));
+        let body = whole.and_then(|whole| self.inner.body(scope, &mut exchange, whole, wanted.as_ref()));
 
         let mut state = self.inner.state();
         if state.closed {
             unsaved(&mut exchange, "the bundle was sealed before this answer ended");
             return exchange;
         }
-        let file = match whole {
-            Ok(whole) => keep_body(&mut state, scope.group, &mut exchange, whole, wanted),
+        let file = match body {
+            Ok(body) => body.and_then(|body| self.inner.keep_body(&mut state, scope.group, &mut exchange, body, wanted)),
             Err(e) => {
                 unsaved(&mut exchange, &format!("the body could not be written: {}", e.kind()));
                 None
@@ -74,11 +79,72 @@ impl Recorder for Draft {
             unsaved(&mut exchange, "the journal could not be written");
         }
         state.exchanges.insert(exchange.id, Kept { exchange: exchange.clone(), file, unwritten });
+        if exchange.sealed.is_some() {
+            // The record speaks of what lies in clear. Whoever made the call compares what came with what AWS said would come.
+            (exchange.body_bytes, exchange.body_sha256) = as_it_came;
+        }
         exchange
     }
 }
 
 impl Inner {
+    /// The body, looked into, before it has a name. None where there is none.
+    fn body(
+        &self,
+        scope: &UnitScope,
+        exchange: &mut Exchange,
+        whole: Option<Whole>,
+        wanted: Option<&BundlePath>,
+    ) -> io::Result<Option<Ready>> {
+        let Some(whole) = whole.filter(|w| w.bytes > 0) else {
+            if exchange.body_bytes > 0 && exchange.body_withheld.is_none() {
+                unsaved(exchange, "no byte of the body was kept");
+            }
+            return Ok(None);
+        };
+        if let Some(kind) = whole.failed {
+            unsaved(exchange, &format!("the rest of the body could not be written: {kind}"));
+        } else if exchange.body_end == BodyEnd::Complete && (exchange.body_bytes, exchange.body_sha256) != (whole.bytes, Some(whole.sha256))
+        {
+            unsaved(exchange, &format!("{} bytes came and {} were kept", exchange.body_bytes, whole.bytes));
+        }
+        let unnamed = || BundlePath::below(scope.group.dir(), &exchange.operation, extension(&exchange.response_headers));
+        let look = looked_into(&wanted.cloned().unwrap_or_else(unnamed));
+        self.ready(scope.unit, look, whole).map(Some)
+    }
+
+    /// Gives the body a name, and makes the record say what lies there.
+    fn keep_body(
+        &self,
+        state: &mut State,
+        group: Group,
+        exchange: &mut Exchange,
+        body: Ready,
+        wanted: Option<BundlePath>,
+    ) -> Option<FileRef> {
+        let kept = match wanted.filter(|w| exchange.body_end == BodyEnd::Complete && state.payload.is_free(w)) {
+            Some(wanted) => self.admit(state, body, &wanted),
+            None => self.admit_next(state, group, exchange, body, extension(&exchange.response_headers)),
+        };
+        let file = kept.inspect_err(|e| unsaved(exchange, &format!("the body could not be given its name: {}", e.kind()))).ok()?;
+        // From here on the record speaks of the file that lies beside it.
+        (exchange.body_bytes, exchange.body_sha256) = (file.bytes, Some(file.sha256));
+        exchange.sealed = state.redactions.get(&file.path).map(|r| r.sealed.path.clone());
+        Some(file)
+    }
+
+    /// `<group dir>/<n>-<Operation>.<extension>`, or the next free name beside it.
+    fn admit_next(&self, state: &mut State, group: Group, exchange: &Exchange, file: Ready, extension: &str) -> io::Result<FileRef> {
+        let name = |again: u32| {
+            let tail = if again == 1 { String::new() } else { format!("-{again}") };
+            BundlePath::below(group.dir(), &format!("{:06}-{}{tail}", exchange.id.0, exchange.operation), extension)
+        };
+        match (1..=NAMES).map(name).find(|path| state.payload.is_free(path)) {
+            Some(path) => self.admit(state, file, &path),
+            None => Err(io::ErrorKind::AlreadyExists.into()),
+        }
+    }
+
     /// Writes `<n>-<Operation>.http.json` in the group's directory.
     pub(super) fn write_record(&self, state: &mut State, group: Group, exchange: &Exchange) -> io::Result<()> {
         let mut json = serde_json::to_vec_pretty(exchange)?;
@@ -86,48 +152,7 @@ impl Inner {
         let mut part = self.part(&format!("{}-record", exchange.id), u64::MAX)?;
         part.write_all(&json)?;
         let whole = part.finish()?;
-        admit(state, group, exchange, whole, "http.json").map(drop)
-    }
-}
-
-/// Gives the body a name, and makes the exchange say what was really kept.
-fn keep_body(
-    state: &mut State,
-    group: Group,
-    exchange: &mut Exchange,
-    whole: Option<Whole>,
-    wanted: Option<BundlePath>,
-) -> Option<FileRef> {
-    let Some(whole) = whole.filter(|w| w.bytes > 0) else {
-        if exchange.body_bytes > 0 && exchange.body_withheld.is_none() {
-            unsaved(exchange, "no byte of the body was kept");
-        }
-        return None;
-    };
-    if let Some(kind) = whole.failed {
-        unsaved(exchange, &format!("the rest of the body could not be written: {kind}"));
-    } else if exchange.body_end == BodyEnd::Complete && (exchange.body_bytes, exchange.body_sha256) != (whole.bytes, Some(whole.sha256)) {
-        unsaved(exchange, &format!("{} bytes came and {} were kept", exchange.body_bytes, whole.bytes));
-    }
-    // From here on the record speaks of the file that lies beside it.
-    (exchange.body_bytes, exchange.body_sha256) = (whole.bytes, Some(whole.sha256));
-    let ok = exchange.body_end == BodyEnd::Complete && exchange.status == Some(200);
-    let kept = match wanted.filter(|w| ok && w.top() == "data" && state.payload.is_free(w)) {
-        Some(wanted) => state.payload.admit(whole, &wanted),
-        None => admit(state, group, exchange, whole, extension(&exchange.response_headers)),
-    };
-    kept.inspect_err(|e| unsaved(exchange, &format!("the body could not be given its name: {}", e.kind()))).ok()
-}
-
-/// `<group dir>/<n>-<Operation>.<extension>`, or the next free name beside it.
-fn admit(state: &mut State, group: Group, exchange: &Exchange, whole: Whole, extension: &str) -> io::Result<FileRef> {
-    let name = |again: u32| {
-        let tail = if again == 1 { String::new() } else { format!("-{again}") };
-        BundlePath::below(group.dir(), &format!("{:06}-{}{tail}", exchange.id.0, exchange.operation), extension)
-    };
-    match (1..=NAMES).map(name).find(|path| state.payload.is_free(path)) {
-        Some(path) => state.payload.admit(whole, &path),
-        None => Err(io::ErrorKind::AlreadyExists.into()),
+        self.admit_next(state, group, exchange, Ready::Clear(whole), "http.json").map(drop)
     }
 }
 

@@ -16,6 +16,7 @@ use super::draft::{Draft, DraftError, DraftInfo, Inner, Kept, NewItem, State};
 use super::journal::{FileJournal, JournalError, MAX_SEGMENTS, segment_name};
 use super::manifest;
 use super::payload::{Digest, Payload};
+use super::secrets::{COMMITMENT_KEY, Originals, SecretsOrder, StatedSecrets};
 use crate::clock::Clock;
 use crate::model::exchange::Exchange;
 use crate::model::gap::GapKind;
@@ -23,6 +24,7 @@ use crate::model::id::{CaseId, ExchangeId, RunId};
 use crate::model::item::{FileRef, Group, Item, ItemStatus, Sensitivity};
 use crate::model::journal_event::{JournalEvent, JournalLine};
 use crate::model::path::{BundlePath, PathError};
+use crate::model::redaction::Redaction;
 use crate::model::target::Target;
 use crate::store::disk;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -63,6 +65,8 @@ pub enum ReopenError {
     Other { name: String },
     #[error("its journal does not hold item {number} whole: it was not made to be carried away, and cannot be sealed without its own disk")]
     NotWhole { number: u32 },
+    #[error("its journal does not say where {} was redacted: it cannot be sealed without its own disk", twin.as_str())]
+    NotPlaced { twin: BundlePath },
     #[error("it holds a file that a bundle cannot have")]
     NameFile(#[source] PathError),
     #[error("cannot take it up again")]
@@ -90,6 +94,8 @@ pub struct Remains {
     clock_skew_ms: Option<i64>,
     exchanges: BTreeMap<ExchangeId, (BundlePath, Exchange)>,
     files: BTreeMap<BundlePath, Digest>,
+    redactions: BTreeMap<BundlePath, Redaction>,
+    sealed_for: Option<StatedSecrets>,
     /// The run had closed it: with this end.
     closed: Option<bool>,
 }
@@ -134,6 +140,8 @@ impl Remains {
             clock_skew_ms: None,
             exchanges: BTreeMap::new(),
             files: BTreeMap::new(),
+            redactions: BTreeMap::new(),
+            sealed_for: None,
             closed: None,
         };
         for line in &lines {
@@ -166,6 +174,15 @@ impl Remains {
             JournalEvent::Plan { playbook, .. } => self.playbook = Some(playbook.clone()),
             JournalEvent::Clock { skew_ms, .. } => self.clock_skew_ms = Some(*skew_ms),
             JournalEvent::Req { exchange, .. } => _ = self.told.insert(*exchange),
+            JournalEvent::SealedFor { identity, recipients, kms_key } => {
+                let (identity, recipients, kms_key) = (identity.clone(), recipients.clone(), kms_key.clone());
+                self.sealed_for = Some(StatedSecrets { sealed: 0, identity, recipients, kms_key });
+            }
+            JournalEvent::Redact { twin, sealed, original, places, whole, .. } => {
+                let Some(fields) = places.clone() else { return Err(ReopenError::NotPlaced { twin: twin.path.clone() }) };
+                let (twin, sealed, original) = (twin.clone(), sealed.clone(), original.clone());
+                self.redactions.insert(twin.path.clone(), Redaction { twin, sealed, original, fields, whole: *whole });
+            }
             JournalEvent::ItemStored { item, status, whole, .. } => {
                 let number = u32::try_from(self.items.len()).unwrap_or(u32::MAX).saturating_add(1);
                 match whole {
@@ -241,7 +258,10 @@ impl Remains {
             operator: by.operator.into(),
             tool: by.tool.clone(),
             previous: by.previous.clone(),
+            secrets: SecretsOrder::default(),
         };
+        // Nothing is sealed any more: an identity that this process needs, and never uses.
+        let originals = Originals::new(&info.secrets).map_err(|e| ReopenError::Add(e.into()))?;
         let (untold, gap) = (self.untold(), self.gap());
         let file = |path: &BundlePath| {
             let Digest { bytes, sha256 } = *self.files.get(path)?;
@@ -257,6 +277,8 @@ impl Remains {
             clock_skew_ms: self.clock_skew_ms,
             stated: StatedTarget { arn: by.target.arn(), ..StatedTarget::default() },
             changes: None,
+            redactions: self.redactions,
+            kms_key: self.sealed_for.as_ref().and_then(|s| s.kms_key.clone()),
             // So that whoever has to take it up after us finds the added item whole as well.
             carried: true,
         };
@@ -269,7 +291,9 @@ impl Remains {
             journal,
             exchange_numbers: AtomicU32::new(self.exchanges.keys().next_back().map_or(0, |id| id.0)),
             part_numbers: AtomicU32::new(0),
+            originals,
             closed_before: self.closed.is_some(),
+            sealed_for: self.sealed_for,
             state: Mutex::new(state),
         };
         let draft = Draft { inner: Arc::new(inner) };
@@ -302,9 +326,10 @@ impl Remains {
         let named: BTreeSet<ExchangeId> = self.items.iter().flat_map(|i| &i.exchanges).copied().collect();
         let exchanges: Vec<ExchangeId> = self.exchanges.keys().filter(|id| !named.contains(id)).copied().collect();
         let of_items = self.items.iter().flat_map(|i| &i.files).map(|f| &f.path);
-        let of_exchanges = self.exchanges.values().flat_map(|(path, x)| [Some(path), x.body.as_ref()]).flatten();
-        let known: BTreeSet<&BundlePath> = of_items.chain(of_exchanges).collect();
-        let stray = self.files.iter().filter(|(path, _)| !known.contains(path));
+        let of_exchanges = self.exchanges.values().flat_map(|(path, x)| [Some(path), x.body.as_ref(), x.sealed.as_ref()]).flatten();
+        let of_redactions = self.redactions.values().flat_map(|r| [&r.twin.path, &r.sealed.path]);
+        let known: BTreeSet<&BundlePath> = of_items.chain(of_exchanges).chain(of_redactions).collect();
+        let stray = self.files.iter().filter(|(path, _)| !known.contains(path) && path.as_str() != COMMITMENT_KEY);
         let files: Vec<FileRef> = stray.map(|(path, d)| FileRef { path: path.clone(), bytes: d.bytes, sha256: d.sha256 }).collect();
         let detail = format!(
             "the run died and was sealed by somebody else from what lay in the bucket; {} exchanges and {} files of it belong to no other item, \

@@ -4,11 +4,13 @@ use super::*;
 use crate::aws::record::{Recorder as _, UnitScope};
 use crate::bundle::documents::{PlannedUnit, UnitEnd};
 use crate::bundle::payload::Follower;
+use crate::bundle::secrets::{Identities, Recipient};
 use crate::bundle::verify::{Level, Verdict, verify};
 use crate::clock::FakeClock;
 use crate::model::digest::Sha256;
 use crate::model::exchange::{BodyEnd, Header};
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 const SCOPE: UnitScope = UnitScope { unit: "configuration", group: Group::Config };
 
@@ -34,6 +36,12 @@ fn tool() -> ToolRecord {
     ToolRecord { name: "freezeframe".into(), version: "0.1.0".into(), commit: None, binary_sha256: None }
 }
 
+/// Somebody for whom secrets are sealed.
+fn reader() -> Recipient {
+    static READER: LazyLock<Recipient> = LazyLock::new(|| Identities::make("a test's").0);
+    READER.clone()
+}
+
 fn begin(case: &Path) -> Arc<Draft> {
     let info = DraftInfo {
         case: "IR-1".parse().unwrap(),
@@ -44,6 +52,7 @@ fn begin(case: &Path) -> Arc<Draft> {
         operator: "ada".into(),
         tool: tool(),
         previous: None,
+        secrets: SecretsOrder { recipients: vec![reader()], ..SecretsOrder::default() },
     };
     Draft::open(case, info, clock()).unwrap()
 }
@@ -75,6 +84,7 @@ fn ask(draft: &Draft, operation: &str, body: &[u8]) -> ExchangeId {
         body_sha256: Some(Sha256::of(body)),
         body_withheld: None,
         body: None,
+        sealed: None,
     };
     draft.finish(&SCOPE, exchange, None);
     id
@@ -89,7 +99,7 @@ fn answer(draft: &Draft, subject: &str, x: ExchangeId) {
 fn torn(case: &Path, carried: bool) -> (Arc<Draft>, Arc<Ear>, u32) {
     let (draft, ear) = (begin(case), Arc::new(Ear::default()));
     if carried {
-        draft.carried_by(ear.clone());
+        draft.carried_by(ear.clone()).unwrap();
     }
     draft.journal(JournalEvent::Plan { playbook: "snapshot-only".into(), sha256: Sha256::of(b"plan") }).unwrap();
     let first = ask(&draft, "GetFunctionConfiguration", b"{\"a\":1}");

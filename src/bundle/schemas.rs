@@ -10,6 +10,7 @@ use crate::model::exchange::Exchange;
 use crate::model::invocation::Invocation;
 use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
+use crate::model::redaction::Redaction;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 
 /// Form → version, for the documents inside a bundle: what its statement lists under `schemas`.
 pub fn versions() -> BTreeMap<String, u32> {
-    ["coverage", "exchange", "item", "journal", "statement"].into_iter().map(|name| (name.to_string(), 1)).collect()
+    ["coverage", "exchange", "item", "journal", "redaction", "statement"].into_iter().map(|name| (name.to_string(), 1)).collect()
 }
 
 /// File name in `evidence-schema/` and its content.
@@ -25,6 +26,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     vec![
         schema::<Item>("item.schema.json", "One line of meta/items.jsonl"),
         schema::<JournalLine>("journal-line.schema.json", "One line of meta/journal/NNNNNN.jsonl"),
+        schema::<Redaction>("redaction.schema.json", "One line of meta/redactions.jsonl"),
         schema::<Coverage>("coverage.schema.json", "meta/coverage.json"),
         schema::<Statement>("statement.schema.json", "seal/statement.json"),
         schema::<Envelope>("envelope.schema.json", "seal/statement.dsse.json"),

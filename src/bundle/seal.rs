@@ -9,6 +9,7 @@ use super::draft::{Draft, Inner, State};
 use super::journal::JournalError;
 use super::manifest::{self, DiskError, PAYLOAD_MANIFEST, TAG_MANIFEST};
 use super::payload::Digest;
+use super::secrets::{REDACTIONS, StatedSecrets};
 use super::signer::StatedSigner;
 use super::{certification, fault_point, text, zip_writer};
 use crate::clock::stamp;
@@ -168,6 +169,7 @@ impl Inner {
             containment: state.changes.clone(),
             signers: to_be.signers,
             timestamp_authority: to_be.timestamp_authority,
+            secrets: stated_secrets(self, state),
             schemas: SCHEMAS.iter().map(|(name, version)| (name.to_string(), *version)).collect(),
         };
 
@@ -177,7 +179,10 @@ impl Inner {
         for segment in self.journal.segments() {
             tags.adopt(&format!("meta/journal/{segment}"))?;
         }
-        tags.write("meta/items.jsonl", &item_lines(&items)?)?;
+        tags.write("meta/items.jsonl", &lines("an item", &items)?)?;
+        if !state.redactions.is_empty() {
+            tags.write(REDACTIONS, &lines("a redaction", state.redactions.values())?)?;
+        }
         let coverage = Coverage { v: 1, finished, groups: counts(&items), gaps: gaps.clone(), planned };
         tags.write("meta/coverage.json", &pretty("meta/coverage.json", &coverage)?)?;
         tags.write("meta/README.txt", text::readme(&predicate).as_bytes())?;
@@ -228,7 +233,7 @@ impl Inner {
         let tmp = self.dir.join("tmp");
         let seal = self.dir.join("seal");
         let write = || {
-            disk::make_dir(&seal)?;
+            disk::make_dirs(&seal)?;
             disk::sync_dir(&self.dir)?;
             for (name, bytes) in beside {
                 disk::write_new(&self.dir.join(name), bytes)?;
@@ -344,13 +349,21 @@ fn failed(what: &str) -> impl FnOnce(io::Error) -> SealError {
     move |source| SealError::Write { what, source }
 }
 
-fn item_lines(items: &[Item]) -> Result<Vec<u8>, SealError> {
+fn lines<'l, T: serde::Serialize + 'l>(what: &'static str, all: impl IntoIterator<Item = &'l T>) -> Result<Vec<u8>, SealError> {
     let mut lines = Vec::new();
-    for item in items {
-        lines.extend(canon::to_vec("an item", item).map_err(SealError::MakeDocument)?);
+    for one in all {
+        lines.extend(canon::to_vec(what, one).map_err(SealError::MakeDocument)?);
         lines.push(b'\n');
     }
     Ok(lines)
+}
+
+fn stated_secrets(inner: &Inner, state: &State) -> Option<StatedSecrets> {
+    let sealed = state.redactions.len() as u64;
+    (sealed > 0).then(|| match &inner.sealed_for {
+        Some(stated) => StatedSecrets { sealed, ..stated.clone() },
+        None => inner.originals.stated(sealed, state.kms_key.clone()),
+    })
 }
 
 fn pretty(what: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, SealError> {

@@ -5,6 +5,7 @@
 
 use super::documents::{BundleKind, Predicate};
 use super::manifest::{PAYLOAD_MANIFEST, TAG_MANIFEST};
+use super::secrets::{WHOLE_SUFFIX, WRAPPED_IDENTITY};
 use super::signer::SignerKind;
 use crate::model::item::Item;
 
@@ -65,7 +66,7 @@ pub(super) fn readme(about: &Predicate) -> String {
          {signed}\n\
          Outcomes: collected, empty, not_applicable and not_found are answers (that something does not exist is\n\
          evidence). Every other outcome is a gap: something that was meant to be learnt and was not.\n\n\
-         This bundle may hold secrets (environment variables, tokens in logs). Keep it as you would keep them.\n",
+         {secrets}",
         what = title(about.kind),
         target = line(&about.target.arn),
         case = about.case,
@@ -79,6 +80,7 @@ pub(super) fn readme(about: &Predicate) -> String {
         gaps = about.gaps,
         payload = PAYLOAD_MANIFEST,
         tags = TAG_MANIFEST,
+        secrets = secrets(about),
         signed = if about.signers.is_empty() {
             "This bundle is sealed, and not signed.\n".to_string()
         } else {
@@ -86,6 +88,20 @@ pub(super) fn readme(about: &Predicate) -> String {
             format!("seal/statement.dsse.json  the same, signed (DSSE) with\n{keys}")
         },
     )
+}
+
+fn secrets(about: &Predicate) -> &'static str {
+    match (&about.secrets, about.kind) {
+        (Some(_), BundleKind::Disclosure) => {
+            "Secrets are redacted here; the originals are sealed in the bundle that this was copied from. What a function printed stands here\n\
+             as it printed it, secrets or not.\n"
+        }
+        (Some(_), _) => {
+            "Secrets that AWS sent (environment variables, presigned addresses, session tokens) are redacted: meta/redactions.jsonl says where.\n\
+             The originals lie encrypted in data/sealed/ (age). What a function printed stands here as it printed it, secrets or not.\n"
+        }
+        (None, _) => "What a function printed stands here as it printed it, secrets or not: keep this bundle as you would keep those.\n",
+    }
 }
 
 /// `meta/VERIFY.txt`: comments and commands, so that it can be read, pasted step by step, or given to `bash -e`: a step that finds something
@@ -132,7 +148,7 @@ jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
     let code: Vec<_> = items
         .iter()
         .filter(|i| i.provider_digest.as_ref().is_some_and(|d| d.name == "CodeSha256"))
-        .filter_map(|i| Some((i.id, i.files.first()?)))
+        .filter_map(|i| Some((i.id, i.files.first().filter(|f| !f.path.as_str().ends_with(WHOLE_SUFFIX))?)))
         .collect();
     if !code.is_empty() {
         text.push_str("\n# 6. The code is what AWS says it is: CodeSha256 is the SHA-256 in base64.\n");
@@ -146,8 +162,33 @@ jq -ac '.gaps[] | [.kind, .subject, .question, .detail]' meta/coverage.json
     if !about.signers.is_empty() {
         text.push_str(&signature(about));
     }
+    if about.kind != BundleKind::Disclosure
+        && let Some(sealed) = &about.secrets
+    {
+        text.push_str(OPEN);
+        if let Some(arn) = &sealed.kms_key {
+            let region = arn.split(':').nth(3).unwrap_or_default();
+            text.push_str(&format!(
+                "# Whoever may use the KMS key has an identity so; CloudTrail keeps that he did, with the case:
+#   aws kms decrypt --region {region} --key-id {arn} --ciphertext-blob fileb://{WRAPPED_IDENTITY} \\
+#     --encryption-context case={},bundle={bundle} --query Plaintext --output text | base64 -d > identity.txt
+",
+                about.case
+            ));
+        }
+    }
     text
 }
+
+/// Opening is no part of verifying, so it is all comment but for what anybody can see.
+const OPEN: &str = r#"
+# 9. Secrets are redacted, and their originals sealed. Each begins as an age file does. Whoever holds an identity opens one so:
+#   age -d -i identity.txt data/sealed/20-config/….json.age
+#    That a leaked value is a redacted one, the commitment shows: HMAC-SHA256 of it, under the key in data/sealed/commitment-key.age, is what stands in
+#    the redaction's `commit`:
+#   printf %s "$VALUE" | openssl dgst -sha256 -mac HMAC -macopt hexkey:"$(age -d -i identity.txt data/sealed/commitment-key.age)"
+for f in $(jq -r .sealed.path meta/redactions.jsonl); do [ "$(head -c 21 "$f")" = age-encryption.org/v1 ] || { echo NOT SEALED "$f"; false; }; done && echo sealed-ok
+"#;
 
 /// The step about the signatures: commands alone, for what they find is not known when this text is written.
 fn signature(about: &Predicate) -> String {
@@ -198,6 +239,7 @@ fn title(kind: BundleKind) -> &'static str {
         BundleKind::Acquisition => "Evidence about an AWS Lambda function, read by freezeframe:",
         BundleKind::Containment => "What freezeframe changed to contain an AWS Lambda function:",
         BundleKind::Restore => "What freezeframe put back at an AWS Lambda function:",
+        BundleKind::Disclosure => "A copy, without sealed originals, of what freezeframe recorded about an AWS Lambda function:",
     }
 }
 
@@ -206,6 +248,7 @@ fn what(kind: BundleKind) -> &'static str {
         BundleKind::Acquisition => "Evidence about",
         BundleKind::Containment => "Containment of",
         BundleKind::Restore => "Restore of",
+        BundleKind::Disclosure => "A disclosed copy about",
     }
 }
 

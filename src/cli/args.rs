@@ -1,7 +1,9 @@
 //! What may be typed. Only words here; what they mean is each command's own file.
 
 use crate::archive::Place;
+use crate::bundle::secrets::{BadRecipient, Recipient, SecretsOrder, parse_recipient};
 use crate::engine::preflight::Missing;
+use crate::engine::secrets::Secrets;
 use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span, parse_until};
 use crate::model::params::{parse_bytes, parse_duration};
@@ -12,6 +14,7 @@ use crate::plan::adjust::{Adjustments, Instant};
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Incident-response forensics for AWS Lambda: freeze the frame, contain, restore exactly.
@@ -196,6 +199,35 @@ pub struct SealArgs {
     /// Have the signature stamped by this timestamp authority (RFC 3161)
     #[arg(long, value_name = "URL", env = "FREEZEFRAME_TSA", value_parser = web_address)]
     pub tsa: Option<WebAddress>,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
+}
+
+impl SealArgs {
+    pub fn secrets(&self) -> Arc<Secrets> {
+        let (recipients, whole) = (self.secrets.recipient.clone(), self.secrets.seal_whole.iter().cloned().collect());
+        Arc::new(Secrets { order: SecretsOrder { recipients, whole }, kms: self.kms.secrets_key.clone() })
+    }
+}
+
+/// For whom secrets in the evidence are sealed. With nothing named here, an identity is made beside the case.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Secrets")]
+pub struct SecretsArgs {
+    /// Who may open the secrets in the evidence: a recipient of age (may be repeated; `age-keygen` makes one)
+    #[arg(long, value_name = "AGE1…", env = "FREEZEFRAME_RECIPIENTS", value_delimiter = ',', value_parser = recipient)]
+    pub recipient: Vec<Recipient>,
+    /// Seal all that this collector reads, not only the secrets in it (may be repeated)
+    #[arg(long, value_name = "COLLECTOR", env = "FREEZEFRAME_SEAL_WHOLE", value_delimiter = ',', value_parser = collector)]
+    pub seal_whole: Vec<String>,
+}
+
+fn collector(text: &str) -> Result<String, &'static str> {
+    crate::collect::find(text).map(|c| c.spec().id.to_string()).ok_or("no collector has this name; `freezeframe explain` lists them")
+}
+
+fn recipient(text: &str) -> Result<Recipient, BadRecipient> {
+    parse_recipient(text)
 }
 
 fn web_address(text: &str) -> Result<WebAddress, &'static str> {
@@ -208,6 +240,9 @@ pub struct KmsArgs {
     /// Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
     #[arg(long, value_name = "ARN", env = "FREEZEFRAME_KMS_KEY", value_parser = kms_key)]
     pub kms_key: Option<KmsKey>,
+    /// Whoever may decrypt with this (symmetric) key of AWS KMS may open the secrets in the evidence; CloudTrail then tells of each opening
+    #[arg(long, value_name = "ARN", env = "FREEZEFRAME_SECRETS_KEY", value_parser = kms_key)]
+    pub secrets_key: Option<KmsKey>,
 }
 
 fn kms_key(text: &str) -> Result<KmsKey, &'static str> {

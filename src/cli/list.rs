@@ -73,6 +73,7 @@ fn bundle(b: &ListedBundle) -> String {
         crate::bundle::documents::BundleKind::Acquisition => "evidence",
         crate::bundle::documents::BundleKind::Containment => "containment",
         crate::bundle::documents::BundleKind::Restore => "restore",
+        crate::bundle::documents::BundleKind::Disclosure => "disclosure",
     });
     let short = b.shortfalls.filter(|n| *n > 0).map(|n| format!("; {n} THINGS NOT AS ASKED")).unwrap_or_default();
     let to: String = b.archived_to.iter().map(|to| format!("\n      archived at {}", tame(to, 400))).collect();

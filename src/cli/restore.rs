@@ -56,7 +56,9 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
     };
     if !args.dry_run && !args.yes {
         let foretold =
-            put_back(order(true), session.doors(dir.clone(), control.clone(), sealing.clone(), screen).await?).await.map_err(failed)?;
+            put_back(order(true), session.doors(dir.clone(), control.clone(), (sealing.clone(), args.seal.secrets()), screen).await?)
+                .await
+                .map_err(failed)?;
         if foretold.restoration.as_ref().is_some_and(|r| !r.cells.is_empty()) {
             summary::cells(screen, &foretold);
             let refused = |why: &str| {
@@ -69,7 +71,8 @@ pub async fn restore(global: &Global, args: RestoreArgs) -> Result<Outcome, CliE
             }
         }
     }
-    let report = put_back(order(args.dry_run), session.doors(dir, control, sealing, screen).await?).await.map_err(failed)?;
+    let report =
+        put_back(order(args.dry_run), session.doors(dir, control, (sealing, args.seal.secrets()), screen).await?).await.map_err(failed)?;
     summary::show(screen, &report);
     Ok(report.outcome)
 }

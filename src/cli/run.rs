@@ -16,6 +16,7 @@ use crate::engine::preflight::Preflight;
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Doors, Order};
 use crate::engine::sealing::Sealing;
+use crate::engine::secrets::Secrets;
 use crate::engine::survey;
 use crate::model::id::CaseId;
 use crate::model::outcome::Outcome;
@@ -121,7 +122,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control, (sealing, (archive, args.archive.straight))).await
+    carry(&session, screen, order, dir, control, (sealing, args.seal.secrets(), (archive, args.archive.straight))).await
 }
 
 /// The playbook, as the operator wants it.
@@ -164,6 +165,10 @@ pub fn make_plan(playbook: &Playbook, preflight: &Preflight, kms: &KmsArgs) -> P
         Some(key) => plan.signed_with(key),
         None => plan,
     };
+    let plan = match &kms.secrets_key {
+        Some(key) => plan.sealed_with(key),
+        None => plan,
+    };
     match &preflight.gone {
         Some(gone) => plan.of_gone(gone.clone()),
         None => plan,
@@ -202,7 +207,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control, (job.sealing, (job.archive, job.straight))).await
+    carry(session, screen, order, job.dir, job.control, (job.sealing, job.seal.secrets(), (job.archive, job.straight))).await
 }
 
 async fn carry(
@@ -211,10 +216,10 @@ async fn carry(
     order: Order,
     dir: PathBuf,
     control: Arc<dyn Store>,
-    (sealing, archive): (Arc<Sealing>, (Option<Vault>, bool)),
+    (sealing, secrets, archive): (Arc<Sealing>, Arc<Secrets>, (Option<Vault>, bool)),
 ) -> Result<Outcome, CliError> {
     let (archive, straight) = archive;
-    let doors = Doors { archive, straight, ..session.doors(dir.clone(), control, sealing, screen).await? };
+    let doors = Doors { archive, straight, ..session.doors(dir.clone(), control, (sealing, secrets), screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

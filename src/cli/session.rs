@@ -11,6 +11,7 @@ use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
 use crate::engine::sealing::kms::KmsSigner;
 use crate::engine::sealing::{Sealing, Tsa};
+use crate::engine::secrets::Secrets;
 use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
@@ -63,13 +64,18 @@ impl Session {
         &self,
         case_dir: PathBuf,
         control: Arc<dyn Store>,
-        sealing: Arc<Sealing>,
+        (sealing, secrets): (Arc<Sealing>, Arc<Secrets>),
         screen: Screen,
     ) -> Result<Doors, CliError> {
         let others = Arc::new(self.other_cases(&case_dir, screen).await?);
         let store = DirStore::open(&case_dir)
             .map_err(|e| CliError::new(format!("cannot use the case directory {}", case_dir.display())).because(e))?;
+        let parent = case_dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let beside = DirStore::open(parent)
+            .map_err(|e| CliError::new(format!("cannot use the directory of the cases {}", parent.display())).because(e))?;
         Ok(Doors {
+            secrets,
+            beside: Arc::new(beside),
             control,
             connector: self.connector.clone(),
             store: Arc::new(store),

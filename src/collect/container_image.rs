@@ -206,7 +206,7 @@ async fn manifest(cx: &CollectCx<'_>, layout: Layout, place: &Place, subject: &s
     let cell = cx.stored_code(&layout.key(&ours));
     let stored = cell
         .get_or_try_init(|| async {
-            let file = cx.draft().put(&path, text.as_bytes()).map_err(Abort::from)?;
+            let file = cx.draft().put(cx.spec.id, &path, text.as_bytes()).map_err(Abort::from)?;
             let item = cx.computed(&question, file.clone(), item, ("imageDigest", &digest))?;
             Ok::<_, Abort>(Stored { item, subject: question.subject.clone(), file })
         })
@@ -260,7 +260,7 @@ fn index(cx: &CollectCx<'_>, layout: Layout, entries: Vec<Entry>) -> Result<(), 
         (marker, "version of the image layout (made by freezeframe)", json!({"imageLayoutVersion": "1.0.0"}).to_string()),
         (index, "index of the image layout (made by freezeframe)", document.to_string()),
     ] {
-        let file = cx.draft().put(&path, bytes.as_bytes()).map_err(Abort::from)?;
+        let file = cx.draft().put(cx.spec.id, &path, bytes.as_bytes()).map_err(Abort::from)?;
         cx.made(subject, file, first)?;
     }
     Ok(())

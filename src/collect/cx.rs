@@ -271,7 +271,7 @@ impl<'r> CollectCx<'r> {
         sensitivity: Sensitivity,
     ) -> Result<ItemId, Abort> {
         let path = BundlePath::below(self.spec.group.dir(), name, extension);
-        let file = self.draft().put(&path, bytes)?;
+        let file = self.draft().put(self.spec.id, &path, bytes)?;
         // Nothing of the kind in what was read: an answer, and no evidence of anything.
         let status = if bytes.is_empty() { ItemStatus::Empty } else { ItemStatus::Collected };
         Ok(self.draft().add(NewItem { files: vec![file], derived_from: from, ..self.blank(subject, status, sensitivity) })?)

@@ -2,15 +2,16 @@
 //! write anything, so a file is unpacked within bounds (of its size, of its ratio, of each record), record by record, and nothing but one
 //! record is ever in memory.
 
+use crate::bundle::draft::Draft;
 use crate::model::digest::{Hasher, Sha256};
+use crate::model::item::FileRef;
 use flate2::read::MultiGzDecoder;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::sync::Arc;
 
 /// JSON packs ten or twenty to one; gzip can do a thousand.
 const RATIO: u64 = 200;
@@ -72,8 +73,8 @@ fn limit_of(packed: u64) -> u64 {
 }
 
 /// Every record of a log file, as it stands there.
-pub(super) fn records(path: &Path, each: &mut dyn FnMut(&str)) -> Unpacked {
-    unpack(path, |plain, since| {
+pub(super) fn records(file: &Held, each: &mut dyn FnMut(&str)) -> Unpacked {
+    unpack(file, |plain, since| {
         let mut count = 0;
         let mut from = serde_json::Deserializer::from_reader(BufReader::new(plain));
         let mut counting = |record: &str| {
@@ -87,21 +88,34 @@ pub(super) fn records(path: &Path, each: &mut dyn FnMut(&str)) -> Unpacked {
 }
 
 /// A small file as a whole: a digest.
-pub(super) fn whole(path: &Path) -> (Unpacked, Vec<u8>) {
+pub(super) fn whole(file: &Held) -> (Unpacked, Vec<u8>) {
     let mut bytes = vec![];
-    let unpacked = unpack(path, |plain, _| {
+    let unpacked = unpack(file, |plain, _| {
         let failed = plain.take(RECORD).read_to_end(&mut bytes).is_err();
         (0, failed)
     });
     (unpacked, bytes)
 }
 
-type Stream<'c> = Plain<'c, MultiGzDecoder<BufReader<File>>>;
+/// A file of the bundle, to be read as it came.
+#[derive(Clone)]
+pub(super) struct Held {
+    open: Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>,
+    /// As many as came, where a redacted twin has other.
+    bytes: u64,
+}
 
-fn unpack(path: &Path, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> (u64, bool)) -> Unpacked {
-    let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
-    let (packed, file) = match opened {
-        Ok(opened) => opened,
+impl Held {
+    pub(super) fn of(draft: Arc<Draft>, file: FileRef, bytes: u64) -> Self {
+        Held { open: Arc::new(move || draft.open_file(&file)), bytes }
+    }
+}
+
+type Stream<'c> = Plain<'c, MultiGzDecoder<BufReader<Box<dyn Read + Send>>>>;
+
+fn unpack(held: &Held, read: impl FnOnce(&mut Stream<'_>, &Cell<u64>) -> (u64, bool)) -> Unpacked {
+    let (packed, file) = match (held.open)() {
+        Ok(opened) => (held.bytes, opened),
         Err(e) => return Unpacked { records: 0, content: None, odd: Some(Odd::Copy(e.kind())) },
     };
     let (since, over, broken) = (Cell::new(0), Cell::new(false), Cell::new(false));

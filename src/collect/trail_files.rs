@@ -4,6 +4,7 @@
 //! the order of the days. Keys that are not of this form are not ours to read.
 
 use super::cx::{Abort, CollectCx};
+use super::log_file::Held;
 use super::question::{Bound, PagesEnd, Question};
 use super::trail_archive::{GET, LIST};
 use crate::aws::Aws;
@@ -20,7 +21,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// A bucket that refuses so often in a row will refuse the rest.
@@ -39,7 +39,7 @@ pub(super) struct Listed {
 pub(super) struct Got {
     pub key: String,
     /// Its copy there.
-    pub path: PathBuf,
+    pub held: Held,
     /// `x-amz-meta-signature` and `x-amz-meta-signature-algorithm`: on digests.
     pub signature: Option<String>,
     pub algorithm: Option<String>,
@@ -267,8 +267,12 @@ impl<'c> Files<'c> {
             Err(Some(e)) => Err(Fault::of(&e, &exchanges)),
             Err(None) => Err(broken(last)),
             Ok((signature, algorithm)) => {
-                match last.filter(|x| x.body_end == BodyEnd::Complete).and_then(|x| self.cx.draft().file_of(x.id)) {
-                    Some(file) => Ok(Got { key: key.clone(), path: file.path.under(self.cx.draft().dir()), signature, algorithm }),
+                let whole = last.filter(|x| x.body_end == BodyEnd::Complete);
+                match whole.and_then(|x| Some((self.cx.draft().file_of(x.id)?, x.body_bytes))) {
+                    Some((file, bytes)) => {
+                        let held = Held::of(self.cx.shared.draft.clone(), file, bytes);
+                        Ok(Got { key: key.clone(), held, signature, algorithm })
+                    }
                     None => Err(broken(last)),
                 }
             }

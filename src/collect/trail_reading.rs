@@ -9,7 +9,7 @@
 
 use super::digest_signature::PublicKeys;
 use super::key_ledger::{Ledger, Whose};
-use super::log_file::{self, Odd, Unpacked};
+use super::log_file::{self, Held, Odd, Unpacked};
 use super::lookup_events::Window;
 use super::record_filter::Filter;
 use super::trail_archive::KEYS;
@@ -28,7 +28,6 @@ use aws_smithy_types::DateTime as Instant;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
 
 /// Filtered records that are kept; the rest is in the files.
 const KEPT: usize = 64 << 20;
@@ -147,7 +146,7 @@ struct Reading<'r> {
     ledger: Ledger,
     kept: Kept,
     /// Key and copy in the bundle of every log file that came.
-    copies: Vec<(String, PathBuf)>,
+    copies: Vec<(String, Held)>,
     /// Key → hash of the unpacked content.
     contents: BTreeMap<String, Sha256>,
     listed: BTreeSet<String>,
@@ -169,7 +168,7 @@ impl Reading<'_> {
     }
 
     async fn first_time(&mut self, got: Got) -> Result<(), Abort> {
-        let (unpacked, filtered) = unpack(got.path.clone(), self.filter.clone()).await;
+        let (unpacked, filtered) = unpack(got.held.clone(), self.filter.clone()).await;
         if filtered.unreadable > 0 {
             let subject = tame(&format!("records in {}", got.key), 300);
             let why = format!("{} records are nested too deep, or hold numbers that are none: they are in the file", filtered.unreadable);
@@ -184,7 +183,7 @@ impl Reading<'_> {
             let subject = tame(&format!("records in {}", got.key), 300);
             self.files.gap(kind, &subject, &format!("{odd}; {} records before were read", unpacked.records))?;
         }
-        self.copies.push((got.key, got.path));
+        self.copies.push((got.key, got.held));
         Ok(())
     }
 
@@ -199,8 +198,8 @@ impl Reading<'_> {
             }
             self.filter = filter;
             self.cx.say(&format!("{} log files of the trail are gone through again, for keys that were obtained", self.copies.len()));
-            for (key, path) in self.copies.clone() {
-                let (_, filtered) = unpack(path, self.filter.clone()).await;
+            for (key, held) in self.copies.clone() {
+                let (_, filtered) = unpack(held, self.filter.clone()).await;
                 // What does not fit was counted the first time.
                 self.take(&key, Filtered { left: 0, ..filtered });
             }
@@ -257,8 +256,8 @@ impl Reading<'_> {
 }
 
 /// On a thread of its own: unpacking is work, not waiting.
-async fn unpack(path: PathBuf, filter: Filter) -> (Unpacked, Filtered) {
-    let work = tokio::task::spawn_blocking(move || filtered(&path, &filter));
+async fn unpack(held: Held, filter: Filter) -> (Unpacked, Filtered) {
+    let work = tokio::task::spawn_blocking(move || filtered(&held, &filter));
     // A panic in there is the collector's: it becomes a gap of kind internal.
     match work.await {
         Ok(done) => done,
@@ -270,9 +269,9 @@ async fn unpack(path: PathBuf, filter: Filter) -> (Unpacked, Filtered) {
 }
 
 /// Of one file no more is taken than is kept of all.
-fn filtered(path: &Path, filter: &Filter) -> (Unpacked, Filtered) {
+fn filtered(held: &Held, filter: &Filter) -> (Unpacked, Filtered) {
     let (mut out, mut bytes) = (Filtered::default(), 0usize);
-    let unpacked = log_file::records(path, &mut |text| {
+    let unpacked = log_file::records(held, &mut |text| {
         let record = match filter.take(text) {
             Ok(Some(record)) => record,
             Ok(None) => return,
@@ -306,7 +305,7 @@ async fn read_digests(
     let mut reader = files.read(&format!("CloudTrail digest files of {region}"), wanted);
     while let Some(got) = reader.next().await? {
         homes.extend(home_of(&got.key).filter(|_| homes.len() < 20));
-        let (unpacked, bytes) = log_file::whole(&got.path);
+        let (unpacked, bytes) = log_file::whole(&got.held);
         match (unpacked.content, unpacked.odd, serde_json::from_slice(&bytes)) {
             (Some(content), None, Ok(document)) => {
                 let Got { key, signature, algorithm, .. } = got;

@@ -5,6 +5,8 @@ use super::report::BundleReport;
 use super::run::RunError;
 use super::script::{Reader, restore_script};
 use super::sealing::{self, Sealing};
+use super::secrets::Secrets;
+use crate::aws::Connector;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::changes::{ACTIONS, Changes};
 use crate::bundle::documents::{BundleKind, PlannedUnit, Previous, UnitEnd};
@@ -18,6 +20,7 @@ use crate::model::item::{Group, ItemStatus};
 use crate::model::journal_event::JournalEvent;
 use crate::model::path::BundlePath;
 use crate::model::target::Target;
+use crate::store::Store;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,11 +35,15 @@ pub(super) struct Bag<'b> {
     pub case_dir: &'b Path,
     pub clock: &'b Arc<dyn Clock>,
     pub sealing: &'b Sealing,
+    pub secrets: &'b Secrets,
+    pub connector: &'b Connector,
+    /// Where the cases lie: the identities of those without recipients are kept there.
+    pub beside: &'b dyn Store,
 }
 
 impl Bag<'_> {
-    /// A new draft, naming the bag that the case sealed before it.
-    pub fn open(&self, kind: BundleKind) -> Result<Arc<Draft>, DraftError> {
+    /// A new draft, naming the bag that the case sealed before it; and what a person should know of how its secrets are sealed.
+    pub async fn open(&self, kind: BundleKind) -> Result<(Arc<Draft>, Vec<String>), RunError> {
         let info = DraftInfo {
             case: self.case.clone(),
             run: self.run.clone(),
@@ -46,10 +53,12 @@ impl Bag<'_> {
             operator: self.operator.to_string(),
             tool: tool::record(),
             previous: sealed_bundles(&self.journal.events()).into_iter().next(),
+            secrets: self.secrets.order.clone(),
         };
         let draft = Draft::open(self.case_dir, info, self.clock.clone())?;
         draft.set_actor(self.operator);
-        Ok(draft)
+        let notes = self.secrets.prepare(&draft, self.connector, self.beside, self.case).await?;
+        Ok((draft, notes))
     }
 
     /// Close a draft for good, and sign what it then is.
@@ -110,7 +119,7 @@ pub(super) fn put(
     extension: &str,
     bytes: &[u8],
 ) -> Result<ItemId, DraftError> {
-    let file = draft.put(&BundlePath::below(group.dir(), name, extension), bytes)?;
+    let file = draft.put(unit, &BundlePath::below(group.dir(), name, extension), bytes)?;
     draft.add(NewItem { files: vec![file], ..NewItem::new(group, unit, subject, ItemStatus::Collected) })
 }
 

@@ -26,6 +26,7 @@ pub mod saga;
 pub mod salvage;
 pub mod script;
 pub mod sealing;
+pub mod secrets;
 mod straight;
 pub mod survey;
 pub mod watch;

@@ -57,6 +57,9 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         case_dir: &doors.case_dir,
         clock: &doors.clock,
         sealing: &doors.sealing,
+        secrets: &doors.secrets,
+        connector: &doors.connector,
+        beside: &*doors.beside,
     };
     let draft = if order.dry_run {
         None
@@ -65,7 +68,9 @@ pub async fn put_back(order: RestoreOrder, doors: Doors) -> Result<Report, RunEr
         journal
             .append(JournalEvent::RunStarted { run: order.run.clone(), playbook: RESTORE.into(), plan_sha256, target: target.to_string() })
             .await?;
-        Some(bag.open(BundleKind::Restore)?)
+        let (draft, notes) = bag.open(BundleKind::Restore).await?;
+        report.notes.extend(notes);
+        Some(draft)
     };
     let recorder: Arc<dyn Recorder> = match &draft {
         Some(draft) => draft.clone(),

@@ -14,6 +14,7 @@ use super::progress::{Note, Progress};
 use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{ContainReport, Saga, Stand};
 use super::sealing::Sealing;
+use super::secrets::{Secrets, SecretsError};
 use super::{approve, straight, survey};
 use crate::archive::straight::Carrier;
 use crate::archive::{self, Accepted, Vault};
@@ -95,6 +96,10 @@ pub struct Doors {
     pub straight: bool,
     /// How bags are signed.
     pub sealing: Arc<Sealing>,
+    /// For whom their secrets are sealed.
+    pub secrets: Arc<Secrets>,
+    /// Where the cases lie: the identities of those without recipients are kept there.
+    pub beside: Arc<dyn Store>,
 }
 
 #[async_trait]
@@ -119,6 +124,8 @@ pub enum RunError {
     Draft(#[from] DraftError),
     #[error("collection stopped")]
     Collect(#[from] Abort),
+    #[error("could not see to it that somebody can open the bundle's secrets")]
+    Secrets(#[from] SecretsError),
     #[error("could not seal the bundle")]
     Seal(#[from] SealError),
     #[error("could not write the plan down")]
@@ -321,14 +328,22 @@ impl Running {
             case_dir: &self.doors.case_dir,
             clock: &self.doors.clock,
             sealing: &self.doors.sealing,
+            secrets: &self.doors.secrets,
+            connector: &self.doors.connector,
+            beside: &*self.doors.beside,
         }
     }
 
     /// A new bag of this case, with what asked for it in its plan group.
-    fn open(&mut self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
-        let draft = self.bag().open(kind)?;
+    async fn open(&mut self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
+        let (draft, notes) = self.bag().open(kind).await?;
         // Before anything is put into it: what its journal tells of an item, it tells whole.
-        self.carry(&draft);
+        self.carry(&draft)?;
+        for note in notes {
+            if !self.report.notes.contains(&note) {
+                self.report.notes.push(note);
+            }
+        }
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
         let mut items = vec![keep("plan", "the plan, resolved", &self.order.plan.canonical()?)?];
@@ -371,7 +386,7 @@ impl Running {
             steps.push(GatherStep { collector, params: step.params.clone() });
         }
         self.bring_case().await;
-        let (draft, plan_unit) = self.open(BundleKind::Acquisition)?;
+        let (draft, plan_unit) = self.open(BundleKind::Acquisition).await?;
         self.planned = vec![plan_unit];
         self.planned.extend(phase.skipped.iter().filter_map(|id| Some(skipped(collect::find(id)?.spec()))));
         self.draft = Some(draft.clone());
@@ -440,7 +455,7 @@ impl Running {
     fn techniques(&mut self, draft: &Draft) -> Result<TechniqueCounts, RunError> {
         let judged = examine::examine(&self.planned, &draft.items());
         let bytes = canon::to_vec("the techniques", &judged)?;
-        let file = draft.put(&BundlePath::below(Group::Plan.dir(), TECHNIQUES_UNIT, "json"), &bytes)?;
+        let file = draft.put(PLAN_UNIT, &BundlePath::below(Group::Plan.dir(), TECHNIQUES_UNIT, "json"), &bytes)?;
         let subject = "known attack techniques: which this bundle can show, rules out, or leaves undecided";
         let new = NewItem::new(Group::Plan, TECHNIQUES_UNIT, subject, ItemStatus::Collected);
         let item = draft.add(NewItem { files: vec![file], derived_from: judged.sources(), ..new })?;
@@ -565,7 +580,7 @@ impl Running {
                 return self.refuse(vec![refusal]).await;
             }
         }
-        let (draft, plan_unit) = self.open(BundleKind::Containment)?;
+        let (draft, plan_unit) = self.open(BundleKind::Containment).await?;
         // Where every second counts it is read afterwards: bleeding is stopped first.
         let bleed_first = self.bleeds_first(phase);
         if !bleed_first {

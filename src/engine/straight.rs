@@ -7,7 +7,7 @@ use super::progress::Note;
 use super::run::{Running, chain};
 use crate::archive;
 use crate::archive::straight::Carrier;
-use crate::bundle::draft::Draft;
+use crate::bundle::draft::{Draft, DraftError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,18 +41,15 @@ impl Running {
     }
 
     /// Begins to carry a draft that is still empty.
-    pub(super) fn carry(&mut self, draft: &Arc<Draft>) {
-        let Some(vault) = self.doors.archive.as_ref().filter(|_| self.doors.straight) else { return };
-        let place = vault.to.below(self.order.case.as_str()).and_then(|case| case.below(draft.name()));
-        let Some(place) = place else {
-            return self.report.notes.push(format!(
-                "NOT CARRIED while it was made: {} cannot have a place below {}",
-                draft.name(),
-                vault.to
-            ));
+    pub(super) fn carry(&mut self, draft: &Arc<Draft>) -> Result<(), DraftError> {
+        let Some(vault) = self.doors.archive.as_ref().filter(|_| self.doors.straight) else { return Ok(()) };
+        let Some(place) = vault.to.below(self.order.case.as_str()).and_then(|case| case.below(draft.name())) else {
+            self.report.notes.push(format!("NOT CARRIED while it was made: {} cannot have a place below {}", draft.name(), vault.to));
+            return Ok(());
         };
         self.doors.progress.note(Note::Said(format!("carrying {} to {place} as it is made", draft.name())));
-        self.carrier = Some(Carrier::follow(draft, vault, place));
+        self.carrier = Some(Carrier::follow(draft, vault, place)?);
+        Ok(())
     }
 
     /// The draft is closed: its last files and the journal's last segment, as far as they can be had.

@@ -12,6 +12,7 @@ use crate::engine::progress::{Note, Progress};
 use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Doors, Order};
 use crate::engine::sealing::Sealing;
+use crate::engine::secrets::Secrets;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, RunId};
@@ -125,6 +126,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     guard: Guard,
     sealing: Arc<Sealing>,
+    secrets: Arc<Secrets>,
     straight: Option<Straight>,
 }
 
@@ -139,7 +141,7 @@ pub struct Guard {
 
 impl Engine {
     pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>, guard: Guard) -> Self {
-        Engine { connector, clock, store, guard, sealing: Arc::default(), straight: None }
+        Engine { connector, clock, store, guard, sealing: Arc::default(), secrets: Arc::default(), straight: None }
     }
 
     /// The same, carrying bags into the bucket while they are made.
@@ -150,6 +152,11 @@ impl Engine {
     /// The same, signing what it seals.
     pub fn signing(self, sealing: Sealing) -> Self {
         Engine { sealing: Arc::new(sealing), ..self }
+    }
+
+    /// The same, whose secrets are sealed for these.
+    pub fn secrets_for(self, secrets: Secrets) -> Self {
+        Engine { secrets: Arc::new(secrets), ..self }
     }
 
     /// A policy that is there and cannot be read lets nothing through.
@@ -251,6 +258,8 @@ impl Act for Engine {
             archive: self.straight.as_ref().map(|s| s.vault(&*self.clock)),
             straight: self.straight.is_some(),
             sealing: self.sealing.clone(),
+            secrets: self.secrets.clone(),
+            beside: Arc::new(Within::new(self.store.clone(), "cases")?),
         };
         let mut acted = Acted::from(engine::run(order, doors).await?);
         acted.notes.extend(notes);

@@ -1,6 +1,9 @@
 //! The handler's configuration, from environment variables. The table is in the parent module's documentation.
 
 use crate::archive::Accepted;
+use crate::bundle::secrets::parse_recipient;
+use crate::collect;
+use crate::engine::secrets::Secrets;
 use crate::model::kms_key::KmsKey;
 use crate::model::lock::{LockMode, Span};
 use crate::model::path::BundlePath;
@@ -79,6 +82,8 @@ pub struct Config {
     pub sign_key: Option<PathBuf>,
     /// KMS key that signs bundles.
     pub kms_key: Option<KmsKey>,
+    /// For whom secrets are sealed.
+    pub secrets: Secrets,
     /// Timestamp authority.
     pub tsa: Option<WebAddress>,
     pub scratch: PathBuf,
@@ -120,6 +125,7 @@ impl Config {
             guard: None,
             sign_key: None,
             kms_key: None,
+            secrets: Secrets::default(),
             tsa: None,
             scratch: PathBuf::from("/tmp"),
             log: "info".into(),
@@ -166,6 +172,23 @@ impl Config {
                 "GUARD" => return Err(bad("FREEZEFRAME_GUARD", "the path of a guard policy")),
                 "SIGN_KEY" if !value.is_empty() => config.sign_key = Some(value.into()),
                 "SIGN_KEY" => return Err(bad("FREEZEFRAME_SIGN_KEY", "the path of a P-256 key, PKCS#8 in PEM")),
+                "RECIPIENTS" => {
+                    let all: Result<Vec<_>, _> = value.split(',').map(parse_recipient).collect();
+                    config.secrets.order.recipients =
+                        all.map_err(|_| bad("FREEZEFRAME_RECIPIENTS", "recipients of age (age1…), separated by commas"))?;
+                }
+                "SECRETS_KEY" => {
+                    let wanted = "the ARN of a key, like arn:aws:kms:eu-west-1:123456789012:key/…";
+                    config.secrets.kms = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_SECRETS_KEY", wanted))?);
+                }
+                "SEAL_WHOLE" => {
+                    let known = |id: &&str| collect::find(id).is_some();
+                    let all: Vec<&str> = value.split(',').map(str::trim).collect();
+                    if !all.iter().all(known) {
+                        return Err(bad("FREEZEFRAME_SEAL_WHOLE", "names of collectors, separated by commas"));
+                    }
+                    config.secrets.order.whole = all.into_iter().map(str::to_string).collect();
+                }
                 "KMS_KEY" => {
                     let wanted = "a key's ARN, like arn:aws:kms:eu-west-1:123456789012:key/…";
                     config.kms_key = Some(KmsKey::parse(&value).ok_or_else(|| bad("FREEZEFRAME_KMS_KEY", wanted))?);

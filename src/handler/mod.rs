@@ -15,6 +15,9 @@
 //! | `FREEZEFRAME_PLAYBOOK` | shipped playbook to run when the event names none; `snapshot-only` |
 //! | `FREEZEFRAME_MODE` | how far the handler may go: `observe` (events are kept, nothing is done), `snapshot` (default: a playbook that contains is refused), `contain-with-approval` (evidence is taken, containment waits for a person), `contain` (what the guard policy lets through is contained) |
 //! | `FREEZEFRAME_GUARD` | the guard policy's file; without it, the object `guard.yaml` in the store, if there is one |
+//! | `FREEZEFRAME_RECIPIENTS` | recipients of age (`age1…`, separated by commas) who may open the secrets in the evidence |
+//! | `FREEZEFRAME_SECRETS_KEY` | ARN of a symmetric KMS key: whoever may decrypt with it may open them too. With neither, an identity lies beside the case in the store |
+//! | `FREEZEFRAME_SEAL_WHOLE` | collectors all of whose files are sealed, separated by commas |
 //! | `FREEZEFRAME_KMS_KEY` | ARN of the KMS key (`ECC_NIST_P256`) that signs bundles; without it, or a key file, they are sealed and not signed |
 //! | `FREEZEFRAME_SIGN_KEY` | file of a local P-256 key that signs them (PKCS#8 in PEM), alone or beside the other |
 //! | `FREEZEFRAME_TSA` | address of the authority that stamps the signature (RFC 3161) |

@@ -64,7 +64,13 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let guard = Guard { policy, ourselves, mode: config.settings.mode };
     let sealing = sealing(&config, &connector).await?;
     let straight = Straight::of(&config, &there, &clock);
-    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing).straight(straight));
+    if config.secrets.order.recipients.is_empty() && config.secrets.kms.is_none() {
+        tracing::warn!(
+            "secrets are sealed for an identity that lies beside the case in the store: FREEZEFRAME_RECIPIENTS names who may open them"
+        );
+    }
+    let engine = Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing).secrets_for(config.secrets);
+    let engine = Arc::new(engine.straight(straight));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
 }
 

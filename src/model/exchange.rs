@@ -75,4 +75,7 @@ pub struct Exchange {
     /// Where the body lies; none when it was empty, withheld, or could not be saved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body: Option<BundlePath>,
+    /// Where the body as it came lies encrypted: then `body` is its redacted twin, and size and digest are the twin's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sealed: Option<BundlePath>,
 }

@@ -4,7 +4,8 @@
 use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
-use super::item::{Item, ItemStatus};
+use super::item::{FileRef, Item, ItemStatus};
+use super::redaction::{Field, OriginalStated, Rule};
 use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
@@ -151,6 +152,19 @@ pub enum JournalEvent {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sha256: Option<Sha256>,
     },
+    /// A file was redacted: `twin` lies in clear, `sealed` is the original. Where in it: `meta/redactions.jsonl`.
+    Redact {
+        twin: FileRef,
+        sealed: FileRef,
+        original: OriginalStated,
+        /// How many secrets were replaced; 0 where all of it is sealed.
+        fields: u64,
+        /// Where, as it will stand in `meta/redactions.jsonl`: where the bundle is carried to a bucket while it is made.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        places: Option<Vec<Field>>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        whole: Option<Rule>,
+    },
     ItemStored {
         item: ItemId,
         subject: String,
@@ -168,6 +182,15 @@ pub enum JournalEvent {
     /// The run was interrupted; what follows is draining.
     Interrupted {
         by: String,
+    },
+    /// For whom the bundle's secrets are sealed: where it is carried to a bucket while it is made.
+    SealedFor {
+        /// The bundle's own identity, public half.
+        identity: String,
+        recipients: Vec<String>,
+        /// The key that the identity is encrypted with, in `seal/identity.kms`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        kms_key: Option<String>,
     },
     /// How much of the bundle lies in the bucket that it is carried to; written when half a minute had nothing else to tell, so that a run that is
     /// at it can be told from one that died.
@@ -202,6 +225,26 @@ pub enum JournalEvent {
         run: RunId,
         bundle: String,
         root: Sha256,
+    },
+    /// Sealed originals of a bundle were about to be opened.
+    Access {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        /// How many.
+        originals: u64,
+        /// What they were opened with: the recipients whose identity was given, or a KMS key.
+        with: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// A copy of a bundle, without sealed originals, was made for somebody.
+    Disclosed {
+        run: RunId,
+        bundle: String,
+        root: Sha256,
+        copy: String,
+        copy_root: Sha256,
     },
     /// A bundle was copied to another place, and what that place said of it was read back: the whole is in the record of that digest.
     Transfer {
@@ -330,6 +373,8 @@ impl JournalEvent {
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
             | E::Transfer { run, .. }
+            | E::Access { run, .. }
+            | E::Disclosed { run, .. }
             | E::RunStarted { run, .. }
             | E::RunEnded { run, .. }
             | E::Approval { run, .. }
@@ -349,10 +394,12 @@ impl JournalEvent {
             E::Clock { .. }
             | E::Plan { .. }
             | E::Req { .. }
+            | E::Redact { .. }
             | E::ItemStored { .. }
             | E::Gap { .. }
             | E::Interrupted { .. }
             | E::Carried { .. }
+            | E::SealedFor { .. }
             | E::Seal { .. } => None,
         }
     }

@@ -37,6 +37,7 @@ pub mod log_line;
 pub mod outcome;
 pub mod params;
 pub mod path;
+pub mod redaction;
 pub mod refusal;
 pub mod regions;
 pub mod restorable;

@@ -19,6 +19,8 @@ mod words;
 pub use permits::{ATTACHED, Effect, MANAGED, Permissions, Policy, Statement, never_actions};
 pub use words::PARTICULAR;
 
+use crate::bundle::secrets::SEAL_CALLS;
+use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope, Service};
 use crate::model::canon::{self, CanonError};
 use crate::model::digest::Sha256;
@@ -185,7 +187,13 @@ impl Plan {
 
     /// The same plan, whose bags are signed with this KMS key.
     pub fn signed_with(mut self, key: &KmsKey) -> Plan {
-        self.permissions.add_signing(key);
+        self.permissions.add_key("Sign", KMS_CALLS, key);
+        self
+    }
+
+    /// The same plan, the secrets of whose bags are sealed with this KMS key.
+    pub fn sealed_with(mut self, key: &KmsKey) -> Plan {
+        self.permissions.add_key("SealSecrets", SEAL_CALLS, key);
         self
     }
 

@@ -12,7 +12,6 @@
 use super::forecast::FORECAST;
 use super::{Known, PREFLIGHT, PlannedPhase, PlannedStep, WATCH, guard};
 use crate::aws::fence::NEVER;
-use crate::bundle::signer::KMS_CALLS;
 use crate::model::call::{Access, Call, Scope};
 use crate::model::kms_key::KmsKey;
 use crate::model::s3_place::S3Place;
@@ -36,13 +35,13 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Both identities seal bags, and sign them with this key.
-    pub(super) fn add_signing(&mut self, key: &KmsKey) {
+    /// Both identities seal bags, and use this key for it: `calls`, on it alone.
+    pub(super) fn add_key(&mut self, sid: &str, calls: &[Call], key: &KmsKey) {
         let before = self.counted();
         self.notes.retain(|n| !before.contains(n));
-        let action: BTreeSet<&str> = KMS_CALLS.iter().filter_map(|c| c.action).collect();
+        let action: BTreeSet<&str> = calls.iter().filter_map(|c| c.action).collect();
         let action: Vec<String> = action.into_iter().map(str::to_string).collect();
-        let sign = Statement { sid: "Sign".into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
+        let sign = Statement { sid: sid.into(), effect: Effect::Allow, action, resource: vec![key.arn().to_string()] };
         for documents in [&mut self.reader, &mut self.container].into_iter().filter(|d| !d.is_empty()) {
             let mut all: Vec<Statement> = std::mem::take(documents).into_iter().flat_map(|d| d.statement).collect();
             // What is denied stays first.
@@ -50,7 +49,10 @@ impl Permissions {
             all.insert(at, sign.clone());
             *documents = split(all);
         }
-        self.notes.push("The policy of the KMS key itself must let these identities use it, or leave that to IAM.".into());
+        let note = "The policy of a KMS key itself must let these identities use it, or leave that to IAM.";
+        if !self.notes.iter().any(|n| n == note) {
+            self.notes.push(note.into());
+        }
         self.notes.extend(self.counted());
     }
 

@@ -278,6 +278,8 @@ async fn without_pace(stage: &Stage) -> Unpaced {
         interrupt: watch::channel(false).1,
         others: Arc::new(freezeframe::engine::others::OtherCases::none(clock())),
         sealing: Default::default(),
+        secrets: Default::default(),
+        beside: Arc::new(MemStore::new()),
     };
     let report = run(order, doors).await.unwrap();
     let spans = chain::spans(&report.bundles[0].path);

@@ -116,6 +116,8 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
         interrupt: watch::channel(false).1,
         others: Arc::new(OtherCases::none(clock)),
         sealing: Default::default(),
+        secrets: Default::default(),
+        beside: Arc::new(MemStore::new()),
     };
     let report = run(order, doors).await.unwrap();
     Ok(Ran { report, plan, world, dir })

@@ -158,6 +158,8 @@ impl Place {
             interrupt: watch::channel(false).1,
             others: Arc::new(freezeframe::engine::others::OtherCases::none(self.clock.clone())),
             sealing: Default::default(),
+            secrets: Default::default(),
+            beside: Arc::new(MemStore::new()),
         }
     }
     async fn journal(&self, case: &str) -> Vec<JournalEvent> {

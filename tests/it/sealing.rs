@@ -106,6 +106,8 @@ impl Rig {
             interrupt: watch::channel(false).1,
             others: Arc::new(OtherCases::none(self.clock.clone())),
             sealing: Arc::new(sealing),
+            secrets: Default::default(),
+            beside: Arc::new(MemStore::new()),
         };
         run(order, doors).await.unwrap()
     }

@@ -12,6 +12,7 @@ use freezeframe::aws::record::{Recorder, UnitScope};
 use freezeframe::aws::{Aws, Connector};
 use freezeframe::bundle::documents::{BundleKind, ToolRecord};
 use freezeframe::bundle::draft::{Draft, DraftInfo};
+use freezeframe::bundle::secrets::{Identities, SecretsOrder};
 use freezeframe::clock::SystemClock;
 use freezeframe::collect::{self, CollectCx, Facts, Shared};
 use freezeframe::model::call::{Call, Scope, Service};
@@ -161,6 +162,7 @@ fn bench(server: &Server, attempts: u32) -> Bench {
         operator: "ada".into(),
         tool: ToolRecord { name: "freezeframe".into(), version: "0.0.0".into(), commit: None, binary_sha256: None },
         previous: None,
+        secrets: SecretsOrder { recipients: vec![Identities::make("a test's").0], ..SecretsOrder::default() },
     };
     let draft = Draft::open(dir.path(), info, clock.clone()).unwrap();
     Bench { connector: Connector::from_conf(conf, clock).unwrap(), draft, target, dir }

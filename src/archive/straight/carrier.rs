@@ -8,7 +8,8 @@ use super::super::bucket::{Asked, Bucket, ChecksumKind, Put};
 use super::super::place::Place;
 use super::super::send::Vault;
 use crate::aws::fault::{Fault, tame};
-use crate::bundle::draft::Draft;
+use crate::bundle::draft::{Draft, DraftError};
+use crate::bundle::secrets::{COMMITMENT_KEY, SEALED};
 use crate::bundle::source::BagSource;
 use crate::bundle::{Follower, fault_point};
 use crate::model::digest::{self, Sha256};
@@ -21,7 +22,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -101,7 +102,7 @@ impl Follower for Ear {
 
 impl Carrier {
     /// Begins to carry `draft` to `place`, which is the bundle's own.
-    pub fn follow(draft: &Arc<Draft>, vault: &Vault, place: Place) -> Carrier {
+    pub fn follow(draft: &Arc<Draft>, vault: &Vault, place: Place) -> Result<Carrier, DraftError> {
         let (words, heard) = unbounded_channel();
         let now = vault.bucket.clock.monotonic_ns();
         let carrying = Carrying {
@@ -122,8 +123,8 @@ impl Carrier {
             finishing: false,
             carried: Carried::default(),
         };
-        draft.carried_by(Arc::new(Ear(words.clone())));
-        Carrier { words, task: tokio::spawn(carrying.run()) }
+        draft.carried_by(Arc::new(Ear(words.clone())))?;
+        Ok(Carrier { words, task: tokio::spawn(carrying.run()) })
     }
 
     /// Comes back when everything that was there when it was called is in the bucket, or after `patience`; says which.
@@ -167,7 +168,12 @@ struct Load {
 
 #[derive(Clone, Debug)]
 enum What {
-    File { bytes: u64, sha256: Sha256, behind: Option<BundlePath> },
+    /// Put behind these.
+    File {
+        bytes: u64,
+        sha256: Sha256,
+        behind: Vec<BundlePath>,
+    },
     Segment(u32),
 }
 
@@ -247,7 +253,11 @@ impl Carrying {
     }
 
     fn take(&mut self, file: FileRef) {
-        let behind = if file.path.as_str().ends_with(".http.json") { body_of(&self.cargo.dir, &file.path) } else { None };
+        let behind = match file.path.as_str() {
+            p if p.ends_with(".http.json") => named_by(&self.cargo.dir, &file.path),
+            p if p.starts_with(SEALED) && p != COMMITMENT_KEY => BundlePath::parse(COMMITMENT_KEY).into_iter().collect(),
+            _ => vec![],
+        };
         let what = What::File { bytes: file.bytes, sha256: file.sha256, behind };
         self.undone.insert(self.next, file.path.clone());
         self.waiting.push_back(Load { number: self.next, path: file.path, what, tries: 0, not_before: 0 });
@@ -312,8 +322,8 @@ impl Carrying {
                 continue;
             }
             let free = |load: &Load| match &load.what {
-                What::File { behind: Some(body), .. } => !self.undone.values().any(|path| path == body),
-                _ => true,
+                What::File { behind, .. } => !self.undone.values().any(|path| behind.contains(path)),
+                What::Segment(_) => true,
             };
             let Some(at) = self.waiting.iter().position(|load| claimed && load.not_before <= now && free(load)) else { return };
             let Some(load) = self.waiting.remove(at) else { return };
@@ -419,14 +429,15 @@ impl Cargo {
     }
 }
 
-/// The body that a record names.
-fn body_of(dir: &std::path::Path, record: &BundlePath) -> Option<BundlePath> {
+/// The body that a record names, and its sealed original.
+fn named_by(dir: &Path, record: &BundlePath) -> Vec<BundlePath> {
     #[derive(Deserialize)]
     struct Named {
         body: Option<BundlePath>,
+        sealed: Option<BundlePath>,
     }
-    let bytes = disk::read_bounded(&record.under(dir), MAX_RECORD).ok()??;
-    serde_json::from_slice::<Named>(&bytes).ok()?.body
+    let bytes = disk::read_bounded(&record.under(dir), MAX_RECORD).ok().flatten().unwrap_or_default();
+    serde_json::from_slice::<Named>(&bytes).map(|n| n.body.into_iter().chain(n.sealed).collect()).unwrap_or_default()
 }
 
 /// An error with its causes, in one bounded line.

@@ -29,7 +29,7 @@ pub struct StillAlive {
 pub struct Look {
     /// It has a statement.
     pub sealed: bool,
-    /// A file of its seal that lies there already, addenda apart.
+    /// A file of its seal that lies there already; addenda apart, and the wrapped identity, which goes first.
     pub in_seal: Option<String>,
     pub alive: Option<StillAlive>,
 }
@@ -42,7 +42,7 @@ pub async fn look(bucket: &Bucket, place: &Place) -> Result<Look, ArchiveError> 
         Ok::<_, ArchiveError>(listed.into_iter().filter_map(|o| o.key.strip_prefix(&lead).map(str::to_string)).collect::<Vec<_>>())
     };
     let seal = below("seal/").await?;
-    let in_seal = seal.iter().find(|name| !name.starts_with("addenda/")).map(|name| tame(name, 300));
+    let in_seal = seal.iter().find(|name| !name.starts_with("addenda/") && *name != "identity.kms").map(|name| tame(name, 300));
     let sealed = seal.iter().any(|name| name == "statement.json");
     let Some(last) = below("meta/journal/").await?.into_iter().max() else { return Ok(Look { sealed, in_seal, alive: None }) };
     let key = format!("{}meta/journal/{last}", place.lead());

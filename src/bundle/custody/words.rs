@@ -18,7 +18,10 @@ pub fn of(event: &E) -> String {
         E::Req { .. } => acquired(1, 0, 0),
         E::ItemStored { .. } => acquired(0, 1, 0),
         E::Gap { .. } => acquired(0, 0, 1),
+        E::Redact { twin, fields: 0, .. } => format!("sealed the original of {} whole", twin.path.as_str()),
+        E::Redact { twin, fields, .. } => format!("redacted {fields} secrets in {} and sealed the original", twin.path.as_str()),
         E::Interrupted { by } => format!("was interrupted by {by}"),
+        E::SealedFor { identity, .. } => format!("seals the bundle's secrets for {identity} and those who hold its key"),
         E::Carried { files, .. } => format!("had {files} files in the bucket"),
         E::Reopen { operator, tool, from, .. } => {
             format!("the run had died: {operator} reopened the bundle from what lay at {from}, with {tool}")
@@ -29,6 +32,11 @@ pub fn of(event: &E) -> String {
         }
         E::CaseOpen { case, tool, operator, .. } => format!("opened the case {case}, for {operator}, with {tool}"),
         E::Sealed { bundle, root, .. } => format!("the bundle {bundle} was sealed and read back, root {root}"),
+        E::Access { bundle, originals, with, why, .. } => {
+            let why = why.as_deref().map(|w| format!(": {w}")).unwrap_or_default();
+            format!("opened {originals} sealed originals of {bundle} with {}{why}", with.join(", "))
+        }
+        E::Disclosed { bundle, copy, copy_root, .. } => format!("copied {bundle} without sealed originals: {copy}, root {copy_root}"),
         E::Transfer { bundle, to, record, objects, .. } => {
             format!("archived {bundle} at {to}: {objects} objects, read back (record {record})")
         }

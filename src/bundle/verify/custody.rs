@@ -3,6 +3,7 @@
 use super::Check;
 use super::facts::{Facts, STATEMENT};
 use super::findings::{Findings, remedy};
+use crate::bundle::documents::BundleKind;
 use crate::model::id::{ExchangeId, ItemId};
 use crate::model::item::ItemStatus;
 use crate::model::journal_event::JournalEvent;
@@ -87,7 +88,12 @@ fn ends(facts: &Facts, items: usize, out: &mut Findings) {
     let Some(stated) = facts.statement.as_ref().map(|s| &s.predicate) else { return };
     match facts.journal.events.first() {
         Some(JournalEvent::BundleOpen { case, run, bundle, .. }) => {
-            if (case.as_str(), run, bundle) != (stated.case.as_str(), &stated.run, &stated.bundle) {
+            // A disclosed copy has its source's journal.
+            let own = match (stated.kind, &stated.previous) {
+                (BundleKind::Disclosure, Some(source)) => &source.bundle,
+                _ => &stated.bundle,
+            };
+            if (case.as_str(), run, bundle) != (stated.case.as_str(), &stated.run, own) {
                 let what = format!("it was opened for bundle `{bundle}` of case `{case}`, and the statement is about another");
                 out.add(facts.absence(), JOURNAL, what, remedy::ASK_MAKER);
             }

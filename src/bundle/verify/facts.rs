@@ -7,9 +7,11 @@ use super::journal_reader::{JournalFacts, segment_number};
 use super::lines::{Line, Lines};
 use super::signatures::{DemandedKey, SignatureCheck, judge};
 use crate::bundle::changes::{ACTIONS, Changes};
+use crate::bundle::documents::BundleKind;
 use crate::bundle::documents::{Coverage, Statement};
 use crate::bundle::dsse::Envelope;
 use crate::bundle::keys::PublicKey;
+use crate::bundle::secrets::SEALED;
 use crate::bundle::signer::{SealingRecord, StatedSigner};
 use crate::bundle::source::{BagSource, EntryName};
 use crate::bundle::timestamp::{self, Stamp};
@@ -20,6 +22,7 @@ use crate::model::id::ExchangeId;
 use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
+use crate::model::redaction::Redaction;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -30,13 +33,27 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const ITEMS: &str = "meta/items.jsonl";
 pub const COVERAGE: &str = "meta/coverage.json";
 pub const STATEMENT: &str = "seal/statement.json";
+pub use crate::bundle::secrets::REDACTIONS;
 pub use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, SEALING, TIMESTAMP};
+
+/// What a disclosed copy keeps of its source.
+pub const SOURCE_MANIFEST: &str = "meta/source/manifest-sha256.txt";
+pub const SOURCE_TAG_MANIFEST: &str = "meta/source/tagmanifest-sha256.txt";
+pub const SOURCE_BAG_INFO: &str = "meta/source/bag-info.txt";
+const SOURCE_STATEMENT: &str = "meta/source/seal/statement.json";
+const SOURCE_ENVELOPE: &str = "meta/source/seal/statement.dsse.json";
+const SOURCE_KEY: &str = "meta/source/seal/public-key.pem";
+const SOURCE_KMS_KEY: &str = "meta/source/seal/kms-public.pem";
+/// How every age file begins.
+const AGE: &[u8] = b"age-encryption.org/v1\n";
 
 /// Documents are read whole up to here; ours are far smaller.
 const MAX_DOCUMENT: usize = 16 << 20;
 const MAX_TROUBLES: usize = 2000;
 /// A containment touches some dozens of cells.
 const MAX_CELLS: usize = 100_000;
+/// One for each answer with secrets.
+const MAX_REDACTIONS: usize = 100_000;
 
 /// A document that is not of its form.
 #[derive(Debug)]
@@ -56,6 +73,7 @@ pub struct ExchangeFact {
     pub body: Option<BundlePath>,
     pub body_bytes: u64,
     pub body_sha256: Option<Sha256>,
+    pub sealed: Option<BundlePath>,
     /// A header or address that should have been withheld: its name.
     pub credential: Option<String>,
 }
@@ -88,6 +106,14 @@ pub struct Facts {
     pub sealing: Option<SealingRecord>,
     /// How the cells ended, by the run's lines of the case journal; `None` where the bag has none or they are not all of their form.
     pub changes: Option<Changes>,
+    /// Lines of `meta/redactions.jsonl` that are of their form.
+    pub redactions: Vec<Redaction>,
+    /// How the files below `data/sealed/` begin: whether as age files do.
+    pub sealed: BTreeMap<BundlePath, bool>,
+    /// Twins in which a redaction that is listed does not stand: where.
+    pub unredacted: BTreeMap<BundlePath, String>,
+    /// Of a disclosed copy: the source's manifests, bag-info and statement.
+    pub source: SourceFacts,
     /// Keys that the reader asks for.
     pub demanded: Vec<DemandedKey>,
     pub signatures: Vec<SignatureCheck>,
@@ -95,8 +121,21 @@ pub struct Facts {
     pub timestamp: Option<Result<Stamp, String>>,
 }
 
+/// What a disclosed copy keeps of its source, below `meta/source/`.
+#[derive(Debug, Default)]
+pub struct SourceFacts {
+    pub manifest: Option<Manifest>,
+    pub tag_manifest: Option<Manifest>,
+    pub statement: Option<Statement>,
+    pub statement_bytes: Vec<u8>,
+    pub envelope: Option<Envelope>,
+    pub keys: Vec<PublicKey>,
+}
+
 enum Tap {
     Nothing,
+    /// The first bytes are looked at.
+    Head(Vec<u8>),
     Lines(Lines, u64),
     Whole(Vec<u8>, bool),
 }
@@ -119,6 +158,7 @@ impl Facts {
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path.clone(), read.ok());
         }
+        facts.twins(source);
         facts.signatures = judge(&facts);
         facts
     }
@@ -131,6 +171,16 @@ impl Facts {
     /// has none. What contradicts its own digest is an error either way.
     pub fn absence(&self) -> Level {
         if self.sealed() { Level::Error } else { Level::Warn }
+    }
+    /// What the bag is about; of a disclosed copy, what its source is about.
+    pub fn about(&self) -> Option<BundleKind> {
+        match self.statement.as_ref()?.predicate.kind {
+            BundleKind::Disclosure => self.source.statement.as_ref().map(|s| s.predicate.kind),
+            kind => Some(kind),
+        }
+    }
+    pub fn is_disclosure(&self) -> bool {
+        self.statement.as_ref().is_some_and(|s| s.predicate.kind == BundleKind::Disclosure)
     }
     /// The keys that were to sign.
     pub fn stated_signers(&self) -> impl Iterator<Item = &StatedSigner> {
@@ -164,6 +214,7 @@ impl Facts {
                     hasher.update(&buf[..n]);
                     match &mut tap {
                         Tap::Nothing => {}
+                        Tap::Head(head) => head.extend_from_slice(&buf[..n.min(AGE.len() - head.len())]),
                         Tap::Lines(lines, number) => lines.feed(&buf[..n], &mut |line| self.line(path, number, line)),
                         Tap::Whole(bytes, over) => {
                             *over |= bytes.len() + n > MAX_DOCUMENT;
@@ -179,6 +230,7 @@ impl Facts {
         }
         match tap {
             Tap::Nothing => {}
+            Tap::Head(head) => drop(self.sealed.insert(path.clone(), head == AGE)),
             Tap::Lines(mut lines, mut number) => lines.finish(&mut |line| self.line(path, &mut number, line)),
             Tap::Whole(_, true) => self.trouble(path, None, Strict::Form("it is far longer than such a document can be".into())),
             Tap::Whole(bytes, false) => self.document(path, &bytes),
@@ -193,9 +245,14 @@ impl Facts {
             TAG_MANIFEST => self.tag_manifest = Some(Manifest::default()),
             ITEMS => self.items = Some(Vec::new()),
             ACTIONS => self.changes = Some(Changes::default()),
+            REDACTIONS => {}
+            SOURCE_MANIFEST => self.source.manifest = Some(Manifest::default()),
+            SOURCE_TAG_MANIFEST => self.source.tag_manifest = Some(Manifest::default()),
+            SOURCE_STATEMENT | SOURCE_ENVELOPE | SOURCE_KEY | SOURCE_KMS_KEY => return Tap::Whole(Vec::new(), false),
             BAGIT | BAG_INFO | COVERAGE | STATEMENT | ENVELOPE | PUBLIC_KEY | KMS_PUBLIC_KEY | SEALING | TIMESTAMP => {
                 return Tap::Whole(Vec::new(), false);
             }
+            p if p.starts_with(SEALED) => return Tap::Head(Vec::new()),
             p if p.starts_with("data/") && p.ends_with(".http.json") => return Tap::Whole(Vec::new(), false),
             p => match segment_number(p) {
                 Some(n) => self.journal.segments.push(n),
@@ -214,6 +271,16 @@ impl Facts {
         match path.as_str() {
             MANIFEST => self.manifest.get_or_insert_default().line(bytes),
             TAG_MANIFEST => self.tag_manifest.get_or_insert_default().line(bytes),
+            SOURCE_MANIFEST => self.source.manifest.get_or_insert_default().line(bytes),
+            SOURCE_TAG_MANIFEST => self.source.tag_manifest.get_or_insert_default().line(bytes),
+            REDACTIONS => {
+                let line = bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into()));
+                match line.and_then(|b| strict::<Redaction>(b, None)) {
+                    Ok(redaction) if self.redactions.len() < MAX_REDACTIONS => self.redactions.push(redaction),
+                    Ok(_) => self.trouble(path, Some(*number), Strict::Form("more lines than any bundle of ours has".into())),
+                    Err(what) => self.trouble(path, Some(*number), what),
+                }
+            }
             ITEMS => {
                 match bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into())).and_then(|b| strict::<Item>(b, None))
                 {
@@ -249,6 +316,20 @@ impl Facts {
             COVERAGE => strict(bytes, Some(1)).map(|c| self.coverage = Some(c)),
             STATEMENT => strict(bytes, None).map(|s| self.statement = Some(s)),
             ENVELOPE => strict(bytes, None).map(|e| self.envelope = Some(e)),
+            // What they say counts only as far as it agrees with what is here, and the disclosure check tells.
+            SOURCE_STATEMENT => {
+                self.source.statement = strict(bytes, None).ok();
+                self.source.statement_bytes = bytes.to_vec();
+                Ok(())
+            }
+            SOURCE_ENVELOPE => {
+                self.source.envelope = strict(bytes, None).ok();
+                Ok(())
+            }
+            SOURCE_KEY | SOURCE_KMS_KEY => {
+                self.source.keys.extend(PublicKey::from_pem(bytes).ok());
+                Ok(())
+            }
             SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
             TIMESTAMP => {
                 self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)));
@@ -285,6 +366,7 @@ impl Facts {
             body: x.body,
             body_bytes: x.body_bytes,
             body_sha256: x.body_sha256,
+            sealed: x.sealed,
             credential,
         };
         self.exchanges.insert(x.id, fact);

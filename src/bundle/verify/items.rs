@@ -5,6 +5,7 @@ use super::Check;
 use super::facts::{Facts, ITEMS};
 use super::findings::{Findings, remedy};
 use crate::bundle::documents::BundleKind;
+use crate::bundle::secrets::COMMITMENT_KEY;
 use crate::model::digest::Sha256;
 use crate::model::path::BundlePath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,8 @@ impl Check for Items {
         let Some(items) = &facts.items else { return };
         let payload = facts.payload();
         let records_known = !cannot_tell(facts);
-        let mut named: BTreeSet<&BundlePath> = BTreeSet::new();
+        let commitment_key = BundlePath::parse(COMMITMENT_KEY).ok();
+        let mut named: BTreeSet<&BundlePath> = commitment_key.iter().chain(facts.redactions.iter().map(|r| &r.sealed.path)).collect();
         let mut ids = BTreeSet::new();
         for item in items {
             let id = item.id;
@@ -64,7 +66,7 @@ impl Check for Items {
         if !records_known {
             return;
         }
-        let kind = facts.statement.as_ref().map(|s| s.predicate.kind);
+        let kind = facts.about();
         for path in payload.keys().filter(|p| !named.contains(*p) && !plain_document(p, kind)) {
             out.add(
                 facts.absence(),

@@ -6,13 +6,14 @@ use super::facts::{
 };
 use super::findings::{Findings, remedy};
 use super::journal_reader::segment_number;
+use crate::bundle::secrets::{REDACTIONS, WRAPPED_IDENTITY};
 
 pub struct Layout;
 
 /// Tag files that need no parsing, besides those that the checks read.
 const PLAIN: [&str; 3] = ["meta/README.txt", "meta/VERIFY.txt", "meta/CERTIFICATION.md"];
 /// What may lie in `seal/` beside the statement.
-const SEAL: [&str; 5] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING, TIMESTAMP];
+const SEAL: [&str; 6] = [ENVELOPE, PUBLIC_KEY, KMS_PUBLIC_KEY, SEALING, TIMESTAMP, WRAPPED_IDENTITY];
 const REQUIRED: [&str; 6] = [BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST, ITEMS, COVERAGE];
 
 impl Check for Layout {
@@ -114,7 +115,9 @@ fn unknown(facts: &Facts, out: &mut Findings) {
             || PLAIN.contains(&p)
             || SEAL.contains(&p)
             || p == STATEMENT
+            || p == REDACTIONS
             || p == "fetch.txt"
+            || (facts.is_disclosure() && p.starts_with("meta/source/"))
             || segment_number(p).is_some();
         if known || matches!(path.top(), "data" | "tmp") {
             continue;

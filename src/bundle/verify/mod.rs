@@ -11,6 +11,7 @@ mod chain;
 mod container;
 mod coverage;
 mod custody;
+mod disclosure;
 mod documents;
 mod envelope;
 mod facts;
@@ -24,11 +25,13 @@ mod manifest;
 mod provider;
 mod root;
 mod schema;
+mod secrets;
 mod signature;
 mod signatures;
 mod stored;
 mod tag_manifest;
 mod timestamp;
+mod twins;
 mod verification;
 mod verified;
 
@@ -69,6 +72,8 @@ pub static CHECKS: &[&dyn Check] = &[
     &chain::Chain,
     &schema::Schema,
     &items::Items,
+    &secrets::Secrets,
+    &disclosure::Disclosure,
     &coverage::CoverageCheck,
     &custody::Custody,
     &provider::Provider,

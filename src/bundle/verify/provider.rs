@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::facts::{Facts, ITEMS};
-use super::findings::{Findings, remedy, shown};
+use super::findings::{Findings, Level, remedy, shown};
 use super::verification::ProviderCheck;
 use crate::model::digest::Sha256;
 use crate::model::item::Item;
@@ -35,6 +35,10 @@ impl Check for Provider {
                         format!("what AWS handed out is not what it says it is: {who} is {}, and the bytes are others", digest.value);
                     out.warn(at, what, "Keep both: ask AWS Support why, and do not assume that the code here is the code that ran.");
                 }
+                (_, None) if sealed_whole(facts, item) => {
+                    let what = format!("{who} can be recomputed only from the sealed original");
+                    out.add(Level::Info, at, what, "Open it (freezeframe unseal), and compare its SHA-256.");
+                }
                 (_, None) if known_form(&digest.value) && !item.files.is_empty() => {} // its file is missing or unreadable: said elsewhere
                 (_, None) => {
                     let what = format!("{who} could not be recomputed: it is of no known form, or no file goes with it");
@@ -43,6 +47,11 @@ impl Check for Provider {
             }
         }
     }
+}
+
+/// The bytes that the digest is of lie encrypted.
+fn sealed_whole(facts: &Facts, item: &Item) -> bool {
+    item.files.iter().any(|f| facts.redactions.iter().any(|r| r.whole.is_some() && r.twin.path == f.path))
 }
 
 /// Base64 as in `CodeSha256`, or hexadecimal as in OCI (`sha256:…`).
@@ -54,6 +63,9 @@ fn known_form(value: &str) -> bool {
 /// Whether some file of the item has the digest; `None` where that cannot be said.
 fn recomputed(facts: &Facts, item: &Item, value: &str) -> Option<bool> {
     if !known_form(value) {
+        return None;
+    }
+    if sealed_whole(facts, item) {
         return None;
     }
     let hex = value.strip_prefix("sha256:").unwrap_or(value);

@@ -13,6 +13,7 @@ use crate::support::wire::{self, Sent, World};
 use freezeframe::aws::Connector;
 use freezeframe::bundle::documents::{BundleKind, ToolRecord};
 use freezeframe::bundle::draft::{Draft, DraftInfo};
+use freezeframe::bundle::secrets::{Identities, SecretsOrder};
 use freezeframe::clock::{Clock, FakeClock};
 use freezeframe::collect::{self, CollectCx, Facts, Shared, Telling};
 use freezeframe::model::exchange::Exchange;
@@ -96,6 +97,7 @@ async fn run_with(collectors: &[&str], world: World, params: &str) -> Bag {
         operator: "ada".into(),
         tool: ToolRecord { name: "freezeframe".into(), version: "0.0.0".into(), commit: None, binary_sha256: None },
         previous: None,
+        secrets: SecretsOrder { recipients: vec![Identities::make("a test's").0], ..SecretsOrder::default() },
     };
     let draft = Draft::open(dir.path(), info, clock).unwrap();
     let said: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -1,0 +1,54 @@
+//! What a secret is. One line here is one line of the table in `evidence-schema/README.md`.
+
+use crate::model::item::Group;
+use crate::model::path::BundlePath;
+
+/// What is longer is not held in memory to be looked into, and is sealed whole. AWS's answers are 1 MB (LookupEvents) to 6 MB.
+pub const LARGEST: u64 = 32 << 20;
+
+/// Members, compared without case.
+pub(super) const ENVIRONMENT: &str = "environment";
+pub(super) const VARIABLES: &str = "variables";
+pub(super) const SESSION_TOKEN: &str = "sessiontoken";
+/// A JSON text in a string: CloudTrail's LookupEvents.
+pub(super) const EMBEDDED: &str = "CloudTrailEvent";
+
+/// Whether a string is a presigned address, or part of one.
+pub(super) fn is_presigned(text: &str) -> bool {
+    const MARKS: [&str; 2] = ["x-amz-signature=", "x-amz-security-token="];
+    // Most strings are short; what is as long as a mark is compared byte by byte, without a copy of it in lower case.
+    let bytes = text.as_bytes();
+    MARKS.iter().any(|mark| bytes.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark.as_bytes())))
+}
+
+/// How a file of the payload is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Not,
+    Json,
+    JsonLines,
+    /// gzip around JSON: a trail's log file.
+    Packed,
+}
+
+/// By the name that a file will have. Log lines are evidence as they stand: what a function printed is not taken apart, and is sealed as a
+/// whole where the operator wants it.
+pub fn looked_into(path: &BundlePath) -> Look {
+    let name = path.as_str();
+    if name.starts_with(Group::Invocation.dir()) || name.ends_with(".http.json") {
+        return Look::Not;
+    }
+    match () {
+        () if name.ends_with(".json") => Look::Json,
+        () if name.ends_with(".jsonl") => Look::JsonLines,
+        () if name.ends_with(".json.gz") => Look::Packed,
+        () => Look::Not,
+    }
+}
+
+/// Whether unpacked bytes hold what would be redacted if they were JSON of their own. Coarse: the file is sealed if in doubt.
+pub fn may_hold_secret(text: &[u8]) -> bool {
+    [&b"\"sessiontoken\""[..], b"x-amz-signature=", b"x-amz-security-token="]
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark)))
+}
