@@ -102,7 +102,7 @@ fn torn(case: &Path, carried: bool) -> (Arc<Draft>, Arc<Ear>, u32) {
         draft.carried_by(ear.clone()).unwrap();
     }
     draft.journal(JournalEvent::Plan { playbook: "snapshot-only".into(), sha256: Sha256::of(b"plan") }).unwrap();
-    let first = ask(&draft, "GetFunctionConfiguration", b"{\"a\":1}");
+    let first = ask(&draft, "GetFunctionConfiguration", br#"{"Environment":{"Variables":{"PASSWORD":"hunter2"}}}"#);
     answer(&draft, "configuration of $LATEST", first);
     let ended = draft.cut(1);
     let second = ask(&draft, "ListTags", b"{\"b\":2}");
@@ -153,8 +153,10 @@ fn what_was_carried_becomes_an_unfinished_bag_that_contradicts_nothing() {
     let heard = ear.0.lock().unwrap().clone();
     // Every file, body before record, and all before the segment that tells of it.
     let names: Vec<&str> = heard.iter().map(|f| f.path.as_str()).collect();
-    assert_eq!(names.len(), 6);
-    assert!(names[0].ends_with("000001-GetFunctionConfiguration.json") && names[1].ends_with("000001-GetFunctionConfiguration.http.json"));
+    let first = ["sealed/commitment-key.age", "sealed/20-config/000001-GetFunctionConfiguration.json.age"];
+    let first = first.into_iter().chain(["20-config/000001-GetFunctionConfiguration.json", "20-config/000001-GetFunctionConfiguration.http.json"]);
+    assert_eq!(names[..4], first.map(|name| format!("data/{name}")).collect::<Vec<_>>());
+    assert_eq!(names.len(), 8);
     let (lost, kept) = heard.split_last().unwrap();
     assert!(lost.path.as_str().ends_with("GetPolicy.http.json"));
     let files = kept.iter().map(|f| f.path.as_str().to_string()).chain(["meta/journal/000001.jsonl".into()]);
@@ -178,6 +180,11 @@ fn what_was_carried_becomes_an_unfinished_bag_that_contradicts_nothing() {
     let predicate = &sealed.statement().predicate;
     assert_eq!((predicate.finished, predicate.operator.as_str(), predicate.run.0.as_str()), (false, "grace", "01KAGZ0000000000000000TEST"));
     assert_eq!(predicate.previous.as_ref().unwrap().bundle, "earlier");
+    // For whom its secrets are sealed is what it was: by an identity that died with the run, and by whom the run named.
+    let secrets = predicate.secrets.as_ref().unwrap();
+    assert_eq!((secrets.sealed, &secrets.identity, &secrets.recipients[..]), (1, &draft.originals().identity(), &[reader().to_string()][..]));
+    let redactions = fs::read_to_string(sealed.dir().join("meta/redactions.jsonl")).unwrap();
+    assert!(redactions.contains("\"at\":\"/Environment/Variables/PASSWORD\"") && !redactions.contains("hunter2"), "{redactions}");
     // What was there is as it was; what was added stands in a segment of its own.
     let segment = |dir: &Path, n: u32| fs::read_to_string(dir.join(format!("meta/journal/{n:06}.jsonl"))).unwrap();
     assert_eq!(segment(sealed.dir(), 1), segment(draft.dir(), 1));

@@ -25,7 +25,6 @@ use crate::playbook::{self, Playbook};
 use crate::store::within::Within;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -203,11 +202,10 @@ struct StoredCases {
 #[async_trait]
 impl CasePlaces for StoredCases {
     async fn places(&self) -> Result<Vec<Place>, StoreError> {
-        let keys = self.store.list("cases").await?;
-        let with_journal = keys.iter().filter_map(|k| k.strip_prefix("cases/")?.split_once("/journal/")).map(|(case, _)| case);
-        let names: BTreeSet<&str> = with_journal.filter(|case| *case != self.own.as_str() && !case.contains('/')).collect();
+        // A case without a journal (yet) holds nothing.
+        let names = self.store.folders("cases").await?;
         let within = |name: &str| Within::new(self.store.clone(), &format!("cases/{name}")).map(|store| Arc::new(store) as Arc<dyn Store>);
-        Ok(names.into_iter().map(|name| (name.to_string(), within(name))).collect())
+        Ok(names.into_iter().filter(|name| name != self.own.as_str()).map(|name| (name.clone(), within(&name))).collect())
     }
 }
 

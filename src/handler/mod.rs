@@ -43,6 +43,16 @@
 //! control/…                         halt, breaker, rate (`engine::control`)
 //! ```
 //!
+//! # What its role needs on the bucket
+//!
+//! Beside what its playbook's plan names: the IAM actions of `aws::archive_client::STORE_CALLS` (the case journal, leases, events) and
+//! `ARCHIVE_CALLS` (bundles carried there and read back; the bucket looked at), and with a lock configured `LOCK_ACTIONS`. On the objects:
+//! `s3:PutObject`, `GetObject`, `GetObjectVersion`, `GetObjectVersionAttributes`, `PutObjectRetention`, `PutObjectLegalHold`, `GetObjectRetention`,
+//! `GetObjectLegalHold`, `AbortMultipartUpload`, `ListMultipartUploadParts`; on the bucket: `s3:ListBucket`, `ListBucketVersions`,
+//! `ListBucketMultipartUploads`, `GetBucketVersioning`, `GetBucketObjectLockConfiguration`, `GetBucketPublicAccessBlock`, `GetBucketPolicyStatus`,
+//! `GetBucketPolicy`, `GetBucketAcl`, `GetEncryptionConfiguration`, `GetReplicationConfiguration`. No delete, and nothing that takes a lock off.
+//! Where it may put, and not list versions or read back, a bundle cannot be archived file by file: then its zip is kept, and the reply says so.
+//!
 //! # What it never does
 //!
 //! Contain unless its configuration says so, whatever an event asks for; and even then only what the guardrails let through (`plan::guard`):
