@@ -35,6 +35,7 @@ mod certification;
 pub mod chain;
 pub mod changes;
 pub mod custody;
+pub mod disclose;
 pub mod documents;
 pub mod draft;
 pub mod dsse;

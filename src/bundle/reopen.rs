@@ -326,7 +326,8 @@ impl Remains {
         let named: BTreeSet<ExchangeId> = self.items.iter().flat_map(|i| &i.exchanges).copied().collect();
         let exchanges: Vec<ExchangeId> = self.exchanges.keys().filter(|id| !named.contains(id)).copied().collect();
         let of_items = self.items.iter().flat_map(|i| &i.files).map(|f| &f.path);
-        let of_exchanges = self.exchanges.values().flat_map(|(path, x)| [Some(path), x.body.as_ref(), x.sealed.as_ref()]).flatten();
+        let of_exchanges = self.exchanges.values().flat_map(|(path, x)| [Some(path), x.body.as_ref()]).flatten();
+        // A sealed original that no line of the journal tells of is named here, whatever its exchange says.
         let of_redactions = self.redactions.values().flat_map(|r| [&r.twin.path, &r.sealed.path]);
         let known: BTreeSet<&BundlePath> = of_items.chain(of_exchanges).chain(of_redactions).collect();
         let stray = self.files.iter().filter(|(path, _)| !known.contains(path) && path.as_str() != COMMITMENT_KEY);

@@ -25,7 +25,7 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 pub const STATEMENT: &str = "seal/statement.json";
 
@@ -87,13 +87,13 @@ pub struct ToBeSigned {
 /// A draft that cannot be added to, with everything durable but its statement.
 #[derive(Debug)]
 pub struct Closed {
-    inner: Arc<Inner>,
-    root: Sha256,
-    statement: Statement,
-    bytes: Vec<u8>,
-    items: Vec<Item>,
-    gaps: Vec<Gap>,
-    files: BTreeMap<BundlePath, Digest>,
+    pub(super) dir: PathBuf,
+    pub(super) root: Sha256,
+    pub(super) statement: Statement,
+    pub(super) bytes: Vec<u8>,
+    pub(super) items: Vec<Item>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) files: BTreeMap<BundlePath, Digest>,
 }
 
 impl Draft {
@@ -115,7 +115,7 @@ impl Draft {
         }
         let (root, statement, items, gaps, files) = self.inner.close(&mut state, planned, finished, to_be)?;
         let bytes = canon::to_vec("the statement", &statement).map_err(SealError::MakeDocument)?;
-        Ok(Closed { inner: self.inner.clone(), root, statement, bytes, items, gaps, files })
+        Ok(Closed { dir: self.inner.dir.clone(), root, statement, bytes, items, gaps, files })
     }
 }
 
@@ -125,13 +125,17 @@ impl Closed {
         &self.bytes
     }
 
+    /// The bundle's name.
+    pub fn name(&self) -> &str {
+        &self.statement.predicate.bundle
+    }
+
     /// Lays `beside` (names below `seal/`, bytes) and then the statement into `seal/`. With it the bag is sealed.
     pub fn finish(mut self, beside: &[(&str, Vec<u8>)]) -> Result<Sealed, SealError> {
-        let inner = self.inner.clone();
-        inner.state_it(&self.bytes, beside, &mut self.files)?;
+        state_it(&self.dir, &self.bytes, beside, &mut self.files)?;
         fault_point::reached("sealed");
-        let Closed { root, statement, items, gaps, files, .. } = self;
-        Ok(Sealed { name: inner.name.clone(), dir: inner.dir.clone(), root, statement, items, gaps, files })
+        let Closed { dir, root, statement, items, gaps, files, .. } = self;
+        Ok(Sealed { name: statement.predicate.bundle.clone(), dir, root, statement, items, gaps, files })
     }
 }
 
@@ -192,24 +196,11 @@ impl Inner {
         tags.write("bag-info.txt", text::bag_info(&predicate, manifest::oxum(payload)).as_bytes())?;
         tags.write(PAYLOAD_MANIFEST, manifest::manifest(payload).as_bytes())?;
 
-        let tag_manifest = manifest::manifest(&tags.files);
-        let root = Sha256::of(tag_manifest.as_bytes());
-        // One that was there already and says otherwise would not be the root that is stated here.
-        tags.adopt = false;
-        match fs::read(self.dir.join(TAG_MANIFEST)) {
-            Ok(there) if self.closed_before && there == tag_manifest.as_bytes() => tags.adopt(TAG_MANIFEST)?,
-            _ => tags.write(TAG_MANIFEST, tag_manifest.as_bytes())?,
-        }
+        let root = tags.rooted()?;
         for dir in ["meta/journal", "meta", "."] {
             disk::sync_dir(&self.dir.join(dir)).map_err(failed(dir))?;
         }
-
-        let statement = Statement {
-            kind: STATEMENT_TYPE.into(),
-            subject: vec![Subject { name: TAG_MANIFEST.into(), digest: BTreeMap::from([("sha256".into(), root.to_string())]) }],
-            predicate_type: PREDICATE_TYPE.into(),
-            predicate,
-        };
+        let statement = about(root, predicate);
         let mut files = tags.files;
         files.extend(payload.iter().map(|(path, digest)| (path.clone(), *digest)));
         Ok((root, statement, items, gaps, files))
@@ -226,33 +217,33 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    /// The statement appears whole or not at all, after what lies beside it, and behind it `tmp/` goes: then the bag is finished.
-    fn state_it(&self, bytes: &[u8], beside: &[(&str, Vec<u8>)], files: &mut BTreeMap<BundlePath, Digest>) -> Result<(), SealError> {
-        let temp = self.dir.join("tmp/statement.json");
-        let tmp = self.dir.join("tmp");
-        let seal = self.dir.join("seal");
-        let write = || {
-            disk::make_dirs(&seal)?;
-            disk::sync_dir(&self.dir)?;
-            for (name, bytes) in beside {
-                disk::write_new(&self.dir.join(name), bytes)?;
-                fault_point::reached("seal-file");
-            }
-            disk::write_new(&temp, bytes)?;
-            disk::persist(tempfile::TempPath::try_from_path(temp.clone())?, &self.dir.join(STATEMENT))?;
-            disk::sync_dir(&seal)?;
-            fault_point::reached("stated");
-            fs::remove_dir_all(&tmp)?;
-            disk::sync_dir(&self.dir)?;
-            disk::sync_dir(self.dir.parent().unwrap_or(&self.dir))
-        };
-        write().map_err(failed(STATEMENT))?;
-        for (name, bytes) in beside.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([(STATEMENT, bytes)]) {
-            files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
+/// The statement appears whole or not at all, after what lies beside it, and behind it `tmp/` goes: then the bag is finished.
+fn state_it(dir: &Path, bytes: &[u8], beside: &[(&str, Vec<u8>)], files: &mut BTreeMap<BundlePath, Digest>) -> Result<(), SealError> {
+    let temp = dir.join("tmp/statement.json");
+    let tmp = dir.join("tmp");
+    let seal = dir.join("seal");
+    let write = || {
+        disk::make_dirs(&seal)?;
+        disk::sync_dir(dir)?;
+        for (name, bytes) in beside {
+            disk::write_new(&dir.join(name), bytes)?;
+            fault_point::reached("seal-file");
         }
-        Ok(())
+        disk::write_new(&temp, bytes)?;
+        disk::persist(tempfile::TempPath::try_from_path(temp.clone())?, &dir.join(STATEMENT))?;
+        disk::sync_dir(&seal)?;
+        fault_point::reached("stated");
+        fs::remove_dir_all(&tmp)?;
+        disk::sync_dir(dir)?;
+        disk::sync_dir(dir.parent().unwrap_or(dir))
+    };
+    write().map_err(failed(STATEMENT))?;
+    for (name, bytes) in beside.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([(STATEMENT, bytes)]) {
+        files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
     }
+    Ok(())
 }
 
 impl Sealed {
@@ -315,15 +306,15 @@ impl Sealed {
 }
 
 /// The files of a bag outside `data/`.
-struct Tags<'a> {
-    dir: &'a Path,
+pub(super) struct Tags<'a> {
+    pub(super) dir: &'a Path,
     /// What another process wrote before it died is left as it is.
-    adopt: bool,
-    files: BTreeMap<BundlePath, Digest>,
+    pub(super) adopt: bool,
+    pub(super) files: BTreeMap<BundlePath, Digest>,
 }
 
 impl Tags<'_> {
-    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
+    pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
         if self.adopt && fs::symlink_metadata(self.dir.join(name)).is_ok_and(|m| m.is_file()) {
             return self.adopt(name);
         }
@@ -331,6 +322,14 @@ impl Tags<'_> {
         fault_point::reached("tag-file");
         self.files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
         Ok(())
+    }
+    /// The tag manifest over everything that was written: its digest is the root.
+    pub(super) fn rooted(&mut self) -> Result<Sha256, SealError> {
+        let text = manifest::manifest(&self.files);
+        // One that was there already and says otherwise would not be the root that is stated: it is not adopted, and not replaced.
+        self.adopt &= fs::read(self.dir.join(TAG_MANIFEST)).is_ok_and(|there| there == text.as_bytes());
+        self.write(TAG_MANIFEST, text.as_bytes())?;
+        Ok(Sha256::of(text.as_bytes()))
     }
     /// A file that is there already and durable.
     fn adopt(&mut self, name: &str) -> Result<(), SealError> {
@@ -340,11 +339,21 @@ impl Tags<'_> {
     }
 }
 
+/// The statement about this root.
+pub(super) fn about(root: Sha256, predicate: Predicate) -> Statement {
+    Statement {
+        kind: STATEMENT_TYPE.into(),
+        subject: vec![Subject { name: TAG_MANIFEST.into(), digest: BTreeMap::from([("sha256".into(), root.to_string())]) }],
+        predicate_type: PREDICATE_TYPE.into(),
+        predicate,
+    }
+}
+
 fn path(name: &str) -> Result<BundlePath, SealError> {
     BundlePath::parse(name).map_err(SealError::NameFile)
 }
 
-fn failed(what: &str) -> impl FnOnce(io::Error) -> SealError {
+pub(super) fn failed(what: &str) -> impl FnOnce(io::Error) -> SealError {
     let what = what.to_string();
     move |source| SealError::Write { what, source }
 }

@@ -20,7 +20,12 @@ pub(super) fn bag_info(about: &Predicate, (octets, streams): (u64, usize)) -> St
          Bagging-Date: {date}\n\
          External-Description: {what} {target}\n\
          External-Identifier: {case}\n\
-         Payload-Oxum: {octets}.{streams}\n",
+         Payload-Oxum: {octets}.{streams}\n\
+         {source}",
+        source = match (about.kind, &about.previous) {
+            (BundleKind::Disclosure, Some(source)) => format!("Source-Bag-Digest: {}\n", source.root),
+            _ => String::new(),
+        },
         case = about.case,
         tool = line(&about.tool.name),
         version = line(&about.tool.version),

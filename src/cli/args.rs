@@ -84,6 +84,10 @@ pub enum Command {
     /// Tell the chain of custody: who did what to a bundle and its case, when, and which line says so
     #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
     Custody(CustodyArgs),
+    /// Open the sealed originals of a bundle; the opening is written into custody first
+    Unseal(UnsealArgs),
+    /// Copy a bundle without its sealed originals, for whoever may not have the secrets
+    Disclose(DiscloseArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(
         after_help = "Examples:\n  freezeframe show IR-2026-0042/<bundle>.zip\n  freezeframe show IR-2026-0042/<bundle>.zip i000003 | jq ."
@@ -543,6 +547,47 @@ pub enum KeyCommand {
 pub struct CustodyArgs {
     /// A bundle: its zip or its directory
     pub bundle: PathBuf,
+    /// The case directory, when the bundle does not lie in it
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct UnsealArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// Write the originals below this directory; it must not exist yet
+    #[arg(long, value_name = "DIR", required_unless_present = "prove")]
+    pub to: Option<PathBuf>,
+    /// An identity that opens them, as `age-keygen` writes it (may be repeated); otherwise the one beside the case
+    #[arg(long, value_name = "FILE", env = "FREEZEFRAME_IDENTITY", value_delimiter = ',')]
+    pub identity: Vec<PathBuf>,
+    /// Have AWS KMS decrypt the bundle's own identity, with the key that its statement names
+    #[arg(long)]
+    pub kms: bool,
+    /// Open the original of this file alone, as `meta/redactions.jsonl` names it (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub file: Vec<String>,
+    /// Open nothing; say where the bundle redacts the very value in this file (`-`: standard input; one newline at its end is left out)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "file"])]
+    pub prove: Option<PathBuf>,
+    /// Why; it stands in the case journal
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// The case directory, when the bundle does not lie in it: its journal is where the opening is written down
+    #[arg(long, value_name = "DIR")]
+    pub case_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DiscloseArgs {
+    /// A bundle: its zip or its directory
+    pub bundle: PathBuf,
+    /// The directory that the copy (a zip) comes to lie in
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub seal: SealArgs,
     /// The case directory, when the bundle does not lie in it
     #[arg(long, value_name = "DIR")]
     pub case_dir: Option<PathBuf>,

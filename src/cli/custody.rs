@@ -68,7 +68,7 @@ pub async fn custody(global: &Global, args: CustodyArgs) -> Result<Outcome, CliE
 }
 
 /// The case directory that a bundle lies in, if it does.
-fn beside(bundle: &Path) -> Option<PathBuf> {
+pub fn beside(bundle: &Path) -> Option<PathBuf> {
     let parent = std::path::absolute(bundle).ok()?.parent()?.to_path_buf();
     parent.join("journal").is_dir().then_some(parent)
 }

@@ -8,6 +8,8 @@ use crate::engine::control::{Control, Standing, Stop};
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::item::Item;
+use crate::model::path::BundlePath;
+use crate::model::redaction::Rule;
 use crate::plan::Plan;
 use crate::plan::forecast::Forecast;
 use crate::plan::guard::PolicySource;
@@ -212,6 +214,62 @@ pub struct KeyShown {
     pub fingerprint: Sha256,
     /// In PEM.
     pub public_key: String,
+}
+
+/// `unseal`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Unsealed {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub bundle: String,
+    /// The directory that the originals lie in, in clear.
+    pub to: PathBuf,
+    pub files: Vec<UnsealedFile>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UnsealedFile {
+    /// Below the directory, and in the bundle (of the twin).
+    pub path: BundlePath,
+    pub bytes: u64,
+    pub sha256: Sha256,
+    /// Length and commitment are those that the bundle states.
+    pub is_the_original: bool,
+    /// The twin is this with its secrets redacted, and differs in nothing else.
+    pub agrees_with_twin: bool,
+}
+
+/// `unseal --prove`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Proven {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub bundle: String,
+    /// Where the bundle redacts the very value; empty where it does nowhere.
+    pub places: Vec<ProvenAt>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ProvenAt {
+    pub path: BundlePath,
+    /// As in `meta/redactions.jsonl`.
+    pub at: String,
+    pub rule: Rule,
+}
+
+/// `disclose`
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DisclosedCopy {
+    /// Version of this form: 1.
+    pub v: u32,
+    pub bundle: String,
+    pub path: PathBuf,
+    pub root: Sha256,
+    pub source: String,
+    pub source_root: Sha256,
+    /// Fingerprints of the keys that signed the copy.
+    pub signed_by: Vec<Sha256>,
+    pub notes: Vec<String>,
 }
 
 /// `restore --print-script`

@@ -7,11 +7,13 @@ pub mod args;
 mod contain;
 mod control;
 mod custody;
+mod disclose;
 mod documents;
 mod error;
 mod explain;
 mod fetch;
 mod guard;
+mod keeping;
 mod key;
 mod list;
 mod pinned;
@@ -25,6 +27,7 @@ pub mod schemas;
 mod session;
 mod show;
 mod summary;
+mod unseal;
 mod verify;
 mod watch;
 
@@ -97,6 +100,8 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::List(args) => list::list(global, args).await,
         Command::Show(args) => show::show(global, args),
         Command::Custody(args) => custody::custody(global, args).await,
+        Command::Unseal(args) => unseal::unseal(global, args).await,
+        Command::Disclose(args) => disclose::disclose(global, args).await,
         Command::Key(command) => key::key(global, command).await,
         Command::Contain(args) => contain::contain(global, args).await,
         Command::Restore(args) => restore::restore(global, args).await,

@@ -29,6 +29,12 @@ pub struct Session {
     pub run: RunId,
 }
 
+/// The number of a run that begins now.
+pub fn run_id(clock: &dyn Clock) -> RunId {
+    let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
+    RunId::new(now, ulid::Ulid::generate().random())
+}
+
 pub fn screen(global: &Global) -> Screen {
     Screen { json: global.json, quiet: global.quiet }
 }
@@ -36,8 +42,7 @@ pub fn screen(global: &Global) -> Screen {
 impl Session {
     pub async fn connect(global: &Global) -> Result<Session, CliError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
-        let run = RunId::new(now, ulid::Ulid::generate().random());
+        let run = run_id(&*clock);
         let options = ConnectOptions {
             profile: global.profile.clone(),
             region: global.region.clone(),
@@ -90,12 +95,23 @@ impl Session {
         })
     }
 
-    /// The keys that will sign. One that was named and cannot be had is an error now, while nothing has been done.
-    pub async fn sealing(&self, args: &SealArgs) -> Result<Arc<Sealing>, CliError> {
+    /// Who we are, as AWS says it.
+    pub async fn identity(&self) -> Result<String, CliError> {
+        Ok(preflight::identify(&self.connector).await.map_err(connection)?.arn)
+    }
+
+    /// The local key that will sign, if there is one: for what is done without AWS.
+    pub fn local_sealing(args: &SealArgs) -> Result<Sealing, CliError> {
         let mut sealing = Sealing::default();
         if let Some(path) = args.sign_key.clone().or_else(key::found) {
             sealing.with_local(&path).map_err(|e| key::cannot(format!("cannot sign with {}", path.display()), e))?;
         }
+        Ok(sealing)
+    }
+
+    /// The keys that will sign. One that was named and cannot be had is an error now, while nothing has been done.
+    pub async fn sealing(&self, args: &SealArgs) -> Result<Arc<Sealing>, CliError> {
+        let mut sealing = Self::local_sealing(args)?;
         if let Some(key) = &args.kms.kms_key {
             let signer = KmsSigner::connect(&self.connector, key).await.map_err(|e| {
                 let hint = e.hint();

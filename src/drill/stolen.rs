@@ -1,9 +1,11 @@
-//! What a bundle tells of the stolen credentials, read by the commands that a responder would type: the table of keys, and every file that was
-//! made of something else.
+//! What a bundle tells of the stolen credentials, read by the commands that a responder would type: the table of keys; and that secrets lie sealed.
 
 use super::command::Shell;
 use super::incident::{Incident, names};
+use crate::bundle::secrets::SEALED;
+use crate::bundle::source::{BagSource, EntryName};
 use serde_json::Value;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Where the table lies in a bundle.
@@ -11,11 +13,12 @@ const TABLE: &str = "data/70-control/issued-keys.json";
 
 pub struct Told {
     table: Value,
-    /// Items whose files AWS's answers are, session tokens included.
-    pub tokens_in_answers: usize,
-    /// Files that were made of others, and those of them that hold a session token.
-    pub derived: usize,
-    pub tokens_in_derived: Vec<String>,
+    /// Originals that are sealed, and those of them that hold a secret when the case's identity opens them.
+    pub sealed: usize,
+    pub secrets_sealed: usize,
+    /// Files that lie in clear, what the function printed apart, and those of them that hold a secret.
+    pub clear: usize,
+    pub secrets_in_clear: Vec<String>,
 }
 
 impl Told {
@@ -23,25 +26,26 @@ impl Told {
     pub async fn read(shell: &Shell, bundle: Option<&PathBuf>) -> std::io::Result<Option<Told>> {
         let Some(bundle) = bundle else { return Ok(None) };
         let Ok(table) = serde_json::from_slice(&bytes(shell, bundle, TABLE).await?) else { return Ok(None) };
-        let contents = shell.run(&["show", &bundle.to_string_lossy()]).await?.document;
-        let mut told = Told { table, tokens_in_answers: 0, derived: 0, tokens_in_derived: vec![] };
-        for item in contents["items"].as_array().into_iter().flatten() {
-            let is_derived = item["derived_from"].as_array().is_some_and(|from| !from.is_empty());
-            // Of the answers only those that can hold one: the rest is large, and another test's.
-            if !is_derived && item["collector"] != "credential-activity" {
+        let mut told = Told { table, sealed: 0, secrets_sealed: 0, clear: 0, secrets_in_clear: vec![] };
+        let bag = BagSource::open(bundle).map_err(io::Error::other)?;
+        for entry in bag.files() {
+            let EntryName::Path(path) = &entry.name else { continue };
+            // What the function printed is evidence as it stands.
+            if path.as_str().starts_with("data/60-invocation/") || path.as_str().starts_with(SEALED) {
                 continue;
             }
-            for path in item["files"].as_array().into_iter().flatten().filter_map(|f| f["path"].as_str()) {
-                let holds =
-                    bytes(shell, bundle, path).await?.windows(names::TOKEN_MARKER.len()).any(|w| w == names::TOKEN_MARKER.as_bytes());
-                match (is_derived, holds) {
-                    (true, holds) => {
-                        told.derived += 1;
-                        told.tokens_in_derived.extend(holds.then(|| path.to_string()));
-                    }
-                    (false, holds) => told.tokens_in_answers += usize::from(holds),
-                }
-            }
+            let mut content = vec![];
+            bag.stream(path).map_err(io::Error::other)?.read_to_end(&mut content)?;
+            told.clear += 1;
+            told.secrets_in_clear.extend(holds_secret(&content).then(|| path.as_str().to_string()));
+        }
+        let originals = tempfile::tempdir()?;
+        let to = originals.path().join("originals");
+        let opened = shell.run(&["unseal", &bundle.to_string_lossy(), "--to", &to.to_string_lossy()]).await?.document;
+        for file in opened["files"].as_array().into_iter().flatten() {
+            told.sealed += usize::from(file["is_the_original"] == true && file["agrees_with_twin"] == true);
+            let path = file["path"].as_str().unwrap_or_default();
+            told.secrets_sealed += usize::from(holds_secret(&std::fs::read(to.join(path))?));
         }
         Ok(Some(told))
     }
@@ -73,6 +77,12 @@ impl Told {
 /// When the thief's key dies, by how the incident was seeded: issued nine hours ago, for twelve.
 pub fn last_expiry(incident: &Incident) -> String {
     (incident.seeded_at + chrono::TimeDelta::hours(3)).format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+}
+
+/// A value of the suspect's environment, a session token, or what makes an address work.
+fn holds_secret(bytes: &[u8]) -> bool {
+    let values = names::SECRET_VARIABLES.iter().map(|(_, value)| *value);
+    values.chain([names::TOKEN_MARKER, "X-Amz-Signature="]).any(|s| bytes.windows(s.len()).any(|w| w == s.as_bytes()))
 }
 
 async fn bytes(shell: &Shell, bundle: &Path, path: &str) -> std::io::Result<Vec<u8>> {

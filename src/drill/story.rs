@@ -170,10 +170,10 @@ pub async fn play(options: Options<'_>, clock: Arc<dyn Clock>) -> Result<Told, D
                 &format!("the last of {} keys dies at {dies}, to the second", told.keys()),
             );
             story.check(
-                told.tokens_in_answers > 0 && told.derived > 0 && told.tokens_in_derived.is_empty(),
+                told.secrets_sealed > 0 && told.secrets_sealed == told.sealed && told.clear > 0 && told.secrets_in_clear.is_empty(),
                 &format!(
-                    "session tokens are in CloudTrail's own answers ({} of them) and in none of the {} files that were made of answers",
-                    told.tokens_in_answers, told.derived
+                    "secrets lie in clear in none of {} files; {} originals are sealed, and the case's identity opens them",
+                    told.clear, told.sealed
                 ),
             );
         }

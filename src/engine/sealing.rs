@@ -14,7 +14,7 @@ use crate::bundle::documents::PlannedUnit;
 use crate::bundle::draft::Draft;
 use crate::bundle::dsse::{self, Envelope};
 use crate::bundle::keys::{KeyError, SigningKey};
-use crate::bundle::seal::{SealError, Sealed, ToBeSigned};
+use crate::bundle::seal::{Closed, SealError, Sealed, ToBeSigned};
 use crate::bundle::signer::{
     ENVELOPE, Ended, SEALING, SealingRecord, SignatureEnd, Signer, SignerKind, StatedSigner, TIMESTAMP, TimestampEnd,
 };
@@ -72,7 +72,7 @@ impl Sealing {
         !self.signers.is_empty()
     }
 
-    fn to_be(&self) -> ToBeSigned {
+    pub fn to_be(&self) -> ToBeSigned {
         let ready = self.signers.iter().map(|s| s.stated());
         ToBeSigned {
             signers: ready.chain(self.unready.iter().map(|(s, _)| s.clone())).collect(),
@@ -83,6 +83,11 @@ impl Sealing {
     /// Close the draft, sign its statement, and write that down beside it.
     pub async fn seal(&self, draft: &Draft, planned: Vec<PlannedUnit>, finished: bool, clock: &dyn Clock) -> Result<Outcome, SealError> {
         let closed = draft.close(planned, finished, self.to_be())?;
+        self.finish(closed, clock).await
+    }
+
+    /// Sign what is closed, and seal it.
+    pub async fn finish(&self, closed: Closed, clock: &dyn Clock) -> Result<Outcome, SealError> {
         let message = dsse::pae(dsse::PAYLOAD_TYPE, closed.statement());
         let (mut signatures, mut beside, mut missing) = (vec![], vec![], vec![]);
         let mut record = SealingRecord { v: 1, signatures: vec![], timestamp: None };
@@ -111,7 +116,7 @@ impl Sealing {
         }
         for end in record.signatures.iter().filter(|e| e.ended == Ended::Failed) {
             let why = end.detail.as_deref().unwrap_or_default();
-            missing.push(format!("{} is NOT signed with {}: {why}", draft.name(), end.signer.name()));
+            missing.push(format!("{} is NOT signed with {}: {why}", closed.name(), end.signer.name()));
         }
         if let Some(tsa) = &self.tsa {
             let stamped = match signatures.first() {
@@ -127,7 +132,7 @@ impl Sealing {
                     (Ended::Done, None)
                 }
                 Err(why) => {
-                    missing.push(format!("{} is NOT stamped by {}: {why}", draft.name(), tsa.address()));
+                    missing.push(format!("{} is NOT stamped by {}: {why}", closed.name(), tsa.address()));
                     (Ended::Failed, Some(why))
                 }
             };

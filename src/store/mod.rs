@@ -85,7 +85,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn folders(&self, folder_text: &str) -> Result<Vec<String>, StoreError> {
         let lead = folder(folder_text)?.map_or(String::new(), |f| format!("{}/", f.as_str()));
         let keys = self.list(folder_text).await?;
-        let mut names: Vec<String> = keys.iter().filter_map(|k| k.strip_prefix(&lead)?.split_once('/')).map(|(name, _)| name.into()).collect();
+        let mut names: Vec<String> =
+            keys.iter().filter_map(|k| k.strip_prefix(&lead)?.split_once('/')).map(|(name, _)| name.into()).collect();
         // Sorted as keys, `a-b/x` stands before `a/x`.
         names.sort_unstable();
         names.dedup();

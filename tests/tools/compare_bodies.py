@@ -341,8 +341,8 @@ NOT_COMPARABLE = [
 
 
 class Comparison:
-    def __init__(self, bag, stranger):
-        self.bag, self.stranger = bag, stranger
+    def __init__(self, bag, originals, stranger):
+        self.bag, self.originals, self.stranger = bag, originals, stranger
         # Service → how → exchanges.
         self.table = collections.defaultdict(collections.Counter)
         self.wrong = self.questions = 0
@@ -352,6 +352,9 @@ class Comparison:
         print(f"answered otherwise: {asked}\n  bundle   {ascii(bundle)[:2000]}\n  stranger {ascii(now)[:2000]}")
 
     def body(self, record):
+        if "sealed" in record:
+            # What lies in the bundle is a redacted twin.
+            return (self.originals / record["body"].removesuffix(".redacted.json")).read_bytes()
         return (self.bag / record["body"]).read_bytes() if "body" in record else b""
 
     def hold(self, asked, records):
@@ -390,6 +393,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("bag", type=pathlib.Path)
     args.add_argument("function")
+    args.add_argument("--originals", type=pathlib.Path, required=True, help="where `freezeframe unseal` put them")
     args.add_argument("--without", action="append", default=[], help="leave this service out")
     args = args.parse_args()
     records = in_bundle(args.bag)
@@ -401,7 +405,7 @@ def main():
     stranger = Stranger()
     ask_everything(stranger, args.function, windows, args.without)
 
-    comparison = Comparison(args.bag, stranger)
+    comparison = Comparison(args.bag, args.originals, stranger)
     last = {r.get("invocation"): r["attempt"] for r in records}
     questions = {}
     for record in records:

@@ -280,7 +280,8 @@ async fn a_run_that_comes_to_its_end_has_put_everything_once() {
     let of_bundle: Vec<&str> = keys.keys().filter_map(|k| k.strip_prefix(&format!("prod/IR-1/{bundle}/"))).collect();
     let carried = of_bundle.iter().filter(|k| k.starts_with("data/") || k.starts_with("meta/journal/")).count() as u64;
     assert_eq!(archived["present"].as_u64(), Some(carried), "{done:#}");
-    assert_eq!(done["notes"], json!([]));
+    let notes: Vec<&Value> = done["notes"].as_array().unwrap().iter().filter(|n| !n.as_str().unwrap().starts_with("secrets are")).collect();
+    assert_eq!(notes, Vec::<&Value>::new());
     let segments = of_bundle.iter().filter(|k| k.starts_with("meta/journal/")).count();
     assert!(segments > 1, "the journal went up piece by piece: {of_bundle:?}");
 }

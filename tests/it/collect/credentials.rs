@@ -66,7 +66,7 @@ fn table(bag: &Bag, subject: &str) -> Value {
 // ── credential-activity ──
 
 #[tokio::test]
-async fn keys_are_listed_with_their_end_and_use_and_the_token_stays_in_the_body() {
+async fn keys_are_listed_with_their_end_and_use_and_the_token_is_sealed() {
     let role = page(&[issue("i1", "ASIADRILLEXPORT00001", "payments-export"), issue("i2", "ASIADRILLREPORT00001", "refund-report")], None);
     let world = quiet().when(LOOKUP, searches("ResourceName"), [role]).when(
         LOOKUP,
@@ -99,10 +99,12 @@ async fn keys_are_listed_with_their_end_and_use_and_the_token_stays_in_the_body(
     asked.sort();
     assert_eq!(asked, [format!("cloudtrail.{}.amazonaws.com true", bag.region), "cloudtrail.us-east-1.amazonaws.com true".to_string()]);
 
-    // The body is evidence and holds the token; nothing that we wrote does.
+    // The body is evidence and holds the token: sealed. Nothing that lies in clear does.
     let holding = bag.item("in us-east-1 with ResourceName");
     assert_eq!(holding.sensitivity, Sensitivity::S3);
     assert!(String::from_utf8(bag.file(holding, 0)).unwrap().contains(TOKEN_MARKER));
+    let twin = String::from_utf8(bag.twin(holding, 0)).unwrap();
+    assert!(!twin.contains(TOKEN_MARKER) && twin.contains("session-token") && twin.contains("ASIADRILLEXPORT00001"), "{twin}");
     let derived = bag.item("keys issued to the function");
     assert!(derived.files[0].path.as_str().ends_with("data/70-control/issued-keys.json"), "{derived:?}");
     assert_eq!(derived.derived_from.len(), 9, "two Regions, by name, role and key; and the metric of ninety days, in three forms");
@@ -393,6 +395,8 @@ async fn log_files_come_as_they_lie_and_records_are_filtered_without_tokens() {
     let whole = World::healthy("S3.GetObject@AWSLogs");
     let Answer::Http { body, .. } = whole else { panic!() };
     assert_eq!(bag.file(item, 0), body, "the object, byte for byte");
+    let twin = String::from_utf8(bag.twin(item, 0)).unwrap();
+    assert!(twin.starts_with("{\"redacted\":true,\"rule\":\"packed\","), "what holds tokens is sealed: {twin}");
     let events = bag.item("records about the function");
     let lines = String::from_utf8(bag.file(events, 0)).unwrap();
     assert_eq!(lines.lines().count(), 1, "somebody else's call is not about the function: {lines}");

@@ -22,6 +22,7 @@ use freezeframe::model::id::RunId;
 use freezeframe::model::item::{Item, ItemStatus};
 use freezeframe::model::params::Params;
 use freezeframe::model::target::Target;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
 /// What a run left behind.
@@ -55,7 +56,14 @@ impl Bag {
     fn exchanges(&self, item: &Item) -> Vec<Exchange> {
         item.exchanges.iter().map(|id| self.draft.exchange(*id).unwrap()).collect()
     }
+    /// As it came.
     fn file(&self, item: &Item, at: usize) -> Vec<u8> {
+        let mut bytes = vec![];
+        self.draft.open_file(&item.files[at]).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+    /// As it lies in clear.
+    fn twin(&self, item: &Item, at: usize) -> Vec<u8> {
         std::fs::read(item.files[at].path.under(self.draft.dir())).unwrap()
     }
     fn sent(&self, key: &str) -> Vec<Sent> {

@@ -12,6 +12,7 @@ mod groups;
 mod restore_script;
 mod same_questions;
 mod seal;
+mod secrets;
 mod verify_txt;
 
 use crate::support::emulator::{Stage, bundle, ok};
@@ -20,7 +21,7 @@ use crate::support::tools::{python_tools, repository};
 use crate::support::tsa::Authority;
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::{Ended, Shell};
-use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR};
+use freezeframe::drill::incident::names::{FUNCTION, NEIGHBOUR, SECRET_VARIABLES};
 use freezeframe::drill::incident::operator;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub const CASE: &str = "IR-2026-0042";
 /// What is left of one practice: files and other people's words.
 pub struct Practice {
     pub case_dir: PathBuf,
+    /// Where the acquisition's originals lie, opened.
+    pub originals: PathBuf,
     /// The zips: acquisition, containment, restore.
     pub bundles: [PathBuf; 3],
     /// The documents that the commands printed, with the schema of each.
@@ -77,6 +80,7 @@ async fn play() -> Practice {
     let files = tempfile::Builder::new().prefix("stock-").tempdir_in(place).unwrap();
     let mut practice = Practice {
         case_dir: files.path().join(CASE),
+        originals: PathBuf::new(),
         bundles: Default::default(),
         documents: vec![],
         ended: BTreeMap::new(),
@@ -116,7 +120,21 @@ async fn play() -> Practice {
     practice.heard("report", "snapshot", &snapshot);
     practice.bundles[0] = only_bundle(ok(snapshot, 0));
     let bag = unpacked(&practice.bundles[0]);
-    practice.compared = compare(&stage, &keys, &bag.dir, &[]);
+    let zip = practice.bundles[0].to_string_lossy().into_owned();
+    let place = |name: &str| practice.files.path().join(name);
+    let (originals, disclosed) = (place("originals"), place("disclosed"));
+    practice.originals = originals.clone();
+    let unsealed = shell.run(&["unseal", &zip, "--to", &originals.to_string_lossy(), "--why", "to compare them"]).await.unwrap();
+    practice.heard("unsealed", "unseal", &unsealed);
+    let leaked = place("leaked");
+    std::fs::write(&leaked, format!("{}\n", SECRET_VARIABLES[0].1)).unwrap();
+    let proven = shell.run(&["unseal", &zip, "--prove", &leaked.to_string_lossy()]).await.unwrap();
+    practice.heard("proven", "unseal --prove", &proven);
+    let copied = shell.run(&["disclose", &zip, "--to", &disclosed.to_string_lossy()]).await.unwrap();
+    practice.heard("disclosed", "disclose", &copied);
+    let again = shell.run(&["unseal", &zip, "--to", &originals.to_string_lossy()]).await.unwrap();
+    practice.heard("error", "unseal into a directory that is there", &again);
+    practice.compared = compare(&stage, &keys, &bag.dir, &["--originals", &originals.to_string_lossy()]);
     change(&bag.dir.join("data/30-policy"), ".json", "FunctionURLAllowPublicAccess", "FunctionURLAllowPublicAcces");
     change(&bag.dir.join("data/50-identity"), ".xml", "payments-export-role", "payments-export-rolf");
     change(&bag.dir.join("data/60-invocation"), ".json", "\"TracesProcessedCount\": 0", "\"TracesProcessedCount\": 1");
@@ -127,7 +145,7 @@ async fn play() -> Practice {
         "body_end": {"how": "complete"}, "body_bytes": 0,
     });
     std::fs::write(bag.dir.join("data/20-config/999999-Ask.http.json"), stray.to_string()).unwrap();
-    practice.compared_changed = compare(&stage, &keys, &bag.dir, &["--without", "cloudtrail"]);
+    practice.compared_changed = compare(&stage, &keys, &bag.dir, &["--originals", &originals.to_string_lossy(), "--without", "cloudtrail"]);
 
     practice.reads[0] = reads(&stage);
     let unasked = shell.run(&["contain", FUNCTION, "--case", CASE]).await.unwrap();
