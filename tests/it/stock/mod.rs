@@ -121,7 +121,8 @@ async fn play() -> Practice {
     practice.bundles[0] = only_bundle(ok(snapshot, 0));
     let bag = unpacked(&practice.bundles[0]);
     let zip = practice.bundles[0].to_string_lossy().into_owned();
-    let place = |name: &str| practice.files.path().join(name);
+    let dir = practice.files.path().to_path_buf();
+    let place = |name: &str| dir.join(name);
     let (originals, disclosed) = (place("originals"), place("disclosed"));
     practice.originals = originals.clone();
     let unsealed = shell.run(&["unseal", &zip, "--to", &originals.to_string_lossy(), "--why", "to compare them"]).await.unwrap();
