@@ -10,6 +10,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,15 +22,32 @@ const AHEAD: usize = 4;
 
 /// The file's bytes, read anew for each try. `bytes` is its length; more is never sent.
 pub(super) fn of_file(source: Arc<BagSource>, path: BundlePath, bytes: u64) -> ByteStream {
-    ByteStream::new(SdkBody::retryable(move || {
-        SdkBody::from_body_1_x(FileBody { source: source.clone(), path: path.clone(), left: bytes, pieces: None })
-    }))
+    of(bytes, Arc::new(move || pieces(&source, &path, PIECE)))
 }
 
-#[derive(Debug)]
+/// The same of a plain file that lies in no bag yet.
+pub(super) fn of_plain_file(path: PathBuf, bytes: u64) -> ByteStream {
+    let begin = move || {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || match std::fs::File::open(path) {
+            Ok(mut from) => pump(&mut from, PIECE, &sender),
+            Err(e) => drop(sender.blocking_send(Err(e))),
+        });
+        receiver
+    };
+    of(bytes, Arc::new(begin))
+}
+
+type Begin = Arc<dyn Fn() -> mpsc::Receiver<io::Result<Bytes>> + Send + Sync>;
+
+fn of(bytes: u64, begin: Begin) -> ByteStream {
+    ByteStream::new(SdkBody::retryable(move || SdkBody::from_body_1_x(FileBody { begin: begin.clone(), left: bytes, pieces: None })))
+}
+
 struct FileBody {
-    source: Arc<BagSource>,
-    path: BundlePath,
+    /// Begins to read the file from its beginning.
+    begin: Begin,
     left: u64,
     pieces: Option<mpsc::Receiver<io::Result<Bytes>>>,
 }
@@ -43,19 +61,23 @@ pub(super) fn pieces(source: &Arc<BagSource>, path: &BundlePath, piece: usize) -
             Ok(from) => from,
             Err(e) => return drop(sender.blocking_send(Err(io::Error::other(e)))),
         };
-        loop {
-            match fill(&mut from, piece) {
-                Ok(bytes) if bytes.is_empty() => return,
-                Ok(bytes) => {
-                    if sender.blocking_send(Ok(bytes.into())).is_err() {
-                        return;
-                    }
-                }
-                Err(e) => return drop(sender.blocking_send(Err(e))),
-            }
-        }
+        pump(&mut from, piece, &sender);
     });
     receiver
+}
+
+fn pump(from: &mut impl Read, piece: usize, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    loop {
+        match fill(from, piece) {
+            Ok(bytes) if bytes.is_empty() => return,
+            Ok(bytes) => {
+                if sender.blocking_send(Ok(bytes.into())).is_err() {
+                    return;
+                }
+            }
+            Err(e) => return drop(sender.blocking_send(Err(e))),
+        }
+    }
 }
 
 /// As much as there is, up to `piece`: short only at the end.
@@ -71,7 +93,7 @@ impl Body for FileBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
-        let pieces = this.pieces.get_or_insert_with(|| pieces(&this.source, &this.path, PIECE));
+        let pieces = this.pieces.get_or_insert_with(|| (this.begin)());
         match pieces.poll_recv(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) if this.left > 0 => Poll::Ready(Some(Err(other("it is shorter than it was when it was checked")))),

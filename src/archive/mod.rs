@@ -3,7 +3,8 @@
 //!
 //! Start at `send.rs` (`prove.rs` believes nothing of what it put, `told.rs` writes down what S3 says, `addenda.rs` states and signs that, `case.rs` brings the case's journal along);
 //! `remote.rs` and `fetch.rs` read what it left. `preflight.rs` looks at a bucket before evidence goes there; `bucket.rs` is the bucket, `parts.rs`
-//! what is larger than S3 takes at once, `parcel.rs` the bundle made ready, `record.rs` what is written down.
+//! what is larger than S3 takes at once, `parcel.rs` the bundle made ready, `record.rs` what is written down; `straight/` carries
+//! a bag there while it is made.
 //!
 //! What it never does: overwrite or delete an object (every put is conditional, and the fence of its client knows no delete), shorten a lock,
 //! believe an upload that was not read back, upload a bundle that does not verify.
@@ -25,6 +26,7 @@ mod reach;
 mod record;
 mod remote;
 mod send;
+pub mod straight;
 mod told;
 mod vault;
 

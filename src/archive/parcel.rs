@@ -56,13 +56,19 @@ pub enum ParcelError {
 }
 
 /// Payload first, then what describes it, then the root of everything, then what vouches for the root: as long as the last is missing, whoever
-/// reads the place sees that it is unfinished.
+/// reads the place sees that it is unfinished. The journal comes before the other descriptions, and coverage before the rest: so whoever finds
+/// one of these finds all that they were made from (`bundle::reopen`).
 fn rank(path: &BundlePath) -> u8 {
-    match path.top() {
-        "data" => 0,
-        TAG_MANIFEST => 2,
-        "seal" => 3,
-        _ => 1,
+    match (path.top(), path.as_str()) {
+        ("data", _) => 0,
+        (_, p) if p.starts_with("meta/journal/") => 1,
+        (_, "meta/coverage.json") => 2,
+        (TAG_MANIFEST, _) => 4,
+        ("seal", STATEMENT) => 7,
+        // Keys before what they signed; the statement can be read out of the envelope.
+        ("seal", p) if p.ends_with(".pem") => 5,
+        ("seal", _) => 6,
+        _ => 3,
     }
 }
 
@@ -117,10 +123,29 @@ mod tests {
 
     #[test]
     fn what_vouches_comes_last() {
-        let mut all = ["seal/statement.json", "tagmanifest-sha256.txt", "meta/items.jsonl", "data/a", "bagit.txt", "data/b"]
-            .map(|p| BundlePath::parse(p).unwrap());
+        let mut all = [
+            "seal/statement.json",
+            "tagmanifest-sha256.txt",
+            "meta/items.jsonl",
+            "data/a",
+            "meta/journal/000001.jsonl",
+            "bagit.txt",
+            "data/b",
+        ]
+        .map(|p| BundlePath::parse(p).unwrap());
         all.sort_by(|a, b| (rank(a), a).cmp(&(rank(b), b)));
         let order: Vec<&str> = all.iter().map(BundlePath::as_str).collect();
-        assert_eq!(order, ["data/a", "data/b", "bagit.txt", "meta/items.jsonl", "tagmanifest-sha256.txt", "seal/statement.json"]);
+        assert_eq!(
+            order,
+            [
+                "data/a",
+                "data/b",
+                "meta/journal/000001.jsonl",
+                "bagit.txt",
+                "meta/items.jsonl",
+                "tagmanifest-sha256.txt",
+                "seal/statement.json"
+            ]
+        );
     }
 }

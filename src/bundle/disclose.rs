@@ -82,7 +82,7 @@ pub fn disclose(bag: &BagSource, root: Sha256, out: &Path, by: Discloser, clock:
     disk::make_dirs(out).map_err(failed("the directory"))?;
     disk::make_dir(&dir).map_err(failed("the copy's directory"))?;
     disk::make_dir(&dir.join("tmp")).map_err(failed("tmp/"))?;
-    let (mut payload, mut tags) = (BTreeMap::new(), Tags { dir: &dir, files: BTreeMap::new() });
+    let (mut payload, mut tags) = (BTreeMap::new(), Tags { dir: &dir, adopt: false, files: BTreeMap::new() });
     for entry in bag.files() {
         let EntryName::Path(path) = &entry.name else { continue };
         let Some(to) = place(path.as_str()) else { continue };

@@ -3,13 +3,16 @@
 //! A draft is shared by all units of a run. Whatever becomes part of the bag does so under one lock and never after sealing; streaming
 //! itself happens outside of that lock. What it never does: replace a file, hold a body in memory, believe a name that came from AWS.
 
+use super::chain::MAX_LINE;
 use super::changes::StatedChange;
 use super::documents::{BundleKind, Previous, StatedTarget, ToolRecord};
 use super::journal::{FileJournal, JournalError};
-use super::payload::{Part, Payload};
-use super::secrets::{NoRandom, Originals, SecretsOrder, WRAPPED_IDENTITY, WrappedIdentity, looked_into};
+use super::manifest;
+use super::payload::{Follower, Part, Payload};
+use super::secrets::{NoRandom, Originals, SecretsOrder, StatedSecrets, WRAPPED_IDENTITY, WrappedIdentity, looked_into};
 use super::veiling::filled;
 use crate::clock::{Clock, basic, stamp};
+use crate::model::canon;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, ExchangeId, ItemId, RunId};
@@ -126,9 +129,13 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) journal: FileJournal,
     pub(super) exchange_numbers: AtomicU32,
-    part_numbers: AtomicU32,
+    pub(super) part_numbers: AtomicU32,
     pub(super) originals: Originals,
-    state: Mutex<State>,
+    /// Another process had sealed it but for the statement: what is there already is taken as it is.
+    pub(super) closed_before: bool,
+    /// For whom the process that began it sealed its secrets, where that was another.
+    pub(super) sealed_for: Option<StatedSecrets>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -142,6 +149,8 @@ pub(super) struct State {
     pub(super) clock_skew_ms: Option<i64>,
     pub(super) stated: StatedTarget,
     pub(super) changes: Option<Vec<StatedChange>>,
+    /// Somebody carries the bag away while it is made: its journal then holds each item whole.
+    pub(super) carried: bool,
     /// By the twin's path.
     pub(super) redactions: BTreeMap<BundlePath, Redaction>,
     /// The key that the bundle's own identity is encrypted with.
@@ -200,6 +209,7 @@ impl Draft {
             clock_skew_ms: None,
             stated: StatedTarget { arn: info.target.arn(), ..StatedTarget::default() },
             changes: None,
+            carried: false,
             redactions: BTreeMap::new(),
             kms_key: None,
         };
@@ -208,6 +218,8 @@ impl Draft {
             name,
             dir,
             originals,
+            closed_before: false,
+            sealed_for: None,
             info,
             opened: stamp(now),
             clock,
@@ -245,6 +257,28 @@ impl Draft {
     /// For the statement: how every cell ended.
     pub fn set_stated_changes(&self, changes: Vec<StatedChange>) {
         self.inner.state().changes = Some(changes);
+    }
+
+    /// From here on `follower` hears of each file of the payload that has its name, those that are there included, and the journal holds each
+    /// item whole, and for whom secrets are sealed. The wrapped identity that opens them, if there is one, goes first.
+    pub fn carried_by(&self, follower: Arc<dyn Follower>) -> Result<(), DraftError> {
+        let mut state = self.inner.open_state()?;
+        state.carried = true;
+        let originals = &self.inner.originals;
+        let (identity, recipients, kms_key) = (originals.identity(), originals.recipients(), state.kms_key.clone());
+        self.inner.journal.append(JournalEvent::SealedFor { identity, recipients, kms_key }).map_err(DraftError::Journal)?;
+        if state.kms_key.is_some() {
+            let path = BundlePath::parse(WRAPPED_IDENTITY).map_err(DraftError::NameBundle)?;
+            let digest = manifest::hash_file(&path.under(&self.inner.dir)).map_err(DraftError::KeepIdentity)?;
+            follower.admitted(&FileRef { path, bytes: digest.bytes, sha256: digest.sha256 });
+        }
+        state.payload.follow(follower);
+        Ok(())
+    }
+
+    /// Ends the journal's segment when it holds `least` lines or more, and says how many segments have ended: these do not change any more.
+    pub fn cut(&self, least: u32) -> u32 {
+        self.inner.journal.cut(least)
     }
 
     /// Durable when this returns.
@@ -334,7 +368,8 @@ impl Draft {
             action: item.action.map(bounded),
         };
         let journal = |event| self.inner.journal.append(event).map_err(DraftError::Journal);
-        journal(JournalEvent::ItemStored { item: id, subject: item.subject.clone(), status: item.status })?;
+        let whole = state.carried.then(|| whole(&item)).transpose().map_err(DraftError::Journal)?;
+        journal(JournalEvent::ItemStored { item: id, subject: item.subject.clone(), status: item.status, whole })?;
         if let Some(kind) = item.status.gap() {
             journal(JournalEvent::Gap { item: id, kind, subject: item.subject.clone() })?;
         }
@@ -368,6 +403,13 @@ impl Inner {
         let number = self.part_numbers.fetch_add(1, Ordering::Relaxed);
         Part::create(self.dir.join(format!("tmp/{stem}-{number:06}.part")), limit)
     }
+}
+
+/// The item as the journal of a carried bag holds it. One that names thousands of pages would not fit into a line, so these are left out: their
+/// records are found in any case.
+fn whole(item: &Item) -> Result<Box<Item>, JournalError> {
+    let fits = canon::to_vec("an item", item).map_err(JournalError::MakeLine)?.len() <= MAX_LINE / 2;
+    Ok(Box::new(if fits { item.clone() } else { Item { files: vec![], exchanges: vec![], derived_from: vec![], ..item.clone() } }))
 }
 
 fn bounded(text: String) -> String {

@@ -96,6 +96,8 @@ struct State {
     file: File,
     segment: u32,
     lines: u32,
+    /// The segment has ended: the next line begins another.
+    ended: bool,
     poisoned: bool,
 }
 
@@ -107,8 +109,23 @@ impl FileJournal {
 
     fn with_segments(dir: &Path, clock: Arc<dyn Clock>, actor: &str, segment_lines: u32) -> Result<Self, JournalError> {
         let file = begin(dir, 1)?;
-        let state = State { head: ChainHead::START, actor: actor.into(), file, segment: 1, lines: 0, poisoned: false };
+        let state = State { head: ChainHead::START, actor: actor.into(), file, segment: 1, lines: 0, ended: false, poisoned: false };
         Ok(FileJournal { dir: dir.into(), clock, segment_lines, state: Mutex::new(state) })
+    }
+
+    /// Goes on behind `head`, the end of the `segments` that lie in `dir` and were checked: in a new segment.
+    pub(super) fn resume(dir: &Path, clock: Arc<dyn Clock>, actor: &str, head: ChainHead, segments: u32) -> io::Result<Self> {
+        let file = File::open(dir.join(segment_name(segments)))?;
+        let state = State { head, actor: actor.into(), file, segment: segments, lines: 1, ended: true, poisoned: false };
+        Ok(FileJournal { dir: dir.into(), clock, segment_lines: SEGMENT_LINES, state: Mutex::new(state) })
+    }
+
+    /// Ends the segment that is being written, when it holds `least` lines or more. Returns how many segments have ended: to those nothing is
+    /// ever added. One in which a line may be torn never ends.
+    pub(super) fn cut(&self, least: u32) -> u32 {
+        let mut state = self.state();
+        state.ended |= !state.poisoned && state.lines >= least.max(1);
+        if state.ended { state.segment } else { state.segment - 1 }
     }
 
     /// Who acts from now on.
@@ -144,13 +161,13 @@ impl FileJournal {
     }
 
     fn write(&self, state: &mut State, bytes: &[u8]) -> Result<(), JournalError> {
-        if state.lines == self.segment_lines {
+        if state.ended || state.lines == self.segment_lines {
             let next = state.segment + 1;
             if next > MAX_SEGMENTS {
                 return Err(JournalError::TooManySegments);
             }
             state.file = begin(&self.dir, next)?;
-            (state.segment, state.lines) = (next, 0);
+            (state.segment, state.lines, state.ended) = (next, 0, false);
         }
         let mut durable = || {
             state.file.write_all(bytes)?;
@@ -218,6 +235,44 @@ mod tests {
         all.extend(second);
         let (head, names) = independent(&all);
         assert_eq!((head, names.len()), (journal.head().prev, 21));
+    }
+
+    #[test]
+    fn a_segment_that_was_cut_is_never_added_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = FileJournal::with_segments(dir.path(), clock(), "me", 3).unwrap();
+        assert_eq!(journal.cut(1), 0, "an empty segment does not end");
+        journal.append(event("1")).unwrap();
+        assert_eq!(journal.cut(2), 0, "too few lines");
+        assert_eq!((journal.cut(1), journal.cut(1)), (1, 1), "nothing new to end");
+        let first = std::fs::read(dir.path().join("000001.jsonl")).unwrap();
+        for n in 2..=5 {
+            journal.append(event(&n.to_string())).unwrap();
+        }
+        // Full after three lines, as ever; the fourth stands in a segment of its own that goes on.
+        assert_eq!(journal.segments(), ["000001.jsonl", "000002.jsonl", "000003.jsonl"]);
+        assert_eq!(journal.cut(2), 2);
+        assert_eq!(std::fs::read(dir.path().join("000001.jsonl")).unwrap(), first);
+        assert_eq!(journal.cut(1), 3);
+        let head = journal.head();
+        // Another process takes it up behind what has ended.
+        let resumed = FileJournal::resume(dir.path(), clock(), "you", head, 3).unwrap();
+        assert_eq!(resumed.cut(1), 3);
+        resumed.append(event("6")).unwrap();
+        assert_eq!(resumed.segments().len(), 4);
+        let all: Vec<u8> = resumed.segments().iter().flat_map(|s| std::fs::read(dir.path().join(s)).unwrap()).collect();
+        let (end, names) = independent(&all);
+        assert_eq!((end, names.len()), (resumed.head().prev, 6));
+    }
+
+    #[test]
+    fn a_line_that_may_be_torn_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = FileJournal::create(dir.path(), clock(), "me").unwrap();
+        journal.append(event("1")).unwrap();
+        journal.fill_disk();
+        assert!(journal.append(event("2")).is_err());
+        assert_eq!(journal.cut(1), 0);
     }
 
     #[test]

@@ -23,8 +23,9 @@
 //! Containment and restore write bags of their own (kind `containment`, `restore`) into the same case, each naming the root of the bag before
 //! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
 //!
-//! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `veiling.rs` parts secrets from the rest (`secrets/`), `recorder.rs` is the
-//! draft as the tape sees it, `chain.rs` the rule of both journals (`journal.rs` in a bag, `case_journal.rs` in a store),
+//! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `veiling.rs` parts secrets from
+//! the rest (`secrets/`), `recorder.rs` is the draft as the tape sees it, `reopen.rs` takes up a bag whose run died, `chain.rs` the rule of both
+//! journals (`journal.rs` in a bag, `case_journal.rs` in a store),
 //! `fault_point.rs` where a test may kill a debug build between two writes.
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
@@ -45,7 +46,9 @@ pub mod keys;
 pub mod manifest;
 pub mod opening;
 mod payload;
+pub use payload::Follower;
 mod recorder;
+pub mod reopen;
 pub mod schemas;
 pub mod seal;
 pub mod secrets;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempPath;
 
 /// Bytes that are held in memory for each open file.
@@ -73,6 +74,12 @@ impl Write for Part {
     }
 }
 
+/// Who hears of each file below `data/` as soon as it has its name, from which moment on it does not change. Heard under the draft's lock, and
+/// before any journal line can tell of the file: it must come back at once.
+pub trait Follower: fmt::Debug + Send + Sync {
+    fn admitted(&self, file: &FileRef);
+}
+
 /// Every file below `data/`, with size and digest as they were when it was written.
 #[derive(Debug)]
 pub(super) struct Payload {
@@ -80,6 +87,7 @@ pub(super) struct Payload {
     files: BTreeMap<BundlePath, Digest>,
     /// The names in lower case: two names that differ in case alone would become one file where a responder unpacks the bag on a Mac.
     folded: BTreeSet<String>,
+    follower: Option<Arc<dyn Follower>>,
 }
 
 /// Size and SHA-256 of a file of the bag.
@@ -91,7 +99,21 @@ pub(super) struct Digest {
 
 impl Payload {
     pub(super) fn new(dir: &Path) -> Self {
-        Payload { dir: dir.into(), files: BTreeMap::new(), folded: BTreeSet::new() }
+        Payload { dir: dir.into(), files: BTreeMap::new(), folded: BTreeSet::new(), follower: None }
+    }
+
+    /// The files of a bag that was begun elsewhere; they lie in `dir`.
+    pub(super) fn found(dir: &Path, files: BTreeMap<BundlePath, Digest>) -> Self {
+        let folded = files.keys().map(|path| path.as_str().to_ascii_lowercase()).collect();
+        Payload { dir: dir.into(), files, folded, follower: None }
+    }
+
+    /// Tells `follower` of what is here, and then of what comes.
+    pub(super) fn follow(&mut self, follower: Arc<dyn Follower>) {
+        for (path, Digest { bytes, sha256 }) in &self.files {
+            follower.admitted(&FileRef { path: path.clone(), bytes: *bytes, sha256: *sha256 });
+        }
+        self.follower = Some(follower);
     }
 
     pub(super) fn is_free(&self, path: &BundlePath) -> bool {
@@ -110,7 +132,11 @@ impl Payload {
         disk::persist(whole.temp, &to)?;
         self.folded.insert(path.as_str().to_ascii_lowercase());
         self.files.insert(path.clone(), Digest { bytes: whole.bytes, sha256: whole.sha256 });
-        Ok(FileRef { path: path.clone(), bytes: whole.bytes, sha256: whole.sha256 })
+        let file = FileRef { path: path.clone(), bytes: whole.bytes, sha256: whole.sha256 };
+        if let Some(follower) = &self.follower {
+            follower.admitted(&file);
+        }
+        Ok(file)
     }
 
     /// Whether exactly this file lies in the bag.

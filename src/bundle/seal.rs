@@ -148,7 +148,10 @@ impl Inner {
         let items = state.items.clone();
         let gaps = gaps(&items, &planned);
         let (count, gap_count) = (items.len() as u64, gaps.len() as u64);
-        let head = self.journal.append(JournalEvent::Seal { items: count, gaps: gap_count, finished }).map_err(SealError::Journal)?;
+        let head = match self.closed_before {
+            true => self.journal.head(),
+            false => self.journal.append(JournalEvent::Seal { items: count, gaps: gap_count, finished }).map_err(SealError::Journal)?,
+        };
         let predicate = Predicate {
             case: self.info.case.clone(),
             bundle: self.name.clone(),
@@ -176,7 +179,7 @@ impl Inner {
 
         let payload = state.payload.files();
         manifest::settle(&self.dir, payload).map_err(SealError::Disk)?;
-        let mut tags = Tags { dir: &self.dir, files: BTreeMap::new() };
+        let mut tags = Tags { dir: &self.dir, adopt: self.closed_before, files: BTreeMap::new() };
         for segment in self.journal.segments() {
             tags.adopt(&format!("meta/journal/{segment}"))?;
         }
@@ -305,11 +308,16 @@ impl Sealed {
 /// The files of a bag outside `data/`.
 pub(super) struct Tags<'a> {
     pub(super) dir: &'a Path,
+    /// What another process wrote before it died is left as it is.
+    pub(super) adopt: bool,
     pub(super) files: BTreeMap<BundlePath, Digest>,
 }
 
 impl Tags<'_> {
     pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
+        if self.adopt && fs::symlink_metadata(self.dir.join(name)).is_ok_and(|m| m.is_file()) {
+            return self.adopt(name);
+        }
         disk::write_new(&self.dir.join(name), bytes).map_err(failed(name))?;
         fault_point::reached("tag-file");
         self.files.insert(path(name)?, Digest { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) });
@@ -318,6 +326,8 @@ impl Tags<'_> {
     /// The tag manifest over everything that was written: its digest is the root.
     pub(super) fn rooted(&mut self) -> Result<Sha256, SealError> {
         let text = manifest::manifest(&self.files);
+        // One that was there already and says otherwise would not be the root that is stated: it is not adopted, and not replaced.
+        self.adopt &= fs::read(self.dir.join(TAG_MANIFEST)).is_ok_and(|there| there == text.as_bytes());
         self.write(TAG_MANIFEST, text.as_bytes())?;
         Ok(Sha256::of(text.as_bytes()))
     }
@@ -359,7 +369,10 @@ fn lines<'l, T: serde::Serialize + 'l>(what: &'static str, all: impl IntoIterato
 
 fn stated_secrets(inner: &Inner, state: &State) -> Option<StatedSecrets> {
     let sealed = state.redactions.len() as u64;
-    (sealed > 0).then(|| inner.originals.stated(sealed, state.kms_key.clone()))
+    (sealed > 0).then(|| match &inner.sealed_for {
+        Some(stated) => StatedSecrets { sealed, ..stated.clone() },
+        None => inner.originals.stated(sealed, state.kms_key.clone()),
+    })
 }
 
 fn pretty(what: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, SealError> {

@@ -5,6 +5,7 @@
 //! under it. What it never does: let a file pass in clear because it could not be looked into or not be sealed; then it is not kept at all,
 //! and whoever wrote it says so.
 
+use super::chain::MAX_LINE;
 use super::draft::{Inner, State};
 use super::payload::{Part, Whole};
 use super::secrets::{COMMITMENT_KEY, LARGEST, Look, Veiled, WHOLE_SUFFIX, may_hold_secret, sealed_path, veil, whole};
@@ -85,6 +86,7 @@ impl Inner {
             sealed: sealed.clone(),
             original: original.clone(),
             fields: fields.len() as u64,
+            places: state.carried.then(|| fields.clone()).filter(|f| f.iter().map(|f| f.at.len() + 60).sum::<usize>() <= MAX_LINE / 2),
             whole: by,
         };
         state.redactions.insert(named, Redaction { twin: twin.clone(), sealed, original, fields, whole: by });

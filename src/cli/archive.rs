@@ -73,6 +73,11 @@ pub async fn vault(session: &Session, option: &ArchiveOption, playbook: &Playboo
 
 pub async fn vault_of(session: &Session, option: &ArchiveOption, wanted: bool) -> Result<Option<Vault>, CliError> {
     let Some(to) = &option.to else {
+        if option.straight {
+            return Err(CliError::new("--straight says when to archive, and not where")
+                .hint("--archive s3://bucket/prefix --straight")
+                .outcome(Outcome::Usage));
+        }
         if wanted {
             return Err(CliError::new("the playbook has an archive phase, and no place is named for it")
                 .hint("--archive s3://bucket/prefix names one")

@@ -69,6 +69,9 @@ pub enum Command {
         after_help = "Examples:\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault/prod --retain 7y --lock compliance\n  freezeframe archive IR-2026-0042/<bundle>.zip s3://evidence-vault --legal-hold --expected-bucket-owner 210987654321"
     )]
     Archive(ArchiveArgs),
+    /// Seal what a run that died had carried to S3 (--straight), from any machine
+    #[command(after_help = "Example:\n  freezeframe salvage s3://evidence-vault/prod/IR-2026-0042/<bundle> --retain 7y --lock compliance")]
+    Salvage(SalvageArgs),
     /// Fetch an archived bundle, checked while it is written
     #[command(after_help = "Example:\n  freezeframe fetch s3://evidence-vault/prod/IR-2026-0042/<bundle> --to evidence")]
     Fetch(FetchArgs),
@@ -476,8 +479,29 @@ pub struct ArchiveOption {
     /// Archive what is sealed below s3://BUCKET/PREFIX, and read back what S3 says of it
     #[arg(long = "archive", value_name = "PLACE", value_parser = vault, env = "FREEZEFRAME_ARCHIVE")]
     pub to: Option<Place>,
+    /// Carry each file there as soon as it is gathered: what a run that dies had gathered can be salvaged there
+    #[arg(long)]
+    pub straight: bool,
     #[command(flatten)]
     pub how: VaultArgs,
+}
+
+/// Sealing what a dead run left in a bucket.
+#[derive(Debug, Args)]
+pub struct SalvageArgs {
+    /// The bundle's place
+    #[arg(value_name = "s3://BUCKET/PREFIX/CASE/BUNDLE", value_parser = vault)]
+    pub from: Place,
+    /// Where the case is laid on this disk
+    #[arg(long, value_name = "DIR", default_value = ".", env = "FREEZEFRAME_CASES")]
+    pub cases: PathBuf,
+    /// You know that the run is dead, however lately it was heard of
+    #[arg(long)]
+    pub run_is_dead: bool,
+    #[command(flatten)]
+    pub vault: VaultArgs,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 fn span(text: &str) -> Result<Span, &'static str> {

@@ -48,7 +48,19 @@ pub async fn contain(global: &Global, args: ContainArgs) -> Result<Outcome, CliE
     if !foretold(screen, &guard, &preflight, None) {
         confirm(screen, &make_plan(&playbook, &preflight, &args.seal.kms, None), args.yes)?;
     }
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: Some(permit), seal: args.seal, sealing, archive: None };
+    let job = Job {
+        case,
+        dir,
+        playbook,
+        preflight,
+        guard,
+        control,
+        permit: Some(permit),
+        seal: args.seal,
+        sealing,
+        archive: None,
+        straight: false,
+    };
     execute(&session, screen, job).await
 }
 

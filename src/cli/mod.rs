@@ -22,6 +22,7 @@ mod playbook;
 pub mod render;
 mod restore;
 mod run;
+mod salvage;
 pub mod schemas;
 mod session;
 mod show;
@@ -94,6 +95,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome, CliError> {
         Command::Approve(args) => approve::approve(global, args).await,
         Command::Verify(args) => verify::verify(global, args).await,
         Command::Archive(args) => archive::archive(global, args).await,
+        Command::Salvage(args) => salvage::salvage(global, args).await,
         Command::Fetch(args) => fetch::fetch(global, args).await,
         Command::List(args) => list::list(global, args).await,
         Command::Show(args) => show::show(global, args),

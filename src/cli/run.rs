@@ -37,7 +37,19 @@ pub async fn snapshot(global: &Global, args: SnapshotArgs) -> Result<Outcome, Cl
     // Nothing is contained, so nothing is guarded.
     let control = session.control(&ControlArgs::default(), &args.case.cases)?;
     let guard = Guarding::default();
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    let job = Job {
+        case,
+        dir,
+        playbook,
+        preflight,
+        guard,
+        control,
+        permit: None,
+        seal: args.seal,
+        sealing,
+        archive,
+        straight: args.archive.straight,
+    };
     execute(&session, session::screen(global), job).await
 }
 
@@ -60,7 +72,19 @@ pub async fn run(global: &Global, args: RunArgs) -> Result<Outcome, CliError> {
         let plan = make_plan(&playbook, &preflight, &args.seal.kms, None);
         confirm(screen, &plan, args.yes)?;
     }
-    let job = Job { case, dir, playbook, preflight, guard, control, permit: None, seal: args.seal, sealing, archive };
+    let job = Job {
+        case,
+        dir,
+        playbook,
+        preflight,
+        guard,
+        control,
+        permit: None,
+        seal: args.seal,
+        sealing,
+        archive,
+        straight: args.archive.straight,
+    };
     execute(&session, screen, job).await
 }
 
@@ -98,7 +122,7 @@ async fn carry_out(global: &Global, args: &RunArgs, file: &Path, case: CaseId, d
         guard,
         permit: None,
     };
-    carry(&session, screen, order, dir, control, (sealing, args.seal.secrets(), archive)).await
+    carry(&session, screen, order, dir, control, (sealing, args.seal.secrets(), (archive, args.archive.straight))).await
 }
 
 /// The playbook, as the operator wants it.
@@ -129,6 +153,8 @@ pub struct Job {
     pub permit: Option<ContainPermit>,
     /// Where what is sealed is archived, if anywhere.
     pub archive: Option<Vault>,
+    /// Carried there while it is made.
+    pub straight: bool,
     pub seal: SealArgs,
     pub sealing: Arc<Sealing>,
 }
@@ -185,7 +211,7 @@ pub async fn execute(session: &Session, screen: Screen, job: Job) -> Result<Outc
         guard: job.guard,
         permit: job.permit,
     };
-    carry(session, screen, order, job.dir, job.control, (job.sealing, job.seal.secrets(), job.archive)).await
+    carry(session, screen, order, job.dir, job.control, (job.sealing, job.seal.secrets(), (job.archive, job.straight))).await
 }
 
 async fn carry(
@@ -194,9 +220,10 @@ async fn carry(
     order: Order,
     dir: PathBuf,
     control: Arc<dyn Store>,
-    (sealing, secrets, archive): (Arc<Sealing>, Arc<Secrets>, Option<Vault>),
+    (sealing, secrets, archive): (Arc<Sealing>, Arc<Secrets>, (Option<Vault>, bool)),
 ) -> Result<Outcome, CliError> {
-    let doors = Doors { archive, ..session.doors(dir.clone(), control, (sealing, secrets), screen).await? };
+    let (archive, straight) = archive;
+    let doors = Doors { archive, straight, ..session.doors(dir.clone(), control, (sealing, secrets), screen).await? };
     let report: Report = engine::run(order, doors).await.map_err(|e| {
         CliError::new("the run could not be brought to its end")
             .because(e)

@@ -36,6 +36,7 @@ pub fn all() -> Vec<(&'static str, String)> {
             "archive-record.schema.json",
             "seal/addenda/NNNNNN/archive.json, in the bucket and beside the bundle",
         ),
+        schema::<crate::engine::salvage::Salvaged>("salvaged.schema.json", "What `salvage` prints with --json"),
         schema::<crate::archive::Fetched>("fetched.schema.json", "What `fetch` prints with --json"),
         schema::<crate::engine::listing::Listing>("listing.schema.json", "What `list` prints with --json"),
         schema::<Contents>("contents.schema.json", "What `show <bundle>` prints with --json"),

@@ -90,6 +90,7 @@ impl Session {
             interrupt: interrupts(screen),
             others,
             archive: None,
+            straight: false,
             sealing,
         })
     }

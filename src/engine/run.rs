@@ -15,7 +15,8 @@ use super::report::{GroupTally, Report, Tally, headline};
 use super::saga::{ContainReport, Saga, Stand};
 use super::sealing::Sealing;
 use super::secrets::{Secrets, SecretsError};
-use super::{approve, survey};
+use super::{approve, straight, survey};
+use crate::archive::straight::Carrier;
 use crate::archive::{self, Accepted, Vault};
 use crate::aws::Connector;
 use crate::aws::fault::tame;
@@ -91,6 +92,8 @@ pub struct Doors {
     pub others: Arc<OtherCases>,
     /// Where what is sealed is archived, if anywhere.
     pub archive: Option<Vault>,
+    /// Carry each bag there while it is made, not only when it is sealed.
+    pub straight: bool,
     /// How bags are signed.
     pub sealing: Arc<Sealing>,
     /// For whom their secrets are sealed.
@@ -162,8 +165,18 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
     let report =
         Report { target: order.plan.target.to_string(), ..Report::blank(&order.case, &order.run, &order.plan.playbook, &order.operator) };
     let permit = order.permit.clone();
-    let mut running =
-        Running { order, doors, journal, report, draft: None, planned: vec![], finished: true, permit, archived: BTreeSet::new() };
+    let mut running = Running {
+        order,
+        doors,
+        journal,
+        report,
+        draft: None,
+        carrier: None,
+        planned: vec![],
+        finished: true,
+        permit,
+        archived: BTreeSet::new(),
+    };
     // Boxed: the whole of a run would otherwise lie, several times over, on the stack of whoever awaits it.
     let result = running.walk().boxed().await;
     if let Err(e @ RunError::NotVerified(_)) = &result
@@ -191,14 +204,16 @@ pub async fn run(order: Order, doors: Doors) -> Result<Report, RunError> {
     Ok(report)
 }
 
-struct Running {
-    order: Order,
-    doors: Doors,
-    journal: CaseJournal,
-    report: Report,
+pub(super) struct Running {
+    pub(super) order: Order,
+    pub(super) doors: Doors,
+    pub(super) journal: CaseJournal,
+    pub(super) report: Report,
     draft: Option<Arc<Draft>>,
+    /// Carries the draft that is open.
+    pub(super) carrier: Option<Carrier>,
     planned: Vec<PlannedUnit>,
-    finished: bool,
+    pub(super) finished: bool,
     permit: Option<ContainPermit>,
     /// Bundles that are in the vault.
     archived: BTreeSet<String>,
@@ -281,7 +296,13 @@ impl Running {
             let progress = self.doors.progress.clone();
             let say = move |line: &str| progress.note(Note::Said(line.to_string()));
             let sending = archive::archive(&vault.bucket, &order, Some(case), &say);
-            let failed = match until(&mut self.doors.interrupt, self.finished, sending).await {
+            let sent = match self.finished {
+                true => until(&mut self.doors.interrupt, true, sending).await,
+                // What was carried lies there already: the rest is a matter of seconds, and makes it a bundle.
+                false if self.doors.straight => tokio::time::timeout(straight::LAST_MOMENT, sending).await.ok(),
+                false => None,
+            };
+            let failed = match sent {
                 Some(Ok(archived)) => {
                     self.report.outcome = self.report.outcome.worse(archived.outcome);
                     self.report.archives.push(archived);
@@ -317,6 +338,8 @@ impl Running {
     /// A new bag of this case, with what asked for it in its plan group.
     async fn open(&mut self, kind: BundleKind) -> Result<(Arc<Draft>, PlannedUnit), RunError> {
         let (draft, prepared) = self.bag().open(kind).await?;
+        // Before anything is put into it: what its journal tells of an item, it tells whole.
+        self.carry(&draft)?;
         self.report.prepared(prepared);
         draft.journal(JournalEvent::Plan { playbook: self.order.plan.playbook.clone(), sha256: self.order.plan.sha256()? })?;
         let keep = |name: &str, subject: &str, bytes: &[u8]| bag::put(&draft, Group::Plan, PLAN_UNIT, name, subject, "json", bytes);
@@ -359,6 +382,7 @@ impl Running {
             let collector = collect::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
             steps.push(GatherStep { collector, params: step.params.clone() });
         }
+        self.bring_case().await;
         let (draft, plan_unit) = self.open(BundleKind::Acquisition).await?;
         self.planned = vec![plan_unit];
         self.planned.extend(phase.skipped.iter().filter_map(|id| Some(skipped(collect::find(id)?.spec()))));
@@ -392,6 +416,7 @@ impl Running {
         let groups = GroupTally::of(&planned, &draft.items());
         let skipped = planned.iter().filter(|u| u.ended == UnitEnd::SkippedByOperator).map(|u| u.unit.clone()).collect();
         let outcome = self.bag().seal(&draft, planned, finished).await?;
+        self.land().await;
         let sealed = &outcome.sealed;
         let mismatches: Vec<String> = draft
             .items()
@@ -559,6 +584,10 @@ impl Running {
             Box::pin(self.foretell(&draft)).await;
         }
         let sentry = self.sentry(of_role, draft.clone(), asked);
+        if let Some(carrier) = &self.carrier {
+            // What was read before the first write, out of this host before the first write; a bucket that is away holds nothing up.
+            carrier.flush(straight::BEFORE_A_WRITE).await;
+        }
         let contained = {
             let target = &self.order.plan.target;
             let saga = Saga {
@@ -598,6 +627,7 @@ impl Running {
         let question = "What was changed in AWS, from what to what, and does it hold?";
         let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal, &self.order.run)?;
         let outcome = self.bag().seal(&draft, vec![plan_unit, changes], true).await?;
+        self.land().await;
         let (bundle, _) = self.bag().hand_over(&outcome, true, &*self.doors.progress).await?;
         self.report.unsealed(&outcome.missing);
         self.report.bundles.push(bundle);

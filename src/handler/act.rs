@@ -2,6 +2,7 @@
 //! behind it.
 
 use super::config::Mode;
+use super::straight::Straight;
 use crate::aws::Connector;
 use crate::clock::Clock;
 use crate::engine::guard::{Guarding, STORED, StoredPolicy, stored_policy};
@@ -24,7 +25,6 @@ use crate::playbook::{self, Playbook};
 use crate::store::within::Within;
 use crate::store::{Store, StoreError};
 use async_trait::async_trait;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -94,6 +94,8 @@ pub struct ActedBundle {
     pub zip: PathBuf,
     /// Read back and checked as a stranger would; false for one that says it is unfinished.
     pub verified: bool,
+    /// Where it is archived, file by file.
+    pub place: Option<String>,
 }
 
 /// Its futures need not be `Send`: an invocation is one task, and the engine's borrows are nobody's business here.
@@ -124,6 +126,7 @@ pub struct Engine {
     guard: Guard,
     sealing: Arc<Sealing>,
     secrets: Arc<Secrets>,
+    straight: Option<Straight>,
 }
 
 /// What stands before containment, of what the process knows when it starts.
@@ -137,7 +140,12 @@ pub struct Guard {
 
 impl Engine {
     pub fn new(connector: Connector, clock: Arc<dyn Clock>, store: Arc<dyn Store>, guard: Guard) -> Self {
-        Engine { connector, clock, store, guard, sealing: Arc::default(), secrets: Arc::default() }
+        Engine { connector, clock, store, guard, sealing: Arc::default(), secrets: Arc::default(), straight: None }
+    }
+
+    /// The same, carrying bags into the bucket while they are made.
+    pub fn straight(self, straight: Option<Straight>) -> Self {
+        Engine { straight, ..self }
     }
 
     /// The same, signing what it seals.
@@ -194,11 +202,10 @@ struct StoredCases {
 #[async_trait]
 impl CasePlaces for StoredCases {
     async fn places(&self) -> Result<Vec<Place>, StoreError> {
-        let keys = self.store.list("cases").await?;
-        let with_journal = keys.iter().filter_map(|k| k.strip_prefix("cases/")?.split_once("/journal/")).map(|(case, _)| case);
-        let names: BTreeSet<&str> = with_journal.filter(|case| *case != self.own.as_str() && !case.contains('/')).collect();
+        // A case without a journal (yet) holds nothing.
+        let names = self.store.folders("cases").await?;
         let within = |name: &str| Within::new(self.store.clone(), &format!("cases/{name}")).map(|store| Arc::new(store) as Arc<dyn Store>);
-        Ok(names.into_iter().map(|name| (name.to_string(), within(name))).collect())
+        Ok(names.into_iter().filter(|name| name != self.own.as_str()).map(|name| (name.clone(), within(&name))).collect())
     }
 }
 
@@ -246,7 +253,8 @@ impl Act for Engine {
             progress: Arc::new(Log),
             interrupt,
             others: Arc::new(others),
-            archive: None,
+            archive: self.straight.as_ref().map(|s| s.vault(&*self.clock)),
+            straight: self.straight.is_some(),
             sealing: self.sealing.clone(),
             secrets: self.secrets.clone(),
             beside: Arc::new(Within::new(self.store.clone(), "cases")?),
@@ -259,7 +267,11 @@ impl Act for Engine {
 
 impl From<Report> for Acted {
     fn from(report: Report) -> Acted {
-        let bundles = report.bundles.into_iter().map(|b| ActedBundle { name: b.name, root: b.root, zip: b.path, verified: b.verified });
+        let place = |name: &str| report.archives.iter().find(|a| a.bundle == name).map(|a| a.place.clone());
+        let bundles = report.bundles.into_iter().map(|b| {
+            let place = place(&b.name);
+            ActedBundle { name: b.name, root: b.root, zip: b.path, verified: b.verified, place }
+        });
         let mismatches = report.mismatches.into_iter().map(|m| format!("mismatch: {m}"));
         Acted {
             outcome: report.outcome,

@@ -1,4 +1,5 @@
 //! Keeping a run's bundles in the case's store: the zip, then its digest. The digest is the last thing put, so a zip that has one is whole.
+//! What is archived in the store's bucket already, file by file, needs no zip there.
 
 use super::act::ActedBundle;
 use crate::model::digest::{self, Sha256};
@@ -17,7 +18,7 @@ pub struct Kept {
     /// Of the zip.
     pub sha256: Sha256,
     pub bytes: u64,
-    /// Where the zip lies.
+    /// Where it lies: the zip, or the folder of its files.
     pub at: String,
     /// Read back and checked as a stranger would; false for one that says it is unfinished.
     pub verified: bool,
@@ -70,6 +71,10 @@ async fn keep_one(store: &dyn Store, bundle: &ActedBundle) -> Result<Kept, KeepE
     let hashed = tokio::task::spawn_blocking(move || std::fs::File::open(path).and_then(digest::of_reader)).await;
     let (sha256, bytes) =
         hashed.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|source| KeepError::HashZip { path: bundle.zip.clone(), source })?;
+    if let Some(at) = bundle.place.clone() {
+        // It lies there file by file, and S3's word about each of them is recorded. The zip is a copy for the road, which anybody can make of it.
+        return Ok(Kept { name: bundle.name.clone(), root: bundle.root, sha256, bytes, at, verified: bundle.verified });
+    }
     let name = format!("{}.zip", bundle.name);
     let failed = |source| KeepError::Store { name: name.clone(), source };
     if store.put_file_if_absent(&name, &bundle.zip).await.map_err(failed)? == Put::Exists {

@@ -31,7 +31,9 @@
 //!
 //! ```text
 //! cases/<case>/journal/…            the case journal; cases/<case>/ copied to a disk is a case directory of the command line
-//! cases/<case>/<bundle>.zip         and <bundle>.zip.sha256, which is put last: a bundle without it was not brought to its end
+//! cases/<case>/<bundle>/…           a bundle, file by file, put while it is made; one without seal/statement.json was not brought to its end,
+//!                                   and can be salvaged (`freezeframe salvage`)
+//! cases/<case>/<bundle>.zip         and <bundle>.zip.sha256, which is put last: in a directory, and where the files could not be archived
 //! cases/<case>/failed/<bundle>.zip  what a run that failed had handed over
 //! cases/<case>/leases/<key>-1.json  who works on a finding; …-1.ended.json how that went
 //! unknown/<sha256>.json             events of a form that is not known, as they came
@@ -40,6 +42,16 @@
 //! guard.yaml                        the guard policy, when no file is named
 //! control/…                         halt, breaker, rate (`engine::control`)
 //! ```
+//!
+//! # What its role needs on the bucket
+//!
+//! Beside what its playbook's plan names: the IAM actions of `aws::archive_client::STORE_CALLS` (the case journal, leases, events) and
+//! `ARCHIVE_CALLS` (bundles carried there and read back; the bucket looked at), and with a lock configured `LOCK_ACTIONS`. On the objects:
+//! `s3:PutObject`, `GetObject`, `GetObjectVersion`, `GetObjectVersionAttributes`, `PutObjectRetention`, `PutObjectLegalHold`, `GetObjectRetention`,
+//! `GetObjectLegalHold`, `AbortMultipartUpload`, `ListMultipartUploadParts`; on the bucket: `s3:ListBucket`, `ListBucketVersions`,
+//! `ListBucketMultipartUploads`, `GetBucketVersioning`, `GetBucketObjectLockConfiguration`, `GetBucketPublicAccessBlock`, `GetBucketPolicyStatus`,
+//! `GetBucketPolicy`, `GetBucketAcl`, `GetEncryptionConfiguration`, `GetReplicationConfiguration`. No delete, and nothing that takes a lock off.
+//! Where it may put, and not list versions or read back, a bundle cannot be archived file by file: then its zip is kept, and the reply says so.
 //!
 //! # What it never does
 //!
@@ -55,6 +67,7 @@ mod keep;
 pub mod lease;
 pub mod reply;
 pub mod serve;
+mod straight;
 
 pub use act::{Act, Acted, ActedBundle, Found, Job, LookError, PlaybookFacts};
 pub use config::{Config, ConfigError, Mode, Settings};

@@ -2,6 +2,7 @@
 
 use super::act::{Cause, Engine, Guard};
 use super::config::{Config, Place};
+use super::straight::Straight;
 use super::{Delivery, Handler, HandlerError};
 use crate::archive::{self, Accepted, Bucket, Verdict};
 use crate::aws::{ConnectOptions, Connector};
@@ -45,10 +46,10 @@ pub async fn run() -> Result<(), Cause> {
 pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let connector = Connector::load(&ConnectOptions::default(), clock.clone()).await?;
+    let there = config.store_region.as_deref().map_or_else(|| connector.clone(), |region| connector.in_region(region));
     let store: Arc<dyn Store> = match &config.store {
         Place::Dir(dir) => Arc::new(DirStore::open(dir)?),
         Place::S3 { bucket, prefix } => {
-            let there = config.store_region.as_deref().map_or_else(|| connector.clone(), |region| connector.in_region(region));
             look_at(&there, &clock, bucket, &config).await?;
             Arc::new(S3Store::new(there.s3_plain(), clock.clone(), bucket, prefix)?.keeping(config.keep.clone()))
         }
@@ -62,12 +63,14 @@ pub async fn handler(config: Config) -> Result<Handler, Cause> {
     let policy = config.guard.as_deref().map(policy).transpose()?;
     let guard = Guard { policy, ourselves, mode: config.settings.mode };
     let sealing = sealing(&config, &connector).await?;
+    let straight = Straight::of(&config, &there, &clock);
     if config.secrets.order.recipients.is_empty() && config.secrets.kms.is_none() {
         tracing::warn!(
             "secrets are sealed for an identity that lies beside the case in the store: FREEZEFRAME_RECIPIENTS names who may open them"
         );
     }
-    let engine = Arc::new(Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing).secrets_for(config.secrets));
+    let engine = Engine::new(connector, clock.clone(), store.clone(), guard).signing(sealing).secrets_for(config.secrets);
+    let engine = Arc::new(engine.straight(straight));
     Ok(Handler::new(config.settings, config.scratch, store, engine, clock)?)
 }
 

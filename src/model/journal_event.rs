@@ -4,8 +4,8 @@
 use super::digest::Sha256;
 use super::gap::GapKind;
 use super::id::{CellId, ExchangeId, ItemId, RunId};
-use super::item::{FileRef, ItemStatus};
-use super::redaction::{OriginalStated, Rule};
+use super::item::{FileRef, Item, ItemStatus};
+use super::redaction::{Field, OriginalStated, Rule};
 use super::refusal::Refusal;
 use super::restorable::Restorable;
 use schemars::JsonSchema;
@@ -159,6 +159,9 @@ pub enum JournalEvent {
         original: OriginalStated,
         /// How many secrets were replaced; 0 where all of it is sealed.
         fields: u64,
+        /// Where, as it will stand in `meta/redactions.jsonl`: where the bundle is carried to a bucket while it is made.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        places: Option<Vec<Field>>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         whole: Option<Rule>,
     },
@@ -166,6 +169,10 @@ pub enum JournalEvent {
         item: ItemId,
         subject: String,
         status: ItemStatus,
+        /// The item itself, as it will stand in `meta/items.jsonl`: where the bundle is carried to a bucket while it is made, so that it can be
+        /// sealed there when the run dies. Of one too long for a line, without its files and exchanges.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        whole: Option<Box<Item>>,
     },
     Gap {
         item: ItemId,
@@ -175,6 +182,30 @@ pub enum JournalEvent {
     /// The run was interrupted; what follows is draining.
     Interrupted {
         by: String,
+    },
+    /// For whom the bundle's secrets are sealed: where it is carried to a bucket while it is made.
+    SealedFor {
+        /// The bundle's own identity, public half.
+        identity: String,
+        recipients: Vec<String>,
+        /// The key that the identity is encrypted with, in `seal/identity.kms`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        kms_key: Option<String>,
+    },
+    /// How much of the bundle lies in the bucket that it is carried to; written when half a minute had nothing else to tell, so that a run that is
+    /// at it can be told from one that died.
+    Carried {
+        files: u64,
+        bytes: u64,
+    },
+    /// The run that made the bundle had died. From here on somebody else writes, from what lay in the bucket: lines `req` that follow are of
+    /// exchanges whose records were found, and of which no line told.
+    Reopen {
+        run: RunId,
+        tool: String,
+        operator: String,
+        /// Where it lay: `s3://bucket/prefix/case/bundle`
+        from: String,
     },
     Seal {
         items: u64,
@@ -338,6 +369,7 @@ impl JournalEvent {
         use JournalEvent as E;
         match self {
             E::BundleOpen { run, .. }
+            | E::Reopen { run, .. }
             | E::CaseOpen { run, .. }
             | E::Sealed { run, .. }
             | E::Transfer { run, .. }
@@ -366,6 +398,8 @@ impl JournalEvent {
             | E::ItemStored { .. }
             | E::Gap { .. }
             | E::Interrupted { .. }
+            | E::Carried { .. }
+            | E::SealedFor { .. }
             | E::Seal { .. } => None,
         }
     }

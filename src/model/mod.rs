@@ -20,6 +20,7 @@
 //! | **guard** / **refusal** | the rules that stand before containment (a *guard policy* adds to them) / one rule's no: where it stands, what lifts it |
 //! | **halt** / **breaker** | somebody's word that nothing more is contained / the same, said by the program when a containment went wrong |
 //! | **archive** | keep a sealed bundle where it cannot be overwritten |
+//! | **carry** / **salvage** | put a bundle there file by file while it is made / seal, from there, one whose run died |
 //! | **examine** / **finding** | read a bundle offline / what a check or an examiner says about it |
 
 pub mod call;

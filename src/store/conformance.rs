@@ -47,6 +47,10 @@ async fn lists_are_sorted_and_by_segment(store: impl Store) {
     assert_eq!(store.list("j").await.unwrap(), ["j/1-a", "j/1/x", "j/10", "j/2"]);
     assert_eq!(store.list("j/").await.unwrap(), store.list("j").await.unwrap());
     assert_eq!(store.list("nothing").await.unwrap(), Vec::<String>::new());
+    store.put_if_absent("j/1-b/y", b"x".to_vec()).await.unwrap();
+    assert_eq!(store.folders("").await.unwrap(), ["j", "j2"]);
+    assert_eq!(store.folders("j").await.unwrap(), ["1", "1-b"]);
+    assert_eq!(store.folders("nothing").await.unwrap(), Vec::<String>::new());
 }
 
 async fn hostile_keys_are_refused(store: impl Store) {

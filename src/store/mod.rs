@@ -81,6 +81,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The keys of all objects below `folder` (`""`: of all objects), sorted bytewise. A folder is whole segments: `journal` does not list
     /// `journal2/x`.
     async fn list(&self, folder: &str) -> Result<Vec<String>, StoreError>;
+    /// The names of the folders directly below `folder`, sorted: of a store whose cases hold thousands of objects each, without a listing of them.
+    async fn folders(&self, folder_text: &str) -> Result<Vec<String>, StoreError> {
+        let lead = folder(folder_text)?.map_or(String::new(), |f| format!("{}/", f.as_str()));
+        let keys = self.list(folder_text).await?;
+        let mut names: Vec<String> =
+            keys.iter().filter_map(|k| k.strip_prefix(&lead)?.split_once('/')).map(|(name, _)| name.into()).collect();
+        // Sorted as keys, `a-b/x` stands before `a/x`.
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
     /// For messages: `directory /cases/IR-1`, `s3://bucket/prefix`.
     fn describe(&self) -> String;
 }

@@ -219,12 +219,35 @@ impl S3Store {
         Ok(Some(bytes))
     }
 
-    async fn keys_below(&self, below: Option<&BundlePath>) -> Result<Vec<String>, Cause> {
-        let inside = match (below, &self.prefix) {
+    fn inside(&self, below: Option<&BundlePath>) -> String {
+        match (below, &self.prefix) {
             (Some(folder), _) => format!("{}/", self.s3_key(folder)),
             (None, Some(prefix)) => format!("{}/", prefix.as_str()),
             (None, None) => String::new(),
-        };
+        }
+    }
+
+    async fn folders_below(&self, below: Option<&BundlePath>) -> Result<Vec<String>, Cause> {
+        let inside = self.inside(below);
+        let (mut names, mut token) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&inside).delimiter("/").set_continuation_token(token);
+            let request = request.set_expected_bucket_owner(self.keep.owner.clone());
+            let page = request.send().await.map_err(|e| Fault::of(&e, &[]))?;
+            let below = page.common_prefixes().iter().filter_map(|p| p.prefix()?.strip_prefix(&inside)?.strip_suffix('/'));
+            names.extend(below.filter(|name| BundlePath::parse(name).is_ok()).map(str::to_string));
+            token = page.next_continuation_token().map(str::to_string);
+            if token.is_none() {
+                names.sort_unstable();
+                names.dedup();
+                return Ok(names);
+            }
+        }
+        Err(Surprise::EndlessListing.into())
+    }
+
+    async fn keys_below(&self, below: Option<&BundlePath>) -> Result<Vec<String>, Cause> {
+        let inside = self.inside(below);
         let own = self.prefix.as_ref().map_or(0, |p| p.as_str().len() + 1);
         let (mut keys, mut token) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
@@ -276,6 +299,10 @@ impl Store for S3Store {
 
     async fn list(&self, folder_text: &str) -> Result<Vec<String>, StoreError> {
         self.keys_below(folder(folder_text)?.as_ref()).await.map_err(|e| self.list_error(folder_text, e))
+    }
+
+    async fn folders(&self, folder_text: &str) -> Result<Vec<String>, StoreError> {
+        self.folders_below(folder(folder_text)?.as_ref()).await.map_err(|e| self.list_error(folder_text, e))
     }
 
     fn describe(&self) -> String {

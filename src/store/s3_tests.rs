@@ -139,7 +139,10 @@ fn list(wire: &Wire, r: &Request) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let keys: Vec<&String> = wire.objects.keys().filter(|k| k.starts_with(&prefix) && **k > after).collect();
     let mut body = String::from("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for key in keys.iter().take(PAGE) {
-        let _ = write!(body, "<Contents><Key>{key}</Key></Contents>");
+        let _ = match key[prefix.len()..].split_once('/').filter(|_| r.query.contains_key("delimiter")) {
+            Some((folder, _)) => write!(body, "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>"),
+            None => write!(body, "<Contents><Key>{key}</Key></Contents>"),
+        };
     }
     if keys.len() > PAGE {
         let _ = write!(body, "<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>", keys[PAGE - 1]);

@@ -43,6 +43,10 @@ impl Store for Within {
         let keys = self.store.list(&inside).await?;
         Ok(keys.iter().filter_map(|k| k.get(own..)).map(str::to_string).collect())
     }
+    async fn folders(&self, below: &str) -> Result<Vec<String>, StoreError> {
+        let inside = folder(below)?.map_or(self.folder.as_str().to_string(), |f| format!("{}/{}", self.folder.as_str(), f.as_str()));
+        self.store.folders(&inside).await
+    }
     fn describe(&self) -> String {
         format!("{}/{}", self.store.describe(), self.folder.as_str())
     }

@@ -268,6 +268,7 @@ async fn without_pace(stage: &Stage) -> Unpaced {
     };
     let doors = Doors {
         archive: None,
+        straight: false,
         connector,
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),

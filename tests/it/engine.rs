@@ -105,6 +105,7 @@ async fn snapshot(world: World, adjustments: &Adjustments, missing: &Missing) ->
     };
     let doors = Doors {
         archive: None,
+        straight: false,
         connector,
         store: Arc::new(MemStore::new()),
         control: Arc::new(MemStore::new()),

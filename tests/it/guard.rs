@@ -148,6 +148,7 @@ impl Place {
     fn doors(&self, connector: Connector, case: &str) -> Doors {
         Doors {
             archive: None,
+            straight: false,
             connector,
             store: Arc::new(Within::new(self.store.clone(), &format!("cases/{case}")).unwrap()),
             control: self.control.clone(),

@@ -103,6 +103,7 @@ impl Rig {
         };
         let doors = Doors {
             archive: None,
+            straight: false,
             connector: self.connector.clone(),
             store: Arc::new(MemStore::new()),
             control: Arc::new(MemStore::new()),

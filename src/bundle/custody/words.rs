@@ -21,6 +21,11 @@ pub fn of(event: &E) -> String {
         E::Redact { twin, fields: 0, .. } => format!("sealed the original of {} whole", twin.path.as_str()),
         E::Redact { twin, fields, .. } => format!("redacted {fields} secrets in {} and sealed the original", twin.path.as_str()),
         E::Interrupted { by } => format!("was interrupted by {by}"),
+        E::SealedFor { identity, .. } => format!("seals the bundle's secrets for {identity} and those who hold its key"),
+        E::Carried { files, .. } => format!("had {files} files in the bucket"),
+        E::Reopen { operator, tool, from, .. } => {
+            format!("the run had died: {operator} reopened the bundle from what lay at {from}, with {tool}")
+        }
         E::Seal { items, gaps, finished } => {
             let how = if *finished { "" } else { ", unfinished" };
             format!("sealed the bundle{how}: {items} items, {gaps} gaps")

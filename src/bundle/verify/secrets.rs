@@ -36,6 +36,8 @@ impl Check for Secrets {
         // A line that is not of its form might have told of what is missing from the others; schema or container has reported it.
         let known = !facts.has_trouble(REDACTIONS) && !facts.unread(|p| p == REDACTIONS);
         let mut named: BTreeSet<&str> = BTreeSet::from([COMMITMENT_KEY]);
+        // Where a run died before its line about a file was in the bucket, the item that says so names the original.
+        named.extend(of_items(facts));
         for r in &facts.redactions {
             let (twin, sealed) = (r.twin.path.as_str(), r.sealed.path.as_str());
             named.insert(sealed);
@@ -86,13 +88,24 @@ impl Check for Secrets {
 /// An exchange that says that its body is sealed, and the list, speak of the same.
 fn exchanges(facts: &Facts, out: &mut Findings) {
     let sealed: BTreeMap<&str, &str> = facts.redactions.iter().map(|r| (r.twin.path.as_str(), r.sealed.path.as_str())).collect();
+    let of_items: BTreeSet<&str> = of_items(facts).collect();
     for x in facts.exchanges.values() {
+        let unlisted = x.body.as_ref().is_none_or(|b| !sealed.contains_key(b.as_str()));
+        if unlisted && x.sealed.as_ref().is_some_and(|s| of_items.contains(s.as_str())) {
+            continue;
+        }
         let body = x.body.as_ref().map(|b| b.as_str());
         if x.sealed.as_ref().map(|s| s.as_str()) != body.and_then(|b| sealed.get(b)).copied() {
             let what = format!("what it says of its sealed body is not what {REDACTIONS} says");
             out.add(facts.absence(), Some(x.path.as_str()), what, remedy::ASK_MAKER);
         }
     }
+}
+
+/// Sealed originals that items name.
+fn of_items(facts: &Facts) -> impl Iterator<Item = &str> {
+    let files = facts.items.iter().flatten().flat_map(|i| &i.files).map(|f| f.path.as_str());
+    files.filter(|path| path.starts_with(SEALED))
 }
 
 /// What the journal tells of redactions is what is listed.

@@ -9,5 +9,6 @@ mod parts;
 mod permits;
 mod reading;
 mod run;
+mod straight;
 mod vault;
 mod wire;

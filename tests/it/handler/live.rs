@@ -6,13 +6,13 @@ use crate::support::stage::stranger;
 use crate::support::tools::python_tools;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
-use freezeframe::aws::archive_client::{LOCK_ACTIONS, STORE_CALLS};
+use freezeframe::archive::{Bucket, Place, fetch};
+use freezeframe::aws::archive_client::{ARCHIVE_CALLS, LOCK_ACTIONS, STORE_CALLS};
 use freezeframe::bundle::verify::{SignatureResult, Verified};
 use freezeframe::clock::{Clock, SystemClock};
 use freezeframe::drill::clients::{connect, seed_clients};
 use freezeframe::drill::emulator::Emulator;
 use freezeframe::drill::incident::{self, SeedClients, names, operator};
-use freezeframe::model::digest::Sha256;
 use freezeframe::model::kms_key::KmsKey;
 use freezeframe::model::target::TargetSpec;
 use freezeframe::plan::{Known, Plan};
@@ -20,6 +20,7 @@ use freezeframe::playbook;
 use freezeframe::store::Store;
 use freezeframe::store::s3::S3Store;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,10 +36,12 @@ fn policies(emulator: &Emulator, key: &KmsKey) -> Vec<Value> {
     assert!(plan.permissions.container.is_empty());
     let reader = plan.permissions.reader.iter().map(|p| serde_json::to_value(p).unwrap());
     let vault = |action: &str| {
-        let objects = if action == "s3:ListBucket" { "" } else { "/*" };
+        let objects = if action.contains("Bucket") || action.contains("Configuration") { "" } else { "/*" };
         json!({"Effect": "Allow", "Action": action, "Resource": format!("arn:aws:s3:::{VAULT}{objects}")})
     };
-    let statements: Vec<Value> = STORE_CALLS.iter().filter_map(|c| c.action).chain(LOCK_ACTIONS.iter().copied()).map(vault).collect();
+    let calls = STORE_CALLS.iter().chain(ARCHIVE_CALLS).filter_map(|c| c.action);
+    let actions: BTreeSet<&str> = calls.chain(LOCK_ACTIONS.iter().copied()).collect();
+    let statements: Vec<Value> = actions.into_iter().map(vault).collect();
     reader.chain([json!({"Version": "2012-10-17", "Statement": statements})]).collect()
 }
 
@@ -149,21 +152,21 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     // Fired by the bus, under the function's own role.
     let request = json!({"source": "soar.example", "detail-type": "freezeframe snapshot request", "detail": {"function": names::FUNCTION, "case": "IR-2026-0041"}});
     put_event(&aws, &request).await;
-    let digest_key = await_key(&aws, &vault, "cases/IR-2026-0041/", ".zip.sha256").await;
-    let zip_key = digest_key.trim_end_matches(".sha256");
-    let bytes = vault.get(zip_key).await.unwrap().unwrap();
-    let line = String::from_utf8(vault.get(&digest_key).await.unwrap().unwrap()).unwrap();
-    assert!(line.starts_with(&Sha256::of(&bytes).to_string()), "{line}");
-    let bundle = dir.path().join(zip_key.rsplit('/').next().unwrap());
-    std::fs::write(&bundle, &bytes).unwrap();
-    let verified = Verified::read_back(&bundle).unwrap();
+    let record = await_key(&aws, &vault, "cases/IR-2026-0041/", "/seal/addenda/000001/archive.json").await;
+    let place = Place::parse(&format!("s3://{VAULT}/prod/{}", record.trim_end_matches("/seal/addenda/000001/archive.json"))).unwrap();
+    let bucket = Bucket::new(connector.s3_archive(), clock.clone(), &place, None);
+    let fetched = fetch(&bucket, &place, dir.path()).await.unwrap();
+    let verified = Verified::read_back(&fetched.path).unwrap();
+    // It was carried there while it was made.
+    let segments = vault.list(&format!("{}/meta/journal", place.prefix().trim_start_matches("prod/"))).await.unwrap();
+    assert!(segments.len() > 1, "{segments:?}");
     // Under the function's own role, with the key that it may use for nothing but this.
     let signatures = &verified.verification().signatures;
     let signed: Vec<_> = signatures.iter().map(|s| (s.arn.as_deref(), s.result)).collect();
     assert_eq!(signed, [(Some(key.arn()), SignatureResult::Holds)], "{:?}", verified.verification().findings);
-    assert!(zip_key.ends_with(&format!("/{}.zip", verified.bundle())), "{zip_key}");
+    assert_eq!(place.name(), verified.bundle());
     // Locked as the responder's configuration says: bundle and journal alike.
-    for key in [zip_key, "cases/IR-2026-0041/journal/000001.jsonl"] {
+    for key in [record.as_str(), segments[0].as_str(), "cases/IR-2026-0041/journal/000001.jsonl"] {
         let head = aws.s3.head_object().bucket(VAULT).key(format!("prod/{key}")).send().await.unwrap();
         assert_eq!(head.object_lock_mode().map(|m| m.as_str()), Some("COMPLIANCE"), "{key}");
     }
@@ -174,7 +177,7 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     let asynchronous =
         aws.lambda.invoke().function_name(RESPONDER).invocation_type(InvocationType::Event).payload(Blob::new(event.to_string()));
     asynchronous.send().await.unwrap();
-    await_key(&aws, &vault, "cases/GD-", ".zip.sha256").await;
+    await_key(&aws, &vault, "cases/GD-", "/seal/addenda/000001/archive.json").await;
 
     // The same finding again: nothing is done. (Once the first run is written down as ended.)
     await_key(&aws, &vault, "cases/GD-", ".ended.json").await;
@@ -186,6 +189,8 @@ async fn a_finding_on_the_bus_becomes_a_verified_bundle_in_s3() {
     // A request by hand, about the same function, opens a case of its own.
     let reply = invoke(&aws, &json!({"function": names::FUNCTION, "case": "IR-2026-0042"})).await;
     assert_eq!((&reply["did"], &reply["case"]), (&json!("acted"), &json!("IR-2026-0042")), "{reply}");
+    let there = reply["bundles"][0]["at"].as_str().unwrap();
+    assert!(there.starts_with(&format!("s3://{VAULT}/prod/cases/IR-2026-0042/")) && !there.ends_with(".zip"), "{reply}");
     // The plan's own policy is enough. MiniStack 1.5.33 wants lambda:PutFunctionConcurrency for GetFunctionConcurrency (its iam_actions.py
     // maps the path whatever the method), which no snapshot should be given; nothing else may be missing.
     assert!(reply["gaps"] == 0 || reply["why"].as_str().unwrap().starts_with("1 gap: concurrency denied"), "{reply}");

@@ -72,7 +72,7 @@ impl Act for Fake {
         if std::mem::take(&mut *self.fail_runs.lock().unwrap()) > 0 {
             return Err("the bundle does not verify".into());
         }
-        let bundle = ActedBundle { name, root: Sha256::of(b"root"), zip, verified: !interrupted };
+        let bundle = ActedBundle { name, root: Sha256::of(b"root"), zip, verified: !interrupted, place: None };
         let outcome = if interrupted { Outcome::Interrupted } else { Outcome::Gaps };
         Ok(Acted {
             outcome,
