@@ -149,7 +149,7 @@ impl Facts {
                 }
             });
             if read.is_err() {
-                facts.forget(path);
+                facts.forget(&path);
             }
             facts.bytes += read.map_or(0, |r| r.1);
             facts.files.insert(path, read.ok());
