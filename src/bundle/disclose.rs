@@ -17,6 +17,8 @@ use crate::model::digest::{Sha256, Tee};
 use crate::model::item::Item;
 use crate::model::path::{BundlePath, PathError};
 use crate::store::disk;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
 use std::path::Path;
@@ -54,6 +56,18 @@ pub enum DiscloseError {
     },
     #[error("cannot seal the copy")]
     Seal(#[from] SealError),
+}
+
+/// `disclosure.json` of an addendum to the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DisclosureRecord {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// UTC, RFC 3339.
+    pub at: String,
+    /// Name and root of the copy.
+    pub copy: String,
+    pub copy_root: Sha256,
 }
 
 /// Who discloses, and how the copy will be signed.

@@ -10,6 +10,8 @@ use super::source::{BagSource, ReadError};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::path::BundlePath;
 use crate::model::redaction::{Commitment, Field, Redaction};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::io::{self, Read, Write};
 
 /// All lines of `meta/redactions.jsonl` together; ours have some hundred bytes for each secret.
@@ -43,6 +45,23 @@ pub enum OpeningError {
     },
     #[error("the commitment key is none")]
     BadCommitmentKey,
+}
+
+/// `access.json` of an addendum: who opened is in its statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AccessRecord {
+    /// Version of this form: 1.
+    pub v: u32,
+    /// UTC, RFC 3339: before the first byte was in clear.
+    pub at: String,
+    /// The sealed files that were to be opened.
+    pub originals: Vec<BundlePath>,
+    /// What they were opened with: the recipients whose identity was given, or a KMS key.
+    pub with: Vec<String>,
+    /// Only the commitment key was opened, to compare a value with what is redacted.
+    pub proof: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A bundle whose originals somebody may open.

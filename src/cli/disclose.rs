@@ -5,10 +5,11 @@ use super::documents::DisclosedCopy;
 use super::error::CliError;
 use super::keeping;
 use super::session::{Session, run_id, screen};
-use crate::bundle::disclose::{self, DiscloseError, Discloser};
+use crate::bundle::addenda::{About, AddendumKind};
+use crate::bundle::disclose::{self, DiscloseError, Discloser, DisclosureRecord};
 use crate::bundle::tool;
 use crate::bundle::verify::{Verdict, verify};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock, stamp};
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use std::sync::Arc;
@@ -55,12 +56,17 @@ pub async fn disclose(global: &Global, args: DiscloseArgs) -> Result<Outcome, Cl
         copy_root: outcome.sealed.root(),
     };
     // Written down before it has the name under which anybody would hand it out; the zip's digest file is what is handed out with it.
-    kept.write_down(&who, event).await?;
+    let record =
+        DisclosureRecord { v: 1, at: stamp(clock.now()), copy: outcome.sealed.name().to_string(), copy_root: outcome.sealed.root() };
+    let about =
+        About { case: outcome.sealed.statement().predicate.case.clone(), bundle: kept.verification.bundle.clone(), root, operator: who };
+    let mut missing = outcome.missing.clone();
+    missing.extend(kept.write_down(&about, (AddendumKind::Disclosure, &record), event, sealing.signers()).await?);
     outcome.sealed.discard_dir().map_err(unsealed)?;
     let screen = screen(global);
     screen.text(&format!("{}  root {}", zip.display(), outcome.sealed.root()));
     screen.remark(&format!("a copy of {}, root {root}, without its sealed originals; it verifies by itself", kept.verification.bundle));
-    for missing in &outcome.missing {
+    for missing in &missing {
         screen.remark(&format!("warning: {missing}"));
     }
     screen.document(&DisclosedCopy {
@@ -71,7 +77,7 @@ pub async fn disclose(global: &Global, args: DiscloseArgs) -> Result<Outcome, Cl
         source: kept.verification.bundle.clone(),
         source_root: root,
         signed_by: outcome.signed_by.clone(),
-        notes: outcome.missing.clone(),
+        notes: missing.clone(),
     });
-    Ok(if outcome.missing.is_empty() { Outcome::Complete } else { Outcome::Gaps })
+    Ok(if missing.is_empty() { Outcome::Complete } else { Outcome::Gaps })
 }

@@ -1,11 +1,15 @@
-//! What is done to a bundle after it was sealed is written into the case journal before it is done: by whom, with what, why.
+//! What is done to a bundle after it was sealed is written down before it is done, by whom, with what, why: in an addendum beside the bundle, and in
+//! the case journal where the bundle lies in its case.
 
 use super::custody::beside;
 use super::error::CliError;
+use crate::bundle::addenda::{self, About, AddendumKind};
 use crate::bundle::case_journal::CaseJournal;
+use crate::bundle::signing::Signers;
 use crate::bundle::source::BagSource;
 use crate::bundle::verify::{Verdict, Verification, verify};
 use crate::clock::SystemClock;
+use crate::model::canon;
 use crate::model::journal_event::JournalEvent;
 use crate::model::outcome::Outcome;
 use crate::store::dir::DirStore;
@@ -16,7 +20,9 @@ use std::sync::Arc;
 pub struct Kept {
     pub bag: BagSource,
     pub verification: Verification,
-    pub case_dir: PathBuf,
+    pub case_dir: Option<PathBuf>,
+    /// Where its addenda lie.
+    addenda: PathBuf,
 }
 
 /// Open and verify a bundle. One that is broken is not worked with: what comes of it would look like evidence.
@@ -32,23 +38,36 @@ pub fn open(bundle: &Path, case_dir: Option<&Path>) -> Result<Kept, CliError> {
             .hint("freezeframe verify says what is wrong with it")
             .outcome(Outcome::VerificationFailed));
     }
-    let case_dir = case_dir.map(Path::to_path_buf).or_else(|| beside(bundle)).ok_or_else(|| {
-        CliError::new("there is no case journal beside the bundle, and what is done with it must be written down")
-            .hint("--case-dir DIR names the case; a directory that does not exist yet becomes a journal for this bundle alone")
-            .outcome(Outcome::Usage)
-    })?;
-    Ok(Kept { bag, verification, case_dir })
+    let case_dir = case_dir.map(Path::to_path_buf).or_else(|| beside(bundle));
+    if let Some(dir) = case_dir.as_ref().filter(|d| !d.join("journal").is_dir()) {
+        return Err(CliError::new(format!("there is no case in {}", dir.display())).outcome(Outcome::Usage));
+    }
+    let addenda = addenda::beside::place(bundle, &verification.bundle);
+    Ok(Kept { bag, verification, case_dir, addenda })
 }
 
 impl Kept {
-    /// Durable when this returns.
-    pub async fn write_down(&self, who: &str, event: JournalEvent) -> Result<(), CliError> {
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-            CliError::new(format!("cannot write into the case journal in {}; nothing was done", self.case_dir.display())).because(e)
-        };
-        let store = DirStore::open(&self.case_dir).map_err(|e| failed(e.into()))?;
-        let journal = CaseJournal::open(Arc::new(store), Arc::new(SystemClock::new()), who).await.map_err(|e| failed(e.into()))?;
-        journal.append(event).await.map_err(|e| failed(e.into()))
+    /// Durable when this returns; what of it could not be signed.
+    pub async fn write_down(
+        &self,
+        about: &About,
+        (kind, document): (AddendumKind, &impl serde::Serialize),
+        event: JournalEvent,
+        signers: &Signers,
+    ) -> Result<Vec<String>, CliError> {
+        let clock = SystemClock::new();
+        if let Some(dir) = &self.case_dir {
+            let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+                CliError::new(format!("cannot write into the case journal in {}; nothing was done", dir.display())).because(e)
+            };
+            let store = DirStore::open(dir).map_err(|e| failed(e.into()))?;
+            let journal = CaseJournal::open(Arc::new(store), Arc::new(SystemClock::new()), &about.operator).await;
+            journal.map_err(|e| failed(e.into()))?.append(event).await.map_err(|e| failed(e.into()))?;
+        }
+        let failed = || CliError::new(format!("cannot write an addendum to {}; nothing was done", self.addenda.display()));
+        let bytes = canon::to_vec("an addendum's document", document).map_err(|e| failed().because(e))?;
+        let added = addenda::beside::append(&self.addenda, about, kind, &bytes, signers, &clock).await.map_err(|e| failed().because(e))?;
+        Ok(added.missing)
     }
 }
 

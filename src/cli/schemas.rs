@@ -26,6 +26,14 @@ pub fn all() -> Vec<(&'static str, String)> {
         crate::examine::techniques::schema(),
         schema::<super::documents::CustodyDocument>("custody.schema.json", "What `custody` prints with --json"),
         schema::<super::documents::Unsealed>("unsealed.schema.json", "What `unseal` prints with --json"),
+        schema::<crate::bundle::opening::AccessRecord>(
+            "access-record.schema.json",
+            "access.json of an addendum: what `unseal` writes down",
+        ),
+        schema::<crate::bundle::disclose::DisclosureRecord>(
+            "disclosure-record.schema.json",
+            "disclosure.json of an addendum: what `disclose` writes down",
+        ),
         schema::<super::documents::Proven>("proven.schema.json", "What `unseal --prove` prints with --json"),
         schema::<super::documents::DisclosedCopy>("disclosed.schema.json", "What `disclose` prints with --json"),
         schema::<super::documents::KeyShown>("key.schema.json", "What `key new` and `key show` print with --json"),

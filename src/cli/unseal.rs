@@ -1,15 +1,16 @@
 //! `unseal`: sealed originals opened by somebody who may, and told of in custody before the first byte is in clear.
 
-use super::args::{Global, UnsealArgs};
+use super::args::{Global, SealArgs, UnsealArgs};
 use super::documents::{Proven, ProvenAt, Unsealed, UnsealedFile};
 use super::error::CliError;
 use super::keeping::{self, Kept};
 use super::session::{Session, run_id, screen};
 use crate::aws::fault::tame;
+use crate::bundle::addenda::{About, AddendumKind};
 use crate::bundle::documents::{Predicate, Statement};
-use crate::bundle::opening::{Opening, OpeningError, original_name};
+use crate::bundle::opening::{AccessRecord, Opening, OpeningError, original_name};
 use crate::bundle::secrets::{Identities, OpenError, WRAPPED_IDENTITY};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock, stamp};
 use crate::engine::secrets::{identity_key, unwrap};
 use crate::model::journal_event::JournalEvent;
 use crate::model::kms_key::KmsKey;
@@ -41,15 +42,23 @@ pub async fn unseal(global: &Global, args: UnsealArgs) -> Result<Outcome, CliErr
     let to = args.to.as_deref().map(free).transpose()?;
 
     let root = kept.verification.root.ok_or_else(|| CliError::new("the bundle has no root digest").outcome(Outcome::VerificationFailed))?;
+    let why = args.why.as_deref().map(|w| tame(w, 500));
+    let opened: Vec<BundlePath> = if value.is_some() { vec![] } else { wanted.iter().map(|r| r.sealed.path.clone()).collect() };
+    let clock = SystemClock::new();
     let event = JournalEvent::Access {
-        run: run_id(&SystemClock::new()),
+        run: run_id(&clock),
         bundle: stated.bundle.clone(),
         root,
-        originals: if value.is_some() { 0 } else { wanted.len() as u64 },
-        with,
-        why: args.why.as_deref().map(|w| tame(w, 500)),
+        originals: opened.len() as u64,
+        with: with.clone(),
+        why: why.clone(),
     };
-    kept.write_down(&who, event).await?;
+    let record = AccessRecord { v: 1, at: stamp(clock.now()), originals: opened, with, proof: value.is_some(), why };
+    let about = About { case: stated.case.clone(), bundle: stated.bundle.clone(), root, operator: who };
+    let sealing = Session::local_sealing(&SealArgs::default())?;
+    for missing in kept.write_down(&about, (AddendumKind::Access, &record), event, sealing.signers()).await? {
+        screen(global).remark(&format!("warning: {missing}"));
+    }
     match (value, to) {
         (Some(value), _) => prove(global, &opening, &stated, &value),
         (None, Some(to)) => write(global, &opening, &wanted, &stated, to),
@@ -72,8 +81,8 @@ type Openers = (Identities, String, Vec<String>);
 fn by_file(args: &UnsealArgs, kept: &Kept, stated: &Predicate) -> Result<Openers, CliError> {
     let mut files = args.identity.clone();
     if files.is_empty() {
-        let dir = std::path::absolute(&kept.case_dir).unwrap_or_else(|_| kept.case_dir.clone());
-        let beside = dir.parent().map(|p| p.join(identity_key(&stated.case))).filter(|p| p.is_file());
+        let dir = kept.case_dir.as_ref().and_then(|d| std::path::absolute(d).ok());
+        let beside = dir.as_deref().and_then(Path::parent).map(|p| p.join(identity_key(&stated.case))).filter(|p| p.is_file());
         files.extend(beside);
     }
     let mut all: Option<Identities> = None;

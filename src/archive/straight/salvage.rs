@@ -3,8 +3,8 @@
 
 use super::super::body;
 use super::super::bucket::{Asked, Bucket, Put};
-use super::super::place::Place;
 use super::super::error::ArchiveError;
+use super::super::place::Place;
 use super::super::vault::Vault;
 use crate::aws::fault::tame;
 use crate::model::digest;

@@ -4,7 +4,8 @@
 use super::Check;
 use super::facts::{Facts, REDACTIONS, STATEMENT};
 use super::findings::{Findings, Level, remedy};
-use crate::bundle::secrets::{COMMITMENT_KEY, SEALED, WRAPPED_IDENTITY};
+use crate::bundle::opening::original_name;
+use crate::bundle::secrets::{COMMITMENT_KEY, SEALED, WRAPPED_IDENTITY, sealed_path};
 use crate::model::digest::Sha256;
 use crate::model::item::FileRef;
 use crate::model::journal_event::JournalEvent;
@@ -53,10 +54,19 @@ impl Check for Secrets {
                 let what = format!("it says that the original of `{twin}` is `{sealed}`, and no such file lies here");
                 out.add(facts.absence(), Some(REDACTIONS), what, remedy::ASK_MAKER);
             }
+            let lies_with = |file: &FileRef| !facts.files.get(&file.path).is_some_and(|f| f.is_some_and(|(_, bytes)| bytes != file.bytes));
+            let original = BundlePath::parse(original_name(&r.twin.path)).and_then(|p| sealed_path(&p));
+            if original.ok().as_ref() != Some(&r.sealed.path) || !lies_with(&r.twin) || !lies_with(&r.sealed) {
+                let what = format!("what it says of `{twin}` and `{sealed}` does not go together: their names, or how long they are");
+                out.add(facts.absence(), Some(REDACTIONS), what, remedy::ASK_MAKER);
+            }
             if let Some(at) = facts.unredacted.get(&r.twin.path) {
                 let what = format!("no redaction stands where {REDACTIONS} lists one: {at}");
                 out.add(facts.absence(), Some(twin), what, remedy::ASK_MAKER);
             }
+        }
+        if !facts.redactions.is_sorted_by(|a, b| a.twin.path < b.twin.path) {
+            out.add(facts.absence(), Some(REDACTIONS), "its lines are not in the order of their twins, each once", remedy::ASK_MAKER);
         }
         for (path, is_age) in &facts.sealed {
             if known && !named.contains(path.as_str()) {
