@@ -85,8 +85,12 @@ pub enum Command {
     #[command(after_help = "Example:\n  freezeframe custody IR-2026-0042/<bundle>.zip")]
     Custody(CustodyArgs),
     /// Open the sealed originals of a bundle; the opening is written into custody first
+    #[command(
+        after_help = "Examples:\n  freezeframe unseal IR-2026-0042/<bundle>.zip --to originals --why \"rotate what leaked\"\n  freezeframe unseal <bundle>.zip --prove leaked.txt --identity ir-team.txt"
+    )]
     Unseal(UnsealArgs),
     /// Copy a bundle without its sealed originals, for whoever may not have the secrets
+    #[command(after_help = "Example:\n  freezeframe disclose IR-2026-0042/<bundle>.zip --to for-the-vendor")]
     Disclose(DiscloseArgs),
     /// List what is in a bundle, or print one item's bytes
     #[command(

@@ -159,6 +159,8 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
         ("an original that no line names", sealed(|p, _| drop(p.payload.insert("data/sealed/x.age".into(), age("x")))), SECRETS_AND_ITEMS),
         ("an original in clear", sealed(|p, _| drop(p.payload.insert(KEY.into(), b"00".to_vec()))), SECRETS),
         ("no key of the commitments", sealed(|p, _| drop(p.payload.remove(KEY))), SECRETS),
+        ("a line that says another length", line(0, |l| l["twin"]["bytes"] = json!(7)), SECRETS),
+        ("lines in another order", sealed(|_, lines| lines.reverse()), SECRETS),
         ("a field that is nowhere", line(0, |l| l["fields"][0]["at"] = json!("/Environment/Variables/c")), SECRETS),
         ("a field that is clear text", line(0, |l| l["fields"][0]["at"] = json!("/FunctionName")), SECRETS),
         ("a field of another rule", line(0, |l| l["fields"][0]["rule"] = json!("presigned")), SECRETS),

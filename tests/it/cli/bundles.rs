@@ -31,6 +31,8 @@ fn a_good_one() {
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
+    ok   secrets          every redacted file is listed, with its original sealed beside it
+    ok   disclosure       a disclosed copy holds all of its source but what is sealed there, unchanged
     ok   coverage         the coverage claims what the items show, and spells out every gap
     ok   custody          the journal tells of every item and exchange, as they are
     ok   provider-digest  digests stated by AWS are the digests of the bytes here
@@ -65,6 +67,8 @@ fn one_byte_differs() {
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
+    ok   secrets          every redacted file is listed, with its original sealed beside it
+    ok   disclosure       a disclosed copy holds all of its source but what is sealed there, unchanged
     ok   coverage         the coverage claims what the items show, and spells out every gap
     ok   custody          the journal tells of every item and exchange, as they are
     ok   provider-digest  digests stated by AWS are the digests of the bytes here
@@ -100,6 +104,8 @@ fn never_sealed() {
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
+    ok   secrets          every redacted file is listed, with its original sealed beside it
+    ok   disclosure       a disclosed copy holds all of its source but what is sealed there, unchanged
     ok   coverage         the coverage claims what the items show, and spells out every gap
     ok   custody          the journal tells of every item and exchange, as they are
     ok   provider-digest  digests stated by AWS are the digests of the bytes here
@@ -152,6 +158,8 @@ fn no_bundle_at_all() {
     ok   chain            the journal's hash chain has no break, and ends where the statement says
     ok   schema           every document is of its form, in a version that this build knows, and holds no credentials
     ok   items            every item's files and exchanges are there and agree, and no payload file is unaccounted for
+    ok   secrets          every redacted file is listed, with its original sealed beside it
+    ok   disclosure       a disclosed copy holds all of its source but what is sealed there, unchanged
     ok   coverage         the coverage claims what the items show, and spells out every gap
     ok   custody          the journal tells of every item and exchange, as they are
     ok   provider-digest  digests stated by AWS are the digests of the bytes here

@@ -15,12 +15,15 @@ fn the_first_thing_that_is_read() {
       snapshot  Snapshot one function into a verified evidence bundle; changes nothing in AWS
       verify    Check a bundle (zip or directory) and say everything that is wrong with it
       archive   Archive a bundle in S3: locked, checksummed, read back; resumes where it was cut off
+      salvage   Seal what a run that died had carried to S3 (--straight), from any machine
       fetch     Fetch an archived bundle, checked while it is written
       list      List cases: their bundles, gaps, where they are archived, whether they hold something
                 contained
       key       The keys that sign bundles: make one, show one
       custody   Tell the chain of custody: who did what to a bundle and its case, when, and which line
                 says so
+      unseal    Open the sealed originals of a bundle; the opening is written into custody first
+      disclose  Copy a bundle without its sealed originals, for whoever may not have the secrets
       show      List what is in a bundle, or print one item's bytes
       plan      Dry run of a playbook: every call, what it stops and does not stop, the IAM policy it
                 needs
@@ -127,12 +130,21 @@ fn a_commands_help_in_full() {
                                         public-bucket, unfinished-bundle
 
     Seal:
-          --sign-key <FILE>  Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
-                             `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
-          --kms-key <ARN>    Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
-                             [env: FREEZEFRAME_KMS_KEY=]
-          --tsa <URL>        Have the signature stamped by this timestamp authority (RFC 3161) [env:
-                             FREEZEFRAME_TSA=]
+          --sign-key <FILE>    Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
+                               `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
+          --kms-key <ARN>      Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local
+                               one [env: FREEZEFRAME_KMS_KEY=]
+          --secrets-key <ARN>  Whoever may decrypt with this (symmetric) key of AWS KMS may open the
+                               secrets in the evidence; CloudTrail then tells of each opening [env:
+                               FREEZEFRAME_SECRETS_KEY=]
+          --tsa <URL>          Have the signature stamped by this timestamp authority (RFC 3161) [env:
+                               FREEZEFRAME_TSA=]
+
+    Secrets:
+          --recipient <AGE1…>       Who may open the secrets in the evidence: a recipient of age (may be
+                                    repeated; `age-keygen` makes one) [env: FREEZEFRAME_RECIPIENTS=]
+          --seal-whole <COLLECTOR>  Seal all that this collector reads, not only the secrets in it (may
+                                    be repeated) [env: FREEZEFRAME_SEAL_WHOLE=]
 
     Connection:
           --profile <NAME>      AWS profile to use
@@ -185,12 +197,21 @@ fn a_commands_help_in_full() {
                                      FREEZEFRAME_CONTROL_REGION=]
 
     Seal:
-          --sign-key <FILE>  Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
-                             `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
-          --kms-key <ARN>    Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local one
-                             [env: FREEZEFRAME_KMS_KEY=]
-          --tsa <URL>        Have the signature stamped by this timestamp authority (RFC 3161) [env:
-                             FREEZEFRAME_TSA=]
+          --sign-key <FILE>    Sign with this P-256 key (PKCS#8 in PEM); otherwise with the one that
+                               `freezeframe key new` made, if there is one [env: FREEZEFRAME_SIGN_KEY=]
+          --kms-key <ARN>      Sign with this key of AWS KMS (ECC_NIST_P256), alone or beside a local
+                               one [env: FREEZEFRAME_KMS_KEY=]
+          --secrets-key <ARN>  Whoever may decrypt with this (symmetric) key of AWS KMS may open the
+                               secrets in the evidence; CloudTrail then tells of each opening [env:
+                               FREEZEFRAME_SECRETS_KEY=]
+          --tsa <URL>          Have the signature stamped by this timestamp authority (RFC 3161) [env:
+                               FREEZEFRAME_TSA=]
+
+    Secrets:
+          --recipient <AGE1…>       Who may open the secrets in the evidence: a recipient of age (may be
+                                    repeated; `age-keygen` makes one) [env: FREEZEFRAME_RECIPIENTS=]
+          --seal-whole <COLLECTOR>  Seal all that this collector reads, not only the secrets in it (may
+                                    be repeated) [env: FREEZEFRAME_SEAL_WHOLE=]
 
     Connection:
           --profile <NAME>      AWS profile to use
