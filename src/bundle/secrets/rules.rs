@@ -35,13 +35,14 @@ pub enum Look {
 /// whole where the operator wants it.
 pub fn looked_into(path: &BundlePath) -> Look {
     let name = path.as_str();
-    // Layers of an image are gzip too, and are code.
-    if [Group::Invocation, Group::Code].iter().any(|g| name.starts_with(g.dir())) || name.ends_with(".http.json") {
+    if name.starts_with(Group::Invocation.dir()) || name.ends_with(".http.json") {
         return Look::Not;
     }
     match () {
         () if name.ends_with(".json") => Look::Json,
         () if name.ends_with(".jsonl") => Look::JsonLines,
+        // Layers of an image are gzip too.
+        () if name.starts_with(Group::Code.dir()) => Look::Not,
         () => Look::Packed,
     }
 }

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 /// Files whose words are no findings of a bundle that lies here.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("addenda.rs", "what lies beside a bundle: each way to spoil it stands in tests/it/archive/addenda.rs"),
     ("stored.rs", "what S3 says of an archived bundle: provoked in tests/it/archive"),
     ("verified.rs", "a verification that is not enough to contain on: an error, and no finding"),
     ("verification.rs", "the sentences of the verdicts"),
