@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 const SMALL: u64 = 1 << 20;
@@ -91,7 +91,7 @@ impl Sink {
     }
 }
 
-fn serve(stream: TcpStream, state: &Mutex<State>, bundle: &PathBuf) -> io::Result<()> {
+fn serve(stream: TcpStream, state: &Mutex<State>, bundle: &Path) -> io::Result<()> {
     let mut from = BufReader::with_capacity(128 << 10, stream.try_clone()?);
     let mut to = stream;
     while let Some(request) = request(&mut from)? {

@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(read(wrapped.open(&sealed[..]).unwrap()), secret);
         assert_eq!(originals.stated(3, None).recipients, [recipient.to_string()]);
 
-        let mut changed = sealed.clone();
+        let mut changed = sealed;
         *changed.last_mut().unwrap() ^= 1;
         let mut out = vec![];
         assert!(holder.open(&changed[..]).unwrap().read_to_end(&mut out).is_err());

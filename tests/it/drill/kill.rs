@@ -242,7 +242,7 @@ async fn half_a_file_is_unfinished_and_not_broken() {
     }
     let stage = Stage::set().await;
     let (shell, case) = (stage.root(), stage.case(CASE));
-    kill(&stage, &shell, &["snapshot", names::FUNCTION, "--case", CASE], Point("tag-file", 9)).await;
+    kill(&stage, &shell, &["snapshot", names::FUNCTION, "--case", CASE], Point("tag-file", 10)).await;
     let bag = bundles(&case).pop_first().unwrap();
     // Newest first: the order in which `seal.rs` writes them, backwards.
     let written = [
@@ -254,6 +254,7 @@ async fn half_a_file_is_unfinished_and_not_broken() {
         "meta/CERTIFICATION.md",
         "meta/README.txt",
         "meta/coverage.json",
+        "meta/redactions.jsonl",
         "meta/items.jsonl",
     ];
     for name in written {

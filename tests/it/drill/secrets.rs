@@ -1,10 +1,12 @@
 //! Nothing secret reaches a terminal, a report or the case journal, however talkative the program is asked to be; and the credentials that it
 //! works with reach no file at all. Of the evidence, what AWS answered is redacted, and sealed for whoever holds the case's identity.
 
-use crate::support::emulator::{Stage, bundle};
+use crate::support::emulator::{Stage, bundle, ok};
+use crate::support::stage::stranger;
+use crate::support::tools::python_tools;
 use freezeframe::drill::Keys;
 use freezeframe::drill::command::Shell;
-use freezeframe::drill::incident::names;
+use freezeframe::drill::incident::{names, operator};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read as _;
@@ -126,4 +128,41 @@ async fn nothing_secret_is_said_and_no_credential_of_ours_is_written() {
     for secret in [theirs(), vec!["X-Amz-Signature=".to_string()]].concat() {
         assert!(all.windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret.as_bytes())), "no original holds {}…", &secret[..8]);
     }
+}
+
+/// A new symmetric key, made by the AWS CLI.
+fn symmetric_key(stage: &Stage) -> String {
+    let mut aws = stranger(&stage.emulator, python_tools().join("aws"), &stage.emulator.root);
+    let output = aws.args(["kms", "create-key", "--output", "json"]).output().unwrap();
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+    made["KeyMetadata"]["Arn"].as_str().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kms_key_seals_for_whoever_may_decrypt_with_it() {
+    let stage = Stage::set().await;
+    let key = symmetric_key(&stage);
+    let plan = stage.root().run(&["plan", "snapshot-only", names::FUNCTION, "--secrets-key", &key]).await.unwrap();
+    let permissions = operator::policies(&plan.document);
+    let shell = stage.shell(&stage.operator("ir-responder", &permissions).await);
+    let snapshot = ok(shell.run(&["snapshot", names::FUNCTION, "--case", CASE, "--secrets-key", &key]).await.unwrap(), 0);
+    let zip = bundle(&snapshot, 0);
+    let zip = zip.to_str().unwrap();
+    assert!(!stage.case(CASE).with_extension("identity").exists(), "the key is who may open it");
+
+    let to = |name: &str| stage.case(CASE).with_file_name(name).to_str().unwrap().to_string();
+    let without = shell.run(&["unseal", zip, "--to", &to("none")]).await.unwrap();
+    assert!(without.code == 2 && without.stderr.contains("--kms"), "{}", without.stderr);
+    // Who sealed it cannot read it back.
+    let collector = shell.run(&["unseal", zip, "--to", &to("collector"), "--kms"]).await.unwrap();
+    assert!(collector.code == 1 && collector.stderr.contains("did not decrypt"), "{}: {}", collector.code, collector.stderr);
+    assert!(!Path::new(&to("collector")).exists());
+    let opened = ok(stage.root().run(&["unseal", zip, "--to", &to("opened"), "--kms", "--why", "to see that it can be done"]).await.unwrap(), 0);
+    assert!(opened["files"].as_array().unwrap().len() > 3, "{opened:#}");
+    let mut all = vec![];
+    files(Path::new(&to("opened")), &mut |path| all.extend(std::fs::read(path).unwrap()));
+    let secret = names::SECRET_VARIABLES[0].1.as_bytes();
+    assert!(all.windows(secret.len()).any(|w| w == secret));
+    let told = ok(shell.run(&["custody", zip]).await.unwrap(), 0).to_string();
+    assert!(told.contains("sealed originals of") && told.contains(&key) && told.contains("to see that it can be done"), "{told}");
 }
