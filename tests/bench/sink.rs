@@ -145,12 +145,12 @@ fn send(to: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Resul
 }
 
 /// A file of the bundle, by what stands behind case and bundle in the key.
-fn own(bundle: &std::path::Path, path: &str) -> PathBuf {
+fn own(bundle: &Path, path: &str) -> PathBuf {
     let name = bundle.file_name().unwrap().to_str().unwrap();
     bundle.join(path.split_once(&format!("/{name}/")).map_or("none", |(_, below)| below))
 }
 
-fn same_file(bundle: &std::path::Path, path: &str, digest: &[u8]) -> bool {
+fn same_file(bundle: &Path, path: &str, digest: &[u8]) -> bool {
     let file = File::open(own(bundle, path)).unwrap();
     freezeframe::model::digest::of_reader(file).unwrap().0.as_bytes() == digest
 }
@@ -160,7 +160,7 @@ fn answer(
     r: &Request,
     (length, digest, body): (u64, [u8; 32], Vec<u8>),
     state: &Mutex<State>,
-    bundle: &std::path::Path,
+    bundle: &Path,
 ) -> io::Result<()> {
     let has = |word: &str| r.query.split('&').any(|q| q == word || q.starts_with(&format!("{word}=")));
     let xml = |name: &str, inner: &str| format!("<?xml version=\"1.0\"?><{name}>{inner}</{name}>");

@@ -72,7 +72,7 @@ pub fn redaction_at(twin: &serde_json::Value, pointer: &str, rule: Rule) -> bool
                 && text("rule") == Some(rule.as_str())
                 && value.get("len").is_some_and(serde_json::Value::is_u64)
                 && text("commit").is_some_and(|c| Commitment::parse(c).is_some())
-                && value.as_object().is_some_and(|o| o.len() == 4)
+                && value.as_object().is_some_and(|o| o.keys().eq(["redacted", "rule", "len", "commit"]))
         }
         (Some(serde_json::Value::String(text)), Some(inner)) => {
             serde_json::from_str(text).is_ok_and(|value: serde_json::Value| redaction_at(&value, inner, rule))

@@ -32,8 +32,8 @@ impl Facts {
 /// Where a redaction is said to stand and does not.
 fn first_unredacted(text: &[u8], redaction: &Redaction) -> Option<String> {
     if let Some(rule) = redaction.whole {
-        let value = serde_json::from_slice(text).unwrap_or_default();
-        return (!redaction_at(&value, "", rule)).then(|| "the file, which is said to be sealed whole".into());
+        let wanted = secrets::whole(rule, redaction.original.bytes, redaction.original.commit);
+        return (text != wanted.as_bytes()).then(|| "the file, which is said to be sealed whole".into());
     }
     let whole: Option<serde_json::Value> = serde_json::from_slice(text).ok();
     let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').collect();

@@ -160,6 +160,16 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
         ("an original in clear", sealed(|p, _| drop(p.payload.insert(KEY.into(), b"00".to_vec()))), SECRETS),
         ("no key of the commitments", sealed(|p, _| drop(p.payload.remove(KEY))), SECRETS),
         ("a line that says another length", line(0, |l| l["twin"]["bytes"] = json!(7)), SECRETS),
+        ("a whole file of another length", line(1, |l| l["original"]["bytes"] = json!(78)), SECRETS),
+        (
+            "an original that an item names, as in a salvaged bundle",
+            sealed(|p, _| {
+                let original = age("salvaged");
+                p.items[0]["files"].as_array_mut().unwrap().push(file("data/sealed/x.age", &original));
+                p.payload.insert("data/sealed/x.age".into(), original);
+            }),
+            &[],
+        ),
         ("lines in another order", sealed(|_, lines| lines.reverse()), SECRETS),
         ("a field that is nowhere", line(0, |l| l["fields"][0]["at"] = json!("/Environment/Variables/c")), SECRETS),
         ("a field that is clear text", line(0, |l| l["fields"][0]["at"] = json!("/FunctionName")), SECRETS),

@@ -117,6 +117,8 @@ fn a_commands_help_in_full() {
     Archive:
           --archive <PLACE>             Archive what is sealed below s3://BUCKET/PREFIX, and read back
                                         what S3 says of it [env: FREEZEFRAME_ARCHIVE=]
+          --straight                    Carry each file there as soon as it is gathered: what a run that
+                                        dies had gathered can be salvaged there
           --retain <SPAN>               Nobody may delete it for so long from now (7y, 90d)
           --retain-until <DATE>         The same until a date (2033-11-20, or with a time)
           --lock <MODE>                 Who may shorten that: whoever may bypass governance (governance,

@@ -157,7 +157,8 @@ async fn a_kms_key_seals_for_whoever_may_decrypt_with_it() {
     let collector = shell.run(&["unseal", zip, "--to", &to("collector"), "--kms"]).await.unwrap();
     assert!(collector.code == 1 && collector.stderr.contains("did not decrypt"), "{}: {}", collector.code, collector.stderr);
     assert!(!Path::new(&to("collector")).exists());
-    let opened = ok(stage.root().run(&["unseal", zip, "--to", &to("opened"), "--kms", "--why", "to see that it can be done"]).await.unwrap(), 0);
+    let opened =
+        ok(stage.root().run(&["unseal", zip, "--to", &to("opened"), "--kms", "--why", "to see that it can be done"]).await.unwrap(), 0);
     assert!(opened["files"].as_array().unwrap().len() > 3, "{opened:#}");
     let mut all = vec![];
     files(Path::new(&to("opened")), &mut |path| all.extend(std::fs::read(path).unwrap()));
