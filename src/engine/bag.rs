@@ -57,13 +57,14 @@ impl Bag<'_> {
         };
         let draft = Draft::open(self.case_dir, info, self.clock.clone())?;
         draft.set_actor(self.operator);
-        let prepared = self.secrets.prepare(&draft, self.connector, self.beside, self.case).await?;
+        // On the heap, as all that is large below a run: a thread of tokio has two megabytes of stack.
+        let prepared = Box::pin(self.secrets.prepare(&draft, self.connector, self.beside, self.case)).await?;
         Ok((draft, prepared))
     }
 
     /// Close a draft for good, and sign what it then is.
     pub async fn seal(&self, draft: &Draft, planned: Vec<PlannedUnit>, finished: bool) -> Result<sealing::Outcome, RunError> {
-        Ok(self.sealing.seal(draft, planned, finished, &**self.clock).await?)
+        Ok(Box::pin(self.sealing.seal(draft, planned, finished, &**self.clock)).await?)
     }
 
     /// Hand a sealed bag over as a zip, read the zip back as a stranger would, and write its root into the case journal. An unfinished bag

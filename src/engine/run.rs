@@ -227,7 +227,7 @@ impl Running {
             match phase.phase {
                 // On the heap: each holds everything below it, and a thread of tokio has two megabytes of stack.
                 PhaseKind::Collect => Box::pin(self.collect(phase)).await?,
-                PhaseKind::Seal => self.seal().await?,
+                PhaseKind::Seal => Box::pin(self.seal()).await?,
                 // Sealing reads back already; what `verify` adds is that nothing after it happens without.
                 PhaseKind::Verify => {}
                 PhaseKind::Contain => Box::pin(self.contain(phase)).await?,
@@ -238,7 +238,7 @@ impl Running {
             }
         }
         // A playbook that collects and never seals would leave evidence lying open.
-        self.seal().await?;
+        Box::pin(self.seal()).await?;
         if self.doors.archive.is_some() {
             Box::pin(self.archive()).await;
         }
@@ -295,7 +295,7 @@ impl Running {
             let case = archive::Case { journal: &self.journal, store: &*self.doors.store };
             let progress = self.doors.progress.clone();
             let say = move |line: &str| progress.note(Note::Said(line.to_string()));
-            let sending = archive::archive(&vault.bucket, &order, Some(case), &say);
+            let sending = Box::pin(archive::archive(&vault.bucket, &order, Some(case), &say));
             let sent = match self.finished {
                 true => until(&mut self.doors.interrupt, true, sending).await,
                 // What was carried lies there already: the rest is a matter of seconds, and makes it a bundle.
@@ -382,8 +382,8 @@ impl Running {
             let collector = collect::find(&step.unit).ok_or_else(|| RunError::UnknownUnit(step.unit.clone()))?;
             steps.push(GatherStep { collector, params: step.params.clone() });
         }
-        self.bring_case().await;
-        let (draft, plan_unit) = self.open(BundleKind::Acquisition).await?;
+        Box::pin(self.bring_case()).await;
+        let (draft, plan_unit) = Box::pin(self.open(BundleKind::Acquisition)).await?;
         self.planned = vec![plan_unit];
         self.planned.extend(phase.skipped.iter().filter_map(|id| Some(skipped(collect::find(id)?.spec()))));
         self.draft = Some(draft.clone());
@@ -398,7 +398,7 @@ impl Running {
             telling: self.telling(),
             backlog: Default::default(),
         };
-        let gathered = gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress).await?;
+        let gathered = Box::pin(gather(&steps, &shared, UNIT_DEADLINE, &mut self.doors.interrupt, &*self.doors.progress)).await?;
         if !gathered.finished {
             draft.journal(JournalEvent::Interrupted { by: "the operator, or the deadline".to_string() })?;
         }
@@ -416,7 +416,7 @@ impl Running {
         let groups = GroupTally::of(&planned, &draft.items());
         let skipped = planned.iter().filter(|u| u.ended == UnitEnd::SkippedByOperator).map(|u| u.unit.clone()).collect();
         let outcome = self.bag().seal(&draft, planned, finished).await?;
-        self.land().await;
+        Box::pin(self.land()).await;
         let sealed = &outcome.sealed;
         let mismatches: Vec<String> = draft
             .items()
@@ -537,7 +537,7 @@ impl Running {
     }
 
     async fn foretell(&mut self, draft: &Arc<Draft>) {
-        let forecast = survey::forecast(&self.doors.connector, draft.clone(), &*self.doors.clock, &self.order.plan).await;
+        let forecast = Box::pin(survey::forecast(&self.doors.connector, draft.clone(), &*self.doors.clock, &self.order.plan)).await;
         self.report.forecast = Some(forecast);
     }
 
@@ -559,7 +559,7 @@ impl Running {
 
     async fn contain(&mut self, phase: &PlannedPhase) -> Result<(), RunError> {
         // Evidence first: whatever is open is sealed and read back before the first write.
-        self.seal().await?;
+        Box::pin(self.seal()).await?;
         let permit = match (&self.permit, &phase.override_reason) {
             (Some(permit), _) => permit.clone(),
             (None, Some(why)) => ContainPermit::by_override(&self.order.operator, why),
@@ -577,7 +577,7 @@ impl Running {
                 return self.refuse(vec![refusal]).await;
             }
         }
-        let (draft, plan_unit) = self.open(BundleKind::Containment).await?;
+        let (draft, plan_unit) = Box::pin(self.open(BundleKind::Containment)).await?;
         // Where every second counts it is read afterwards: bleeding is stopped first.
         let bleed_first = self.bleeds_first(phase);
         if !bleed_first {
@@ -626,8 +626,8 @@ impl Running {
         let plan_unit = PlannedUnit { items, ..plan_unit };
         let question = "What was changed in AWS, from what to what, and does it hold?";
         let changes = bag::put_changes(&draft, "containment", question, &contained, &self.journal, &self.order.run)?;
-        let outcome = self.bag().seal(&draft, vec![plan_unit, changes], true).await?;
-        self.land().await;
+        let outcome = Box::pin(self.bag().seal(&draft, vec![plan_unit, changes], true)).await?;
+        Box::pin(self.land()).await;
         let (bundle, _) = self.bag().hand_over(&outcome, true, &*self.doors.progress).await?;
         self.report.unsealed(&outcome.missing);
         self.report.bundles.push(bundle);
