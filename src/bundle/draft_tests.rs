@@ -547,7 +547,26 @@ fn without_a_reader_a_secret_is_neither_kept_in_clear_nor_sealed_for_nobody() {
     let draft = Draft::open(case.path(), DraftInfo { secrets: SecretsOrder::default(), ..info() }, clock()).unwrap();
     let got =
         attempt(&draft, "GetFunctionConfiguration", 200, "application/json", br#"{"Environment":{"Variables":{"A":"hunter2"}}}"#, None);
-    assert!(matches!(got.body_end, BodyEnd::Unsaved(_)) && got.body.is_none(), "{got:?}");
+    assert!(matches!(got.body_end, BodyEnd::Unsaved(_)) && got.body.is_none() && got.body_sha256.is_none(), "{got:?}");
+    let sealed = draft.seal(vec![], true).unwrap();
+    assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"hunter2"));
+}
+
+#[test]
+fn secrets_are_looked_for_whatever_the_answer_is_called() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    let text = br#" {"Environment":{"Variables":{"A":"hunter2"}}}"#;
+    for content_type in ["", "text/plain", "application/octet-stream", "application/xml"] {
+        let got = attempt(&draft, "GetFunctionConfiguration", 200, content_type, text, None);
+        assert!(got.sealed.is_some(), "{content_type}: {got:?}");
+    }
+    for operation in ["GetTemplate", "DescribeStackEvents"] {
+        let got = attempt(&draft, operation, 200, "text/xml", b"<TemplateBody>Environment: hunter2</TemplateBody>", None);
+        assert!(got.body.as_ref().unwrap().as_str().ends_with(".xml.redacted.json"), "{got:?}");
+    }
+    let xml = attempt(&draft, "GetRole", 200, "text/xml", b"<GetRoleResponse/>", None);
+    assert!(xml.sealed.is_none() && xml.body_sha256 == Some(Sha256::of(b"<GetRoleResponse/>")));
     let sealed = draft.seal(vec![], true).unwrap();
     assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"hunter2"));
 }

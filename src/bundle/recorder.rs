@@ -5,7 +5,7 @@
 
 use super::draft::{Draft, Inner, Kept, SharedPart, State};
 use super::payload::Whole;
-use super::secrets::looked_into;
+use super::secrets::{Look, OPAQUE, looked_into};
 use super::veiling::Ready;
 use crate::aws::record::{Recorder, UnitScope};
 use crate::model::exchange::{BodyEnd, Exchange, Header};
@@ -59,6 +59,10 @@ impl Recorder for Draft {
             }
         };
         exchange.body = file.as_ref().map(|f| f.path.clone());
+        if file.is_none() {
+            // A digest stands beside the file that it is of, or nowhere: what was withheld or not kept could be guessed by it.
+            exchange.body_sha256 = None;
+        }
         let unwritten = match self.inner.write_record(&mut state, scope.group, &exchange) {
             Ok(()) => None,
             Err(e) => {
@@ -109,7 +113,10 @@ impl Inner {
             unsaved(exchange, &format!("{} bytes came and {} were kept", exchange.body_bytes, whole.bytes));
         }
         let unnamed = || BundlePath::below(scope.group.dir(), &exchange.operation, extension(&exchange.response_headers));
-        let look = looked_into(&wanted.cloned().unwrap_or_else(unnamed));
+        let look = match OPAQUE.contains(&exchange.operation.as_str()) {
+            true => Look::Opaque,
+            false => looked_into(&wanted.cloned().unwrap_or_else(unnamed)),
+        };
         self.ready(scope.unit, look, whole).map(Some)
     }
 

@@ -28,24 +28,27 @@ impl Inner {
         let key = self.originals.commit_key();
         let seen = match look {
             _ if self.originals.seals_whole(unit) => Err(Rule::Whole),
+            Look::Opaque => Err(Rule::Unreadable),
             Look::Not => Ok(Veiled::Clear),
-            Look::Packed if !is_gzip(&file)? => Ok(Veiled::Clear),
-            _ if is_gzip(&file)? => {
-                let mut bytes = vec![];
-                let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
-                // What is torn has passed as far as it goes, and what is too large to be looked into is sealed.
-                let looked = unpacked.is_ok() && bytes.len() as u64 <= LARGEST;
-                if !looked || may_hold_secret(&bytes) { Err(Rule::Packed) } else { Ok(Veiled::Clear) }
-            }
-            Look::Json | Look::JsonLines if file.bytes > LARGEST => Err(Rule::Unreadable),
-            Look::Json | Look::JsonLines | Look::Packed => {
-                let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or_default());
-                file.open()?.take(LARGEST).read_to_end(&mut bytes)?;
-                match veil(&bytes, look == Look::JsonLines, key) {
-                    Veiled::Unreadable => Err(Rule::Unreadable),
-                    seen => Ok(seen),
+            look => match (look, begins(&file)?) {
+                (Look::BeginsAsJson, Begins::Gzip) | (Look::Begins | Look::BeginsAsJson, Begins::Otherwise) => Ok(Veiled::Clear),
+                (_, Begins::Gzip) => {
+                    let mut bytes = vec![];
+                    let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
+                    // What is torn has passed as far as it goes, and what is too large to be looked into is sealed.
+                    let looked = unpacked.is_ok() && bytes.len() as u64 <= LARGEST;
+                    if !looked || may_hold_secret(&bytes) { Err(Rule::Packed) } else { Ok(Veiled::Clear) }
                 }
-            }
+                _ if file.bytes > LARGEST => Err(Rule::Unreadable),
+                _ => {
+                    let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or_default());
+                    file.open()?.take(LARGEST).read_to_end(&mut bytes)?;
+                    match veil(&bytes, look == Look::JsonLines, key) {
+                        Veiled::Unreadable => Err(Rule::Unreadable),
+                        seen => Ok(seen),
+                    }
+                }
+            },
         };
         let (fields, by, twin) = match seen {
             Ok(Veiled::Clear) => return Ok(Ready::Clear(file)),
@@ -123,11 +126,25 @@ impl Inner {
     }
 }
 
-/// Two bytes that no JSON begins with (RFC 1952).
-fn is_gzip(file: &Whole) -> io::Result<bool> {
+enum Begins {
+    Json,
+    /// Two bytes that no JSON begins with (RFC 1952).
+    Gzip,
+    Otherwise,
+}
+
+fn begins(file: &Whole) -> io::Result<Begins> {
     let mut head = vec![];
-    file.open()?.take(2).read_to_end(&mut head)?;
-    Ok(head == [0x1f, 0x8b])
+    file.open()?.take(64).read_to_end(&mut head)?;
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Begins::Gzip);
+    }
+    // A byte order mark and white space in front are no part of it.
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+    Ok(match text.trim_ascii_start().first() {
+        Some(b'{' | b'[') => Begins::Json,
+        _ => Begins::Otherwise,
+    })
 }
 
 /// A part with these bytes, ended.

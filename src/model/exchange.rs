@@ -69,7 +69,7 @@ pub struct Exchange {
     pub body_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body_sha256: Option<Sha256>,
-    /// Why the body was not kept although it could have been (secrets of somebody who is no part of the case). Size and digest are its own.
+    /// Why the body was not kept although it could have been (secrets of somebody who is no part of the case). Size is its own; its digest is not told.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body_withheld: Option<String>,
     /// Where the body lies; none when it was empty, withheld, or could not be saved.

@@ -378,11 +378,13 @@ class Comparison:
                 print(f"not explained: no answer names the address of {asked}")
                 self.table[record["service"]]["not explained"] += 1
                 continue
-            self.table[record["service"]][how + ("" if kept else ", by digest" if record["body_bytes"] else ", without a body")] += 1
+            self.table[record["service"]][how + ("" if kept else ", by length" if record["body_bytes"] else ", without a body")] += 1
             status, body = told
             if record["service"] == "https" or ("body" not in record and record["body_bytes"]):
-                # Bytes as they are; or a body that was withheld, of which the digest is on record.
-                bundle, now = (record["status"], record["body_sha256"]), (status, hashlib.sha256(body).hexdigest())
+                # Bytes as they are; or a body that was withheld, of which only the length is on record.
+                withheld = "body_sha256" not in record
+                bundle = record["status"], record["body_bytes"] if withheld else record["body_sha256"]
+                now = status, len(body) if withheld else hashlib.sha256(body).hexdigest()
             else:
                 bundle, now = alone(answer(record["status"], self.body(record))), alone(answer(status, body))
             if bundle != now:

@@ -25,13 +25,18 @@ pub(super) fn is_presigned(text: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     Not,
+    /// See [`OPAQUE`].
+    Opaque,
     Json,
     JsonLines,
-    /// For gzip, whatever its name: a trail's log file is `application/json` in one bucket and `application/x-gzip` in another.
-    Packed,
+    /// By how it begins, whatever its name: an answer may come without a content type, and a trail's log file is `application/json` in one bucket
+    /// and `application/x-gzip` in another.
+    Begins,
+    /// The same, but gzip is left alone: layers of an image are gzip too.
+    BeginsAsJson,
 }
 
-/// By the name that a file will have (`.json`, `.jsonl`) and, for gzip, by how it begins. Log lines are evidence as they stand: what a function printed is not taken apart, and is sealed as a
+/// By the name that a file will have (`.json`, `.jsonl`), or else by how it begins. Log lines are evidence as they stand: what a function printed is not taken apart, and is sealed as a
 /// whole where the operator wants it.
 pub fn looked_into(path: &BundlePath) -> Look {
     let name = path.as_str();
@@ -41,15 +46,18 @@ pub fn looked_into(path: &BundlePath) -> Look {
     match () {
         () if name.ends_with(".json") => Look::Json,
         () if name.ends_with(".jsonl") => Look::JsonLines,
-        // Layers of an image are gzip too.
-        () if name.starts_with(Group::Code.dir()) => Look::Not,
-        () => Look::Packed,
+        () if name.starts_with(Group::Code.dir()) => Look::BeginsAsJson,
+        () => Look::Begins,
     }
 }
 
+/// Answers that hold what a function is made with, its environment included, in a language that is not looked into: they are sealed whole.
+/// (CloudFormation: the template as it was given, and `ResourceProperties` of each event.)
+pub const OPAQUE: &[&str] = &["GetTemplate", "DescribeStackEvents"];
+
 /// Whether unpacked bytes hold what would be redacted if they were JSON of their own. Coarse: the file is sealed if in doubt.
 pub fn may_hold_secret(text: &[u8]) -> bool {
-    [&b"\"sessiontoken\""[..], b"x-amz-signature=", b"x-amz-security-token="]
+    [&b"\"sessiontoken\""[..], b"\"environment\"", b"x-amz-signature=", b"x-amz-security-token="]
         .iter()
         .any(|mark| text.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark)))
 }

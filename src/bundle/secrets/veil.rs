@@ -4,7 +4,7 @@
 //! object may name a member twice (two readers would read two documents): such a thing is no answer of AWS, and is sealed whole.
 
 use super::commitment::CommitKey;
-use super::rules::{EMBEDDED, ENVIRONMENT, SESSION_TOKEN, VARIABLES, is_presigned};
+use super::rules::{EMBEDDED, ENVIRONMENT, SESSION_TOKEN, VARIABLES, is_presigned, may_hold_secret};
 use crate::model::redaction::{Commitment, Field, Rule};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -173,8 +173,13 @@ impl Walk<'_> {
             }
             b'"' => {
                 let text: Cow<'_, str> = string(raw)?;
-                if is_presigned(&text) {
+                let opens = text.trim_start().as_bytes().first();
+                if is_presigned(&text) && !matches!(opens, Some(b'{' | b'[')) {
                     self.redact(raw, at, Rule::Presigned, text.as_bytes());
+                } else if matches!(opens, Some(b'{' | b'[')) && self.embedded(raw, at, depth).is_none() && may_hold_secret(text.as_bytes())
+                {
+                    // A JSON text that is none (AWS Config's states are, and CloudTrail's events).
+                    self.redact(raw, at, Rule::Unreadable, text.as_bytes());
                 }
             }
             _ => {}
@@ -196,6 +201,7 @@ impl Walk<'_> {
             return Some(());
         }
         if is_string && name == EMBEDDED {
+            // What is no JSON there may hold anything, and with it the whole file.
             return self.embedded(value, at, depth);
         }
         let inside = match inside {
@@ -206,7 +212,7 @@ impl Walk<'_> {
         self.value(value, at, inside, depth + 1)
     }
 
-    /// A JSON text in a string. What is no JSON there may hold anything, and with it the whole file.
+    /// A JSON text in a string. None where it is none.
     fn embedded(&mut self, value: &RawValue, at: &str, depth: usize) -> Option<()> {
         let text = string(value)?;
         let mut inner = Found::default();
@@ -324,6 +330,18 @@ mod tests {
         assert_eq!(fields, [("/Events/1/CloudTrailEvent#/responseElements/credentials/sessionToken".to_string(), Rule::SessionToken)]);
         assert!(!said.contains("FwoG"), "{said}");
         assert!(said.contains("ASIA1"), "{said}");
+    }
+
+    #[test]
+    fn a_json_text_in_any_string_is_looked_into_and_one_that_is_torn_is_redacted_if_in_doubt() {
+        let state = json!({"environment": {"variables": {"DB": "hunter2"}}}).to_string();
+        let torn = &state[..state.len() - 4];
+        let policy = json!({"Version": "2012-10-17"}).to_string();
+        let (said, fields) =
+            twin(&json!({"configurationItems": [{"configuration": state}, {"configuration": torn}, {"policy": policy}]}).to_string());
+        let at = |n: usize, rest: &str| format!("/configurationItems/{n}/configuration{rest}");
+        assert_eq!(fields, [(at(0, "#/environment/variables/DB"), Rule::Environment), (at(1, ""), Rule::Unreadable)]);
+        assert!(!said.contains("hunter2") && said.contains("2012-10-17"), "{said}");
     }
 
     #[test]
