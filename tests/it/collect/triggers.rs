@@ -243,7 +243,7 @@ async fn the_census_counts_and_keeps_nobody_s_environment() {
     let [exchange] = bag.exchanges(item).try_into().unwrap();
     let healthy = World::healthy("Lambda.ListFunctions").text();
     assert_eq!((exchange.body_bytes, exchange.body), (healthy.len() as u64, None));
-    assert_eq!(exchange.body_sha256, Some(freezeframe::model::digest::Sha256::of(healthy.as_bytes())));
+    assert_eq!(exchange.body_sha256, None, "a digest of what is not kept lets a short secret be guessed");
     assert_eq!(exchange.body_end, freezeframe::model::exchange::BodyEnd::Complete);
     assert!(exchange.body_withheld.is_some_and(|why| why.contains("environment")));
 }
