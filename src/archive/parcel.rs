@@ -5,6 +5,7 @@ use crate::bundle::addenda::WITHIN;
 use crate::bundle::documents::Statement;
 use crate::bundle::manifest::TAG_MANIFEST;
 use crate::bundle::seal::STATEMENT;
+use crate::bundle::signer::ENVELOPE;
 use crate::bundle::source::{BagSource, EntryName, OpenError, ReadError};
 use crate::bundle::verify::{Verdict, Verification, verify_source};
 use crate::model::digest::Sha256;
@@ -64,10 +65,12 @@ fn rank(path: &BundlePath) -> u8 {
         (_, p) if p.starts_with("meta/journal/") => 1,
         (_, "meta/coverage.json") => 2,
         (TAG_MANIFEST, _) => 4,
-        ("seal", STATEMENT) => 7,
-        // Keys before what they signed; the statement can be read out of the envelope.
+        ("seal", STATEMENT) => 8,
+        // Keys before what they signed, that before what is said about it: whoever finds the envelope finds all that its statement needs, and the
+        // statement itself within (`bundle::begun_seal`).
         ("seal", p) if p.ends_with(".pem") => 5,
-        ("seal", _) => 6,
+        ("seal", ENVELOPE) => 6,
+        ("seal", _) => 7,
         _ => 3,
     }
 }
@@ -125,6 +128,9 @@ mod tests {
     fn what_vouches_comes_last() {
         let mut all = [
             "seal/statement.json",
+            "seal/root.tsr",
+            "seal/statement.dsse.json",
+            "seal/public-key.pem",
             "tagmanifest-sha256.txt",
             "meta/items.jsonl",
             "data/a",
@@ -144,6 +150,9 @@ mod tests {
                 "bagit.txt",
                 "meta/items.jsonl",
                 "tagmanifest-sha256.txt",
+                "seal/public-key.pem",
+                "seal/statement.dsse.json",
+                "seal/root.tsr",
                 "seal/statement.json"
             ]
         );

@@ -1,6 +1,7 @@
 //! A fault: what went wrong with a call, in our words. The only place that looks into `SdkError`.
 
 use super::fence::Fenced;
+use crate::model::causes::{causes, with_causes};
 use crate::model::exchange::{BodyEnd, Exchange};
 use crate::model::gap::GapKind;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -55,6 +56,11 @@ pub fn tame(text: &str, limit: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// An error and what caused it, made fit in the same way.
+pub fn tame_error(error: &(dyn Error + 'static), limit: usize) -> String {
+    tame(&with_causes(error), limit)
 }
 
 /// The codes with which services ask to be called less often.
@@ -176,7 +182,7 @@ impl Fault {
                     _ if names_credentials(other) => FaultClass::Credentials,
                     _ => FaultClass::Transport,
                 };
-                (class, None, chain(other))
+                (class, None, with_causes(other))
             }
         };
         let class = if names_no_stack(code.as_deref(), &message) { FaultClass::NotFound } else { class };
@@ -228,39 +234,12 @@ fn names_the_path(message: &str, uri: &str) -> bool {
     path.split('/').nth(1).filter(dated).is_some_and(|date| message.contains(&format!("/{date}/")))
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut parts = vec![];
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(e) = next {
-        let text = e.to_string();
-        if parts.last() != Some(&text) {
-            parts.push(text);
-        }
-        next = e.source();
-    }
-    parts.join(": ")
-}
-
 fn in_chain<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(e) = next {
-        if e.is::<T>() {
-            return true;
-        }
-        next = e.source();
-    }
-    false
+    causes(error).any(|e| e.is::<T>())
 }
 
 fn names_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(e) = next {
-        if e.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
-        }
-        next = e.source();
-    }
-    false
+    in_chain::<aws_credential_types::provider::error::CredentialsError>(error)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use super::cbor;
 use super::record::{Recorder, UnitScope};
 use crate::clock::{self, Clock};
+use crate::model::causes::with_causes;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::exchange::{BodyEnd, Exchange, Header};
 use crate::model::id::ExchangeId;
@@ -331,24 +332,12 @@ impl TeeBody {
                     self.save(data);
                 }
             }
-            Poll::Ready(Some(Err(e))) => self.close(BodyEnd::Failed(bounded_chain(e.as_ref()))),
+            Poll::Ready(Some(Err(e))) => self.close(BodyEnd::Failed(with_causes(e.as_ref()).chars().take(300).collect())),
             Poll::Ready(None) => self.close(BodyEnd::Complete),
             Poll::Pending => {}
         }
         polled
     }
-}
-
-/// An error with its causes on one line, bounded: transport errors hide their reason in the chain.
-fn bounded_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text.chars().take(300).collect()
 }
 
 impl Drop for TeeBody {

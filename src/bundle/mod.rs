@@ -24,13 +24,15 @@
 //! it in its statement: so a sealed bundle never changes, and an addendum is checked by the very same checks.
 //!
 //! Where to start: `draft.rs` (what units see), then `seal.rs`. `payload.rs` holds the files while they come to be, `veiling.rs` parts secrets from
-//! the rest (`secrets/`), `recorder.rs` is the draft as the tape sees it, `reopen.rs` takes up a bag whose run died, `chain.rs` the rule of both
+//! the rest (`secrets/`), `recorder.rs` is the draft as the tape sees it, `reopen.rs` takes up a bag whose run died
+//! (`begun_seal.rs`: while it was being sealed), `chain.rs` the rule of both
 //! journals (`journal.rs` in a bag, `case_journal.rs` in a store),
 //! `fault_point.rs` where a test may kill a debug build between two writes.
 //!
 //! What it never does: talk to AWS, decide what to collect, print.
 
 pub mod addenda;
+pub mod begun_seal;
 pub mod case_journal;
 mod certification;
 pub mod chain;

@@ -41,6 +41,8 @@ pub enum SealError {
     },
     #[error("cannot write the bundle's last journal line")]
     Journal(#[source] JournalError),
+    #[error("an envelope lies in seal/, and is about something else than this bundle as it lies here")]
+    OtherStatement,
     #[error("cannot write a document of the bundle")]
     MakeDocument(#[source] CanonError),
     #[error("cannot seal the bundle: its directory is not as it was written")]

@@ -6,7 +6,7 @@
 
 use super::dsse::{self, Envelope};
 use super::signer::{Ended, SealingRecord, SignatureEnd, Signer, SignerKind, StatedSigner};
-use crate::aws::fault::tame;
+use crate::aws::fault::tame_error;
 use crate::clock::{Clock, stamp};
 use crate::model::digest::Sha256;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Signers {
                 Ok(Ok(signed)) if signer.public_key().verifies(&message, &signed.signature) => Ok(signed),
                 // Whoever answered in its place would have the statement carry a signature that breaks it.
                 Ok(Ok(_)) => Err("what came back is no signature of this key".to_string()),
-                Ok(Err(e)) => Err(chain(&e)),
+                Ok(Err(e)) => Err(tame_error(&e, 400)),
                 Err(_) => Err(format!("there was no answer within {} seconds", PATIENCE.as_secs())),
             };
             let (ended, request_id, detail) = match signed {
@@ -106,15 +106,4 @@ impl Signing {
         };
         failed.map(words).collect()
     }
-}
-
-/// An error with its causes, in one bounded line.
-pub fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut next = e.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    tame(&text, 400)
 }

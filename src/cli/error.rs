@@ -1,6 +1,7 @@
 //! An error at the face: what could not be done, its causes, what the person can do, and the exit code.
 
 use crate::aws::fault::tame;
+use crate::model::causes::causes;
 use crate::model::outcome::Outcome;
 use crate::playbook::Problem;
 use std::error::Error;
@@ -40,13 +41,7 @@ impl CliError {
     }
     /// From the outermost to the first, fit for a terminal.
     pub fn causes(&self) -> Vec<String> {
-        let mut causes = vec![];
-        let mut next = self.source();
-        while let Some(cause) = next {
-            causes.push(tame(&cause.to_string(), 2000));
-            next = cause.source();
-        }
-        causes
+        causes(self).skip(1).map(|cause| tame(&cause.to_string(), 2000)).collect()
     }
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;

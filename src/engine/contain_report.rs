@@ -3,6 +3,7 @@
 use super::restore::RestoreReport;
 use crate::aws::fault::{FaultClass, tame};
 use crate::contain::ActError;
+use crate::model::causes::with_causes;
 use crate::model::id::CellId;
 use crate::model::outcome::Outcome;
 use crate::model::restorable::Restorable;
@@ -63,12 +64,7 @@ pub struct Trouble {
 
 impl Trouble {
     pub(super) fn of(error: &(dyn Error + 'static)) -> Trouble {
-        let mut what = error.to_string();
-        let mut cause = error.source();
-        while let Some(c) = cause {
-            what = format!("{what}: {c}");
-            cause = c.source();
-        }
+        let what = with_causes(error);
         let denied = match error.downcast_ref::<ActError>() {
             Some(ActError::Call { action, source, .. }) if source.class == FaultClass::Denied => *action,
             _ => None,

@@ -13,6 +13,7 @@ use crate::aws::record::{HeadRecorder, Recorder, UnitScope};
 use crate::aws::tape::{self, Listening};
 use crate::aws::{Aws, Connector};
 use crate::contain::{Cell, DynAction};
+use crate::model::causes::with_causes;
 use crate::model::exchange::Exchange;
 use crate::model::id::RunId;
 use crate::model::item::Group;
@@ -233,12 +234,7 @@ impl Sentry {
     }
 
     fn unreadable(&self, what: &str, error: &ControlError) -> Refusal {
-        let mut why = format!("{what}: {error}");
-        let mut cause = error.source();
-        while let Some(c) = cause {
-            why = format!("{why}: {c}");
-            cause = c.source();
-        }
+        let why = format!("{what}: {}", with_causes(error));
         Rule::ControlUnreadable.refuses(why, "built in", format!("make {} readable and writable", self.control.describe()))
     }
 }

@@ -4,9 +4,8 @@
 //! It asks the store for names, for each case's journal and for each bundle's statement, and nothing else. What cannot be read is said.
 
 use super::log::open_cells;
-use super::run::chain;
 use crate::archive::ArchiveRecord;
-use crate::aws::fault::tame;
+use crate::aws::fault::{tame, tame_error};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{BundleKind, Statement};
 use crate::bundle::seal::STATEMENT;
@@ -181,7 +180,7 @@ async fn one_case(
                 };
                 listed.held = open.iter().map(|o| tame(&o.cell.0, 300)).collect();
             }
-            Err(e) => listed.unread.push(format!("the case journal: {}", tame(&chain(&e), 400))),
+            Err(e) => listed.unread.push(format!("the case journal: {}", tame_error(&e, 400))),
         }
     } else {
         listed.unread.push("there is no case journal here, so what the case holds is not known".into());
@@ -264,12 +263,12 @@ async fn document<T: serde::de::DeserializeOwned>(store: &Arc<dyn Store>, key: &
     match store.get(key).await {
         Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|e| tame(&e.to_string(), 300)),
         Ok(None) => Err("it was there, and is gone".into()),
-        Err(e) => Err(tame(&chain(&e), 400)),
+        Err(e) => Err(tame_error(&e, 400)),
     }
 }
 
 fn of_zip(path: &Path) -> Result<Statement, String> {
-    let said = |e: &dyn std::error::Error| tame(&chain(e), 400);
+    let said = |e: &(dyn std::error::Error + 'static)| tame_error(e, 400);
     let bag = BagSource::open(path).map_err(|e| said(&e))?;
     let at = BundlePath::parse(STATEMENT).map_err(|e| said(&e))?;
     let bytes = bag.read_small(&at, 1 << 20).map_err(|e| said(&e))?;

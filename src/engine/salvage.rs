@@ -14,14 +14,15 @@ use super::bag::sealed_bundles;
 use super::log::parse_target;
 use super::progress::{Note, Progress};
 use super::run::PLAN_UNIT;
-use super::sealing::Sealing;
+use super::sealing::{self, Sealing};
 use crate::archive::straight::{self, CaseStoreError, Claimed, Look, case_store};
 use crate::archive::{self, Accepted, ArchiveError, Archived, FetchError, Place, Vault};
+use crate::bundle::begun_seal::{BegunSeal, BegunSealError};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{PlannedUnit, Previous, UnitEnd};
 use crate::bundle::journal::JournalError;
 use crate::bundle::reopen::{Remains, ReopenError, SALVAGE_QUESTION, SALVAGE_UNIT, Salvager};
-use crate::bundle::seal::SealError;
+use crate::bundle::seal::{Closed, SealError};
 use crate::bundle::tool;
 use crate::bundle::verify::{Verdict, Verification};
 use crate::clock::{Clock, seconds};
@@ -106,8 +107,10 @@ pub enum SalvageError {
     Fetch(#[source] FetchError),
     #[error("what lies there contradicts itself, and is not sealed; it lies at {}", path.display())]
     Broken { path: PathBuf, verification: Box<Verification> },
-    #[error("something lies in its seal/ already, and no statement: {what}")]
-    HalfSealed { what: String },
+    #[error("cannot go on with the seal that its run had begun")]
+    Begun(#[from] BegunSealError),
+    #[error("its run had begun to seal it, and yet had not come to its end by what its journal and coverage say")]
+    NotClosed,
     #[error("cannot take the bundle up again")]
     Reopen(#[from] ReopenError),
     #[error("its journal names no function: `{target}`")]
@@ -135,7 +138,7 @@ impl SalvageError {
             SalvageError::Alive { .. } | SalvageError::Taken { .. } | SalvageError::OtherCase { .. } | SalvageError::Sealed { .. } => {
                 Outcome::Refused
             }
-            SalvageError::Broken { .. } | SalvageError::HalfSealed { .. } => Outcome::VerificationFailed,
+            SalvageError::Broken { .. } | SalvageError::Begun(_) | SalvageError::NotClosed => Outcome::VerificationFailed,
             SalvageError::There { .. } => Outcome::Usage,
             _ => Outcome::Failed,
         }
@@ -155,7 +158,9 @@ impl SalvageError {
             SalvageError::Taken { .. } => {
                 "its run lives, or another salvages it: look again in some minutes with freezeframe verify".into()
             }
-            SalvageError::HalfSealed { .. } => "archive it from where it was sealed: freezeframe archive <bundle> s3://…".into(),
+            SalvageError::Begun(_) | SalvageError::NotClosed => {
+                "archive it from where it was sealed, if that disk is left: freezeframe archive <bundle> s3://…".into()
+            }
             SalvageError::Reopen(ReopenError::NotWhole { .. } | ReopenError::NoJournal) => {
                 "it was not made with --straight; archive it from the disk on which it was made".into()
             }
@@ -176,7 +181,6 @@ pub async fn salvage(
     vault.preflight().await?;
     match straight::look(&vault.bucket, &order.place).await? {
         Look { sealed: true, .. } => return Err(SalvageError::Sealed { place: order.place.to_string() }),
-        Look { in_seal: Some(what), .. } => return Err(SalvageError::HalfSealed { what }),
         Look { alive: Some(a), .. } if !order.is_dead => return Err(SalvageError::Alive { heard: a.heard, until: a.until }),
         _ => {}
     }
@@ -254,7 +258,10 @@ impl Salvage<'_> {
         let target = parse_target(remains.target());
         let target = target.ok_or_else(|| SalvageError::Target { target: crate::aws::fault::tame(remains.target(), 300) })?;
         let (run, bundle, there) = (remains.run().clone(), remains.name().to_string(), remains.segments());
-        let closed = remains.closed();
+        let (closed, begun) = (remains.closed(), BegunSeal::read(remains.dir())?);
+        if begun.is_some() && closed.is_none() {
+            return Err(SalvageError::NotClosed);
+        }
         let mut planned = planned(&remains);
         let from = order.place.to_string();
         let salvager = Salvager {
@@ -268,7 +275,10 @@ impl Salvage<'_> {
         let draft = remains.reopen(&salvager, clock.clone())?;
         let items = draft.items();
         planned.push(unit(SALVAGE_UNIT, "Salvage", SALVAGE_QUESTION, Group::Plan, UnitEnd::Done, &items));
-        let outcome = sealing.seal(&draft, planned, closed.unwrap_or(false), &**clock).await?;
+        let outcome = match begun {
+            None => sealing.seal(&draft, planned, closed.unwrap_or(false), &**clock).await?,
+            Some(begun) => go_on(&begun, sealing, draft.close(planned, closed.unwrap_or(false), begun.to_be())?)?,
+        };
         let sealed = &outcome.sealed;
         // From here on the bundle is ours, or somebody else's for good.
         if let Claimed::Theirs(number) = straight::claim(self.vault, &order.place, sealed.dir(), there).await? {
@@ -331,6 +341,17 @@ impl Salvage<'_> {
         let of_run: Vec<JournalEvent> = events[began..].iter().filter(|e| own(e)).cloned().collect();
         sealed_bundles(&of_run).into_iter().chain(sealed_bundles(&events[..began])).next()
     }
+}
+
+/// Seals with what lies in `seal/` already, and without a signature of our own: our keys sign the record of the archive.
+fn go_on(begun: &BegunSeal, sealing: &Sealing, closed: Closed) -> Result<sealing::Outcome, SealError> {
+    let signed_by = begun.signed_by();
+    let mut missing = vec![];
+    if signed_by.is_empty() && sealing.signs() {
+        let name = closed.name();
+        missing.push(format!("{name} is NOT signed: its run died while it was being sealed; the record of the archive is signed instead"));
+    }
+    Ok(sealing::Outcome { sealed: closed.as_begun(begun)?.finish(&[])?, signed_by, missing })
 }
 
 /// What was planned, by the plan that lies in the bag; whether a unit came to its end nobody knows.

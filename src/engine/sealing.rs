@@ -9,12 +9,13 @@ mod tsa;
 
 pub use tsa::Tsa;
 
+use crate::aws::fault::tame_error;
 use crate::bundle::documents::PlannedUnit;
 use crate::bundle::draft::Draft;
 use crate::bundle::keys::{KeyError, SigningKey};
 use crate::bundle::seal::{Closed, SealError, Sealed, ToBeSigned};
 use crate::bundle::signer::{ENVELOPE, Ended, SEALING, SealingRecord, Signer, SignerKind, StatedSigner, TIMESTAMP, TimestampEnd};
-use crate::bundle::signing::{PATIENCE, Signers, chain};
+use crate::bundle::signing::{PATIENCE, Signers};
 use crate::clock::{Clock, stamp};
 use crate::model::canon;
 use crate::model::digest::Sha256;
@@ -52,7 +53,7 @@ impl Sealing {
     /// A KMS key whose public half could not be read: bags will say that it was to sign.
     pub fn without(&mut self, key: &KmsKey, why: &KmsError) {
         let stated = StatedSigner { key: None, kind: SignerKind::Kms, arn: Some(key.arn().into()) };
-        self.signers.without(stated, chain(why));
+        self.signers.without(stated, tame_error(why, 400));
     }
 
     /// The authority that stamps the first signature.
@@ -89,7 +90,7 @@ impl Sealing {
             let stamped = match signing.signatures.first() {
                 None => Err("there is no signature to be stamped".to_string()),
                 Some((_, signature)) => match tokio::time::timeout(PATIENCE, tsa.stamp(signature)).await {
-                    Ok(stamped) => stamped.map_err(|e| chain(&e)),
+                    Ok(stamped) => stamped.map_err(|e| tame_error(&e, 400)),
                     Err(_) => Err(format!("there was no answer within {} seconds", PATIENCE.as_secs())),
                 },
             };

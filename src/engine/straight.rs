@@ -4,9 +4,10 @@
 //! What it never does: hold up evidence or containment for a bucket. What went wrong on the way is said in the report, and nothing else.
 
 use super::progress::Note;
-use super::run::{Running, chain};
+use super::run::Running;
 use crate::archive;
 use crate::archive::straight::Carrier;
+use crate::aws::fault::tame_error;
 use crate::bundle::draft::{Draft, DraftError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +32,10 @@ impl Running {
             Ok(Ok(())) => return,
             Ok(Err(e @ archive::ArchiveError::Differs { .. })) => {
                 self.doors.straight = false;
-                self.report.notes.push(format!("NOT CARRIED while it was made: {}", chain(&e)));
+                self.report.notes.push(format!("NOT CARRIED while it was made: {}", tame_error(&e, 1000)));
                 return;
             }
-            Ok(Err(e)) => chain(&e),
+            Ok(Err(e)) => tame_error(&e, 1000),
             Err(_) => format!("there was no answer within {} seconds", CASE.as_secs()),
         };
         self.report.notes.push(format!("the case journal did not come into the vault before collection: {why}"));

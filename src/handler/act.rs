@@ -13,6 +13,7 @@ use crate::engine::report::Report;
 use crate::engine::run::{self as engine, Doors, Order};
 use crate::engine::sealing::Sealing;
 use crate::engine::secrets::Secrets;
+use crate::model::causes::with_causes;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::{CaseId, RunId};
@@ -170,7 +171,7 @@ impl Engine {
                 StoredPolicy::None => Ok(Arc::default()),
                 StoredPolicy::Read(policy) => Ok(Arc::new(*policy)),
                 StoredPolicy::Invalid(e) => Err(unreadable(format!("the guard policy is invalid: {e}"))),
-                StoredPolicy::Unreadable(e) => Err(unreadable(format!("the guard policy cannot be read: {}", super::serve::chain(&*e)))),
+                StoredPolicy::Unreadable(e) => Err(unreadable(format!("the guard policy cannot be read: {}", with_causes(&*e)))),
             },
         };
         Guarding {
@@ -219,7 +220,7 @@ impl Act for Engine {
         match preflight::preflight(&self.connector, target).await {
             Ok(p) => Ok(Found { target: p.target, known: p.known, operator: p.identity.arn, preflight: p.exchanges }),
             Err(e @ PreflightError::Connect(_)) => Err(LookError::Failed(e.into())),
-            Err(e) => Err(LookError::NotHere(super::serve::chain(&e))),
+            Err(e) => Err(LookError::NotHere(with_causes(&e))),
         }
     }
 

@@ -2,6 +2,7 @@
 //! What is archived in the store's bucket already, file by file, needs no zip there.
 
 use super::act::ActedBundle;
+use crate::model::causes::with_causes;
 use crate::model::digest::{self, Sha256};
 use crate::store::{Put, Store, StoreError};
 use schemars::JsonSchema;
@@ -60,7 +61,7 @@ pub(super) async fn keep_failed(case_store: &dyn Store, case_dir: &Path) -> Vec<
         let key = format!("failed/{name}");
         match case_store.put_file_if_absent(&key, &entry.path()).await {
             Ok(_) => kept.push(key),
-            Err(e) => tracing::error!(key, error = %super::serve::chain(&e), "what the failed run left could not be kept"),
+            Err(e) => tracing::error!(key, error = %with_causes(&e), "what the failed run left could not be kept"),
         }
     }
     kept

@@ -9,6 +9,7 @@ use crate::aws::{ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::sealing::kms::KmsSigner;
 use crate::engine::sealing::{Sealing, Tsa};
+use crate::model::causes::with_causes;
 use crate::model::lock::Lock;
 use crate::plan::guard::{self, Ourselves, Policy};
 use crate::playbook::MAX_BYTES;
@@ -19,8 +20,6 @@ use chrono::DateTime;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ pub async fn run() -> Result<(), Cause> {
         Ok(handler) => serve(handler).await,
         Err(error) => {
             log_to_stdout("error");
-            tracing::error!(error = %chain(&*error), "could not start");
+            tracing::error!(error = %with_causes(&*error), "could not start");
             Err(error)
         }
     }
@@ -105,7 +104,7 @@ async fn sealing(config: &Config, connector: &Connector) -> Result<Sealing, Caus
         match KmsSigner::connect(connector, key).await {
             Ok(signer) => sealing.with(Arc::new(signer)),
             Err(e) => {
-                tracing::error!(key = key.arn(), error = %chain(&e), "bundles will not be signed with the KMS key");
+                tracing::error!(key = key.arn(), error = %with_causes(&e), "bundles will not be signed with the KMS key");
                 sealing.without(key, &e);
             }
         }
@@ -136,8 +135,8 @@ pub async fn serve(handler: Handler) -> Result<(), Cause> {
             deadline: i64::try_from(event.context.deadline).ok().filter(|ms| *ms > 0).and_then(DateTime::from_timestamp_millis),
         };
         let said = |error: &HandlerError| {
-            tracing::error!(error = %chain(error), "the event could not be dealt with");
-            Diagnostic { error_type: "HandlerError".into(), error_message: chain(error) }
+            tracing::error!(error = %with_causes(error), "the event could not be dealt with");
+            Diagnostic { error_type: "HandlerError".into(), error_message: with_causes(error) }
         };
         // Raw: the event goes into evidence byte for byte, spacing and spelling of numbers included.
         let reply = handler.handle(event.payload.get().as_bytes(), &delivery).await.map_err(|e| said(&e))?;
@@ -151,15 +150,4 @@ pub async fn serve(handler: Handler) -> Result<(), Cause> {
 fn log_to_stdout(level: &str) {
     let filter = tracing_subscriber::EnvFilter::new(format!("off,freezeframe={level}"));
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stdout).try_init();
-}
-
-/// An error and what caused it, on one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
 }

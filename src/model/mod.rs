@@ -25,6 +25,7 @@
 
 pub mod call;
 pub mod canon;
+pub mod causes;
 pub mod digest;
 pub mod exchange;
 pub mod gap;

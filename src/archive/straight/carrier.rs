@@ -7,7 +7,7 @@ use super::super::body;
 use super::super::bucket::{Asked, Bucket, ChecksumKind, Put};
 use super::super::place::Place;
 use super::super::vault::Vault;
-use crate::aws::fault::{Fault, tame};
+use crate::aws::fault::{Fault, tame, tame_error};
 use crate::bundle::draft::{Draft, DraftError};
 use crate::bundle::secrets::{COMMITMENT_KEY, SEALED};
 use crate::bundle::source::BagSource;
@@ -296,7 +296,7 @@ impl Carrying {
                     let load = Load { number: 0, path, what: What::Segment(segment), tries: 0, not_before: 0 };
                     self.segments.push_back((load, self.next));
                 }
-                Err(e) => self.carried.trouble = Some(chain(&Trouble::Name(e))),
+                Err(e) => self.carried.trouble = Some(tame_error(&Trouble::Name(e), 400)),
             }
         }
         self.ended = ended;
@@ -362,7 +362,7 @@ impl Carrying {
             }
             Err(trouble) => {
                 self.carried.taken |= matches!(trouble, Trouble::Taken { .. });
-                self.carried.trouble = Some(chain(&trouble));
+                self.carried.trouble = Some(tame_error(&trouble, 400));
                 tracing::warn!(path = load.path.as_str(), error = self.carried.trouble, "could not be carried yet");
                 load.tries += 1;
                 let wait = Duration::from_millis(500).saturating_mul(1 << load.tries.min(8)).min(LONGEST_WAIT);
@@ -438,15 +438,4 @@ fn named_by(dir: &Path, record: &BundlePath) -> Vec<BundlePath> {
     }
     let bytes = disk::read_bounded(&record.under(dir), MAX_RECORD).ok().flatten().unwrap_or_default();
     serde_json::from_slice::<Named>(&bytes).map(|n| n.body.into_iter().chain(n.sealed).collect()).unwrap_or_default()
-}
-
-/// An error with its causes, in one bounded line.
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut next = e.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    tame(&text, 400)
 }

@@ -30,8 +30,6 @@ pub struct StillAlive {
 pub struct Look {
     /// It has a statement.
     pub sealed: bool,
-    /// A file of its seal that lies there already; addenda apart, and the wrapped identity, which goes first.
-    pub in_seal: Option<String>,
     pub alive: Option<StillAlive>,
 }
 
@@ -42,15 +40,13 @@ pub async fn look(bucket: &Bucket, place: &Place) -> Result<Look, ArchiveError> 
         let listed = bucket.objects(&lead).await.map_err(|source| ArchiveError::List { place: place.to_string(), source })?;
         Ok::<_, ArchiveError>(listed.into_iter().filter_map(|o| o.key.strip_prefix(&lead).map(str::to_string)).collect::<Vec<_>>())
     };
-    let seal = below("seal/").await?;
-    let in_seal = seal.iter().find(|name| !name.starts_with("addenda/") && *name != "identity.kms").map(|name| tame(name, 300));
-    let sealed = seal.iter().any(|name| name == "statement.json");
-    let Some(last) = below("meta/journal/").await?.into_iter().max() else { return Ok(Look { sealed, in_seal, alive: None }) };
+    let sealed = below("seal/").await?.iter().any(|name| name == "statement.json");
+    let Some(last) = below("meta/journal/").await?.into_iter().max() else { return Ok(Look { sealed, alive: None }) };
     let key = format!("{}meta/journal/{last}", place.lead());
     let head = bucket.head(&key, None).await.map_err(|source| ArchiveError::ReadBack { key: tame(&key, 1024), source })?;
     let heard = head.and_then(|h| h.last_modified?.parse::<DateTime<Utc>>().ok());
     let alive = heard.map(|heard| StillAlive { heard, until: heard + CARRYING_PAUSE });
-    Ok(Look { sealed, in_seal, alive: alive.filter(|a| a.until > bucket.clock.now()) })
+    Ok(Look { sealed, alive: alive.filter(|a| a.until > bucket.clock.now()) })
 }
 
 /// The segments of the journal that were written since, in the bucket.

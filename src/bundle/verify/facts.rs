@@ -17,6 +17,7 @@ use crate::bundle::signer::{SealingRecord, StatedSigner};
 use crate::bundle::source::BagSource;
 use crate::bundle::timestamp::{self, Stamp};
 use crate::bundle::zip_reader::Oddity;
+use crate::model::causes::with_causes;
 use crate::model::digest::Sha256;
 use crate::model::exchange::Exchange;
 use crate::model::id::ExchangeId;
@@ -339,7 +340,7 @@ impl Facts {
             }
             SEALING => strict(bytes, Some(1)).map(|r| self.sealing = Some(r)),
             TIMESTAMP => {
-                self.timestamp = Some(timestamp::read(bytes).map_err(|e| chain_of(&e)));
+                self.timestamp = Some(timestamp::read(bytes).map_err(|e| with_causes(&e)));
                 Ok(())
             }
             // What is no key is the signature check's to report.
@@ -390,15 +391,4 @@ impl Facts {
             self.troubles.push(Trouble { path: path.clone(), line, what });
         }
     }
-}
-
-/// An error and its causes on one line: a finding has one.
-pub(super) fn chain_of(e: &dyn std::error::Error) -> String {
-    let mut out = e.to_string();
-    let mut next = e.source();
-    while let Some(cause) = next {
-        out = format!("{out}: {cause}");
-        next = cause.source();
-    }
-    out
 }

@@ -7,6 +7,7 @@ use super::lines::Lines;
 use crate::bundle::changes::ACTIONS;
 use crate::bundle::secrets::SEALED;
 use crate::bundle::source::{BagSource, EntryName};
+use crate::model::causes::with_causes;
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::path::BundlePath;
 use std::collections::BTreeMap;
@@ -97,7 +98,7 @@ impl Facts {
 
 /// All of a file's bytes, each piece of them also given to `tap`.
 pub(super) fn through(source: &BagSource, path: &BundlePath, buf: &mut [u8], mut tap: impl FnMut(&[u8])) -> Digested {
-    let mut from = source.stream(path).map_err(|e| chain_of(&e))?;
+    let mut from = source.stream(path).map_err(|e| with_causes(&e))?;
     let mut hasher = Hasher::default();
     loop {
         match from.read(buf) {
