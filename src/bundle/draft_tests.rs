@@ -570,3 +570,79 @@ fn secrets_are_looked_for_whatever_the_answer_is_called() {
     let sealed = draft.seal(vec![], true).unwrap();
     assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"hunter2"));
 }
+
+#[test]
+fn an_answer_in_xml_that_echoes_our_token_is_sealed() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    // As S3 answers when credentials ran out on the way.
+    let token = "FwoGZXIvYXdzEHoaDDhQOHb0not-a-real-token";
+    let expired = format!("<?xml version=\"1.0\"?>\n<Error><Code>ExpiredToken</Code><Token-0>{token}</Token-0><HostId>h</HostId></Error>");
+    let unsigned = format!(
+        "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>GET\n/\n\nX-AMZ-Security-Token:{token}\n</CanonicalRequest></Error>"
+    );
+    for text in [&expired, &unsigned] {
+        for wanted in [None, Some("data/10-code/v-LATEST.zip")] {
+            let got = attempt(&draft, "GetObject", 400, "application/xml", text.as_bytes(), wanted);
+            assert!(got.sealed.is_some(), "{got:?}");
+        }
+    }
+    let other = attempt(&draft, "ListObjectsV2", 200, "application/xml", b"<R><NextContinuationToken>1</NextContinuationToken></R>", None);
+    assert!(other.sealed.is_none() && other.body.is_some());
+    let sealed = draft.seal(vec![], true).unwrap();
+    assert!(!clear(sealed.dir()).windows(token.len()).any(|w| w == token.as_bytes()));
+}
+
+#[test]
+fn gzip_is_looked_into_as_far_as_json_goes() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    let packed = |text: &str| {
+        let mut out = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        out.write_all(text.as_bytes()).unwrap();
+        out.finish().unwrap()
+    };
+    let inner = serde_json::json!({"responseElements": {"credentials": {"sessionToken": "hunter2"}}}).to_string();
+    for (n, text) in [
+        r#"{"Records":[{"credentials":{"sessionToken":"hunter2"}}]}"#.to_string(),
+        // A JSON text within a string, and an address whose `=` is escaped.
+        serde_json::json!({ "Records": [{ "CloudTrailEvent": inner }] }).to_string(),
+        r#"{"url":"https://b.s3.amazonaws.com/k?X-Amz-Signature\u003dhunter2"}"#.to_string(),
+        r#"line 1 \"sessionToken\": hunter2"#.to_string(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let wanted = format!("data/70-control/{n}.json.gz");
+        let got = attempt(&draft, "GetObject", 200, "application/x-gzip", &packed(text), Some(&wanted));
+        assert!(got.sealed.is_some(), "{text}");
+    }
+    let wanted = Some("data/70-control/plain.json.gz");
+    let plain = attempt(&draft, "GetObject", 200, "application/x-gzip", &packed(r#"{"Records":[{"eventName":"Invoke"}]}"#), wanted);
+    assert!(plain.sealed.is_none() && plain.body.is_some(), "{plain:?}");
+}
+
+#[test]
+fn no_header_tells_the_digest_of_what_is_sealed() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    let told = [("etag", "\"d41d8cd98f00b204e9800998ecf8427e\""), ("x-amz-checksum-sha256", "47DEQpj8HBSa"), ("x-amz-version-id", "v1")];
+    let asked = |body: &[u8]| {
+        let id = draft.number();
+        draft.open_body(id).unwrap().write_all(body).unwrap();
+        let mut one = exchange(id, "GetObject", 200, "application/json", body);
+        one.response_headers.extend(told.map(|(name, value)| Header(name.into(), value.into())));
+        draft.finish(&SCOPE, one, None)
+    };
+    let (secret, plain) = (asked(br#"{"sessionToken":"hunter2"}"#), asked(b"{\"v\":1}"));
+    assert_eq!((secret.response_headers.len(), plain.response_headers.len()), (4, 4), "the caller compares what came");
+    let dir = draft.dir().to_path_buf();
+    draft.seal(vec![], true).unwrap();
+    let names = |id: ExchangeId| {
+        let file = dir.join(SCOPE.group.dir()).join(format!("{:06}-GetObject.http.json", id.0));
+        let record: Exchange = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        record.response_headers.into_iter().map(|h| h.0).collect::<Vec<_>>()
+    };
+    assert_eq!(names(secret.id), ["content-type", "x-amz-version-id"]);
+    assert_eq!(names(plain.id), ["content-type", "etag", "x-amz-checksum-sha256", "x-amz-version-id"]);
+}

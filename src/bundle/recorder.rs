@@ -42,7 +42,7 @@ impl Recorder for Draft {
         let part = shared.and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
         // Outside of the lock on everything: this may write the last of a large body, and seal it.
         let whole = part.map(|p| p.finish()).transpose();
-        let as_it_came = (exchange.body_bytes, exchange.body_sha256);
+        let as_it_came = (exchange.body_bytes, exchange.body_sha256, exchange.response_headers.clone());
         let wanted = wanted.filter(|w| w.top() == "data" && exchange.body_end == BodyEnd::Complete && exchange.status == Some(200));
         let body = whole.and_then(|whole| self.inner.body(scope, &mut exchange, whole, wanted.as_ref()));
 
@@ -59,9 +59,15 @@ impl Recorder for Draft {
             }
         };
         exchange.body = file.as_ref().map(|f| f.path.clone());
-        if file.is_none() {
-            // A digest stands beside the file that it is of, or nowhere: what was withheld or not kept could be guessed by it.
-            exchange.body_sha256 = None;
+        // A digest stands beside the file that it is of, or nowhere: what was sealed, withheld or not kept could be guessed by it.
+        match &file {
+            None if as_it_came.0 > 0 => exchange.forget_digests(),
+            None => exchange.body_sha256 = None,
+            Some(file) if exchange.sealed.is_some() => {
+                exchange.forget_digests();
+                exchange.body_sha256 = Some(file.sha256);
+            }
+            Some(_) => {}
         }
         let unwritten = match self.inner.write_record(&mut state, scope.group, &exchange) {
             Ok(()) => None,
@@ -85,7 +91,7 @@ impl Recorder for Draft {
         state.exchanges.insert(exchange.id, Kept { exchange: exchange.clone(), file, unwritten });
         if exchange.sealed.is_some() {
             // The record speaks of what lies in clear. Whoever made the call compares what came with what AWS said would come.
-            (exchange.body_bytes, exchange.body_sha256) = as_it_came;
+            (exchange.body_bytes, exchange.body_sha256, exchange.response_headers) = as_it_came;
         }
         exchange
     }

@@ -8,7 +8,7 @@
 use super::chain::MAX_LINE;
 use super::draft::{Inner, State};
 use super::payload::{Part, Whole};
-use super::secrets::{COMMITMENT_KEY, LARGEST, Look, Veiled, WHOLE_SUFFIX, may_hold_secret, sealed_path, veil, whole};
+use super::secrets::{COMMITMENT_KEY, LARGEST, Look, Veiled, WHOLE_SUFFIX, echoes_credentials, may_hold_secret, sealed_path, veil, whole};
 use crate::model::item::FileRef;
 use crate::model::journal_event::JournalEvent;
 use crate::model::path::BundlePath;
@@ -37,12 +37,23 @@ impl Inner {
                     let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
                     // What is torn has passed as far as it goes, and what is too large to be looked into is sealed.
                     let looked = unpacked.is_ok() && bytes.len() as u64 <= LARGEST;
-                    if !looked || may_hold_secret(&bytes) { Err(Rule::Packed) } else { Ok(Veiled::Clear) }
+                    let clear = looked
+                        && match first(&bytes) {
+                            Begins::Json => veil(&bytes, false, key) == Veiled::Clear,
+                            _ => !may_hold_secret(&bytes),
+                        };
+                    if clear { Ok(Veiled::Clear) } else { Err(Rule::Packed) }
                 }
                 _ if file.bytes > LARGEST => Err(Rule::Unreadable),
+                (Look::Begins | Look::BeginsAsJson, Begins::Markup) => {
+                    if echoes_credentials(&all(&file)?) {
+                        Err(Rule::Unreadable)
+                    } else {
+                        Ok(Veiled::Clear)
+                    }
+                }
                 _ => {
-                    let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or_default());
-                    file.open()?.take(LARGEST).read_to_end(&mut bytes)?;
+                    let bytes = all(&file)?;
                     match veil(&bytes, look == Look::JsonLines, key) {
                         Veiled::Unreadable => Err(Rule::Unreadable),
                         seen => Ok(seen),
@@ -130,21 +141,35 @@ enum Begins {
     Json,
     /// Two bytes that no JSON begins with (RFC 1952).
     Gzip,
+    /// `<`: S3, IAM and the services as old as they are answer in XML.
+    Markup,
     Otherwise,
 }
 
 fn begins(file: &Whole) -> io::Result<Begins> {
     let mut head = vec![];
     file.open()?.take(64).read_to_end(&mut head)?;
+    Ok(first(&head))
+}
+
+fn first(head: &[u8]) -> Begins {
     if head.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Begins::Gzip);
+        return Begins::Gzip;
     }
     // A byte order mark and white space in front are no part of it.
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
-    Ok(match text.trim_ascii_start().first() {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    match text.trim_ascii_start().first() {
         Some(b'{' | b'[') => Begins::Json,
+        Some(b'<') => Begins::Markup,
         _ => Begins::Otherwise,
-    })
+    }
+}
+
+/// Every byte of a file that is not longer than [`LARGEST`].
+fn all(file: &Whole) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or_default());
+    file.open()?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A part with these bytes, ended.

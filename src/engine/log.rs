@@ -213,7 +213,9 @@ pub fn open_cells(events: &[JournalEvent]) -> Vec<OpenCell> {
 fn grasp(open: &mut Vec<OpenCell>, cell: &CellId, grasp: Grasp) {
     match open.iter_mut().find(|o| o.cell == *cell) {
         Some(o) => {
-            o.grasps.push(grasp);
+            // A grip that is open again, since its write came back late, is older than others that were taken meanwhile.
+            let place = o.grasps.partition_point(|g| g.at <= grasp.at);
+            o.grasps.insert(place, grasp);
             o.gave_way = false;
         }
         None => open.push(OpenCell { cell: cell.clone(), grasps: vec![grasp], gave_way: false }),
@@ -323,6 +325,24 @@ mod tests {
         assert!(open_cells(&events).is_empty(), "restored once more is restored");
         // What was told before the restore is not told again by it.
         assert!(open_cells(&[intent("1", json!(7), json!(0)), applied("1"), by("2", true)]).is_empty());
+    }
+
+    #[test]
+    fn a_grip_that_opens_again_is_as_old_as_it_was() {
+        // Two responders in one case: the restore of one looked before the write of the other had landed, and then found it contained itself.
+        let by = |r: &str, through| JournalEvent::Restored { run: run(r), cell: cell(), wrote: true, through: Some(through) };
+        let found = JournalEvent::AlreadyContained {
+            run: run("3"),
+            cell: cell(),
+            target: "arn:aws:lambda:eu-west-1:123456789012:function:f".into(),
+            state: json!(0),
+        };
+        let applied = JournalEvent::Applied { run: run("0"), cell: cell() };
+        let mut events = vec![intent("0", json!(7), json!(0)), by("2", 1), found, applied];
+        let open = open_cells(&events);
+        assert_eq!((open[0].before(), open[0].newest()), (Some(&json!(7)), 2), "nobody took hold of it after the newest grip");
+        events.push(by("4", open[0].newest() as u64 + 1));
+        assert!(open_cells(&events).is_empty());
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub enum BodyEnd {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header(pub String, pub String);
 
+impl Header {
+    /// S3's own words about the bytes of an object: by them, short ones could be guessed. (`ETag` is an MD5 where an object is encrypted with S3's
+    /// own keys; `x-amz-checksum-*` and `Content-MD5` are digests by name.)
+    fn tells_a_digest(&self) -> bool {
+        matches!(self.0.as_str(), "etag" | "content-md5" | "x-amz-crc32") || self.0.starts_with("x-amz-checksum-")
+    }
+}
+
 /// The document `<seq>-<operation>.http.json` beside each body. Credentials of the request are never in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exchange {
@@ -78,4 +86,12 @@ pub struct Exchange {
     /// Where the body as it came lies encrypted: then `body` is its redacted twin, and size and digest are the twin's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sealed: Option<BundlePath>,
+}
+
+impl Exchange {
+    /// The digest of the body, and headers that tell one, are taken out: of a body that does not lie in clear nobody is to guess what it was.
+    pub fn forget_digests(&mut self) {
+        self.body_sha256 = None;
+        self.response_headers.retain(|h| !h.tells_a_digest());
+    }
 }

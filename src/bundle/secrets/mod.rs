@@ -16,7 +16,7 @@ mod veil;
 pub use commitment::{CommitKey, NoRandom};
 pub use originals::{BadRecipient, Identities, OpenError, Originals, Recipient, SecretsOrder, WrappedIdentity, parse_recipient};
 pub use record::StatedSecrets;
-pub use rules::{LARGEST, Look, OPAQUE, looked_into, may_hold_secret};
+pub use rules::{LARGEST, Look, OPAQUE, echoes_credentials, looked_into, may_hold_secret};
 pub use veil::{Veiled, redacted, redaction_at, veil, whole};
 
 use crate::model::call::{Call, Scope, Service};

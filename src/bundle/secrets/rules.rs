@@ -55,9 +55,18 @@ pub fn looked_into(path: &BundlePath) -> Look {
 /// (CloudFormation: the template as it was given, and `ResourceProperties` of each event.)
 pub const OPAQUE: &[&str] = &["GetTemplate", "DescribeStackEvents"];
 
-/// Whether unpacked bytes hold what would be redacted if they were JSON of their own. Coarse: the file is sealed if in doubt.
+/// Whether a text that cannot be walked as JSON may hold what would be redacted there. Coarse: it is sealed if in doubt. Names stand without
+/// their closing quote, for in a JSON text within a string a backslash stands before it.
 pub fn may_hold_secret(text: &[u8]) -> bool {
-    [&b"\"sessiontoken\""[..], b"\"environment\"", b"x-amz-signature=", b"x-amz-security-token="]
-        .iter()
-        .any(|mark| text.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark)))
+    holds_one(text, &["\"sessiontoken", "\"environment", "x-amz-signature", "x-amz-security-token"])
+}
+
+/// Whether an answer in XML names credentials. S3 echoes the caller's whole session token in `<Token-0>` (`ExpiredToken`, `InvalidToken`), and the
+/// request that was signed, its `x-amz-security-token` included, where a signature does not match.
+pub fn echoes_credentials(markup: &[u8]) -> bool {
+    holds_one(markup, &["<token-", "<sessiontoken", "x-amz-security-token", "x-amz-signature"])
+}
+
+fn holds_one(text: &[u8], marks: &[&str]) -> bool {
+    marks.iter().any(|mark| text.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark.as_bytes())))
 }

@@ -245,20 +245,24 @@ async fn a_seal_that_was_begun_is_brought_to_its_end_elsewhere() {
     let other = ok(elsewhere.run(&["key", "new"]).await.unwrap(), 0)["fingerprint"].clone();
     assert_ne!(own, other);
     // A key that KMS does not have: its signature fails, and the bundle says so.
-    let no_key: &[&str] = &["--sign-key", "", "--kms-key", "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000"];
-    // Killed when that had come into the bucket, and by whom it is signed then.
+    let no_key: &[&str] = &["--kms-key", "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000"];
+    // Killed when that had come into the bucket, and by whom it is signed then. (With the slash: texts in the bundle name the file as well.)
     let kills = [
-        ("seal/public-key.pem", &[][..], None),
-        ("seal/statement.dsse.json", &[], Some(&own)),
-        ("seal/sealing.json", &[], Some(&own)),
-        ("seal/sealing.json", &no_key[2..], Some(&own)),
+        ("/seal/public-key.pem", &[][..], None),
+        ("/seal/statement.dsse.json", &[], Some(&own)),
+        ("/seal/sealing.json", &[], Some(&own)),
+        ("/seal/sealing.json", no_key, Some(&own)),
     ];
     for (n, (file, more, signer)) in (1..).zip(kills) {
         let case = format!("IR-SEAL-{n}");
         vault.kill(&case, more, Wire(Answered, file)).await;
         let left = vault.there(&format!("prod/{case}/")).await;
         let lead = format!("prod/{case}/{}/", bundle_of(&left, &case).unwrap());
-        assert!(left.contains_key(&format!("{lead}{file}")) && !left.contains_key(&format!("{lead}seal/statement.json")), "{left:#?}");
+        assert!(
+            left.contains_key(&format!("{}{file}", lead.trim_end_matches('/')))
+                && !left.contains_key(&format!("{lead}seal/statement.json")),
+            "{left:#?}"
+        );
         let place = format!("s3://{VAULT}/{lead}").trim_end_matches('/').to_string();
         let salvaged = elsewhere.run(&["salvage", &place, "--retain", "1d", "--run-is-dead"]).await.unwrap();
         // The one that nobody's key signed any more says so.
