@@ -90,3 +90,49 @@ fn read<T: DeserializeOwned>(dir: &Path, name: &'static str) -> Result<Option<T>
     let bytes = disk::read_bounded(&dir.join(name), MAX_FILE).map_err(|source| BegunSealError::Read { name, source })?;
     bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|source| BegunSealError::Form { name, source })).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::signer::{Ended, SignatureEnd, SignerKind, StatedSigner};
+
+    fn bag(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("seal")).unwrap();
+        for (name, bytes) in files {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn a_wrapped_identity_alone_is_no_seal() {
+        let dir = bag(&[("seal/identity.kms", b"x")]);
+        assert!(BegunSeal::read(dir.path()).unwrap().is_none());
+        assert!(BegunSeal::read(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn who_could_not_sign_is_named_by_the_statement_that_is_made_anew() {
+        let signer = StatedSigner { key: None, kind: SignerKind::Kms, arn: Some("arn:aws:kms:eu-west-1:123456789012:key/k".into()) };
+        let end = SignatureEnd {
+            signer: signer.clone(),
+            ended: Ended::Failed,
+            at: "2026-11-20T12:00:00.000Z".into(),
+            request_id: None,
+            detail: None,
+        };
+        let record = SealingRecord { v: 1, signatures: vec![end], timestamp: None };
+        let dir = bag(&[(SEALING, &serde_json::to_vec(&record).unwrap())]);
+        let begun = BegunSeal::read(dir.path()).unwrap().unwrap();
+        assert_eq!((begun.to_be().signers, begun.signed_by()), (vec![signer], vec![]));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let alone = bag(&[(TIMESTAMP, b"stamp")]);
+        assert!(matches!(BegunSeal::read(alone.path()), Err(BegunSealError::StampAlone)));
+        let torn = bag(&[(ENVELOPE, b"{\"payload\":")]);
+        assert!(matches!(BegunSeal::read(torn.path()), Err(BegunSealError::Form { .. })));
+    }
+}

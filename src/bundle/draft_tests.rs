@@ -5,7 +5,7 @@ use super::documents::{BundleKind, Coverage, PlannedUnit, Previous, StatedTarget
 use super::draft::{Draft, DraftError, DraftInfo, NewItem};
 use super::journal::JournalError;
 use super::manifest::DiskError;
-use super::seal::{SealError, Sealed};
+use super::seal::{SealError, Sealed, ToBeSigned};
 use super::secrets::{Identities, SecretsOrder};
 use crate::aws::record::{Recorder, UnitScope};
 use crate::clock::{Clock, FakeClock};
@@ -645,4 +645,29 @@ fn no_header_tells_the_digest_of_what_is_sealed() {
     };
     assert_eq!(names(secret.id), ["content-type", "x-amz-version-id"]);
     assert_eq!(names(plain.id), ["content-type", "etag", "x-amz-checksum-sha256", "x-amz-version-id"]);
+}
+
+#[test]
+fn a_signed_statement_of_another_bag_is_not_taken_for_this_ones() {
+    use crate::bundle::begun_seal::BegunSeal;
+    use crate::bundle::dsse::Envelope;
+    let closed = |case: &Path| {
+        let draft = draft(case);
+        draft.put("plan", &path("data/00-plan/plan.json"), case.as_os_str().as_encoded_bytes()).unwrap();
+        (draft.dir().to_path_buf(), draft.close(vec![], true, ToBeSigned::default()).unwrap())
+    };
+    let cases = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let ((dir, mine), (_, other)) = (closed(cases[0].path()), closed(cases[1].path()));
+    let begun = |statement: &[u8]| {
+        let envelope = Envelope::of(statement, &[(Sha256::ZERO, vec![1])]);
+        fs::create_dir_all(dir.join("seal")).unwrap();
+        fs::write(dir.join("seal/statement.dsse.json"), serde_json::to_vec(&envelope).unwrap()).unwrap();
+        BegunSeal::read(&dir).unwrap().unwrap()
+    };
+    let (theirs, own) = (begun(other.statement()), begun(mine.statement()));
+    assert_eq!(own.signed_by(), [Sha256::ZERO]);
+    let bytes = mine.statement().to_vec();
+    let mine = mine.as_begun(&own).unwrap();
+    assert_eq!(mine.statement(), bytes);
+    assert!(matches!(mine.as_begun(&theirs), Err(SealError::OtherStatement)));
 }
