@@ -77,6 +77,7 @@ async fn of_trail(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let source = Source {
         name: "the trail's files",
         window: reading.window,
+        reaches_now: reading.reaches_now,
         regions: &reading.regions,
         whole: reading.short.is_none(),
         items: reading.items.clone(),
@@ -98,7 +99,9 @@ async fn of_history(cx: &CollectCx<'_>) -> Result<(), Abort> {
     };
     let whose = Whose { function: target.function.clone(), function_arn: target.arn(), role_arn };
     let regions = cx.regions("regions").await?;
-    let work = Work { cx, window: cx.window("window"), regions, ledger: Mutex::new(Ledger::new(whose)), searches: Mutex::default() };
+    let window = cx.window("window");
+    let reaches_now = issued_keys::reaches_now(cx, window);
+    let work = Work { cx, window, regions, ledger: Mutex::new(Ledger::new(whose)), searches: Mutex::default() };
     work.by(LookupAttributeKey::Username, vec![target.function.clone()]).await?;
     let role = work.ledger().role_arn().map(str::to_string);
     match role {
@@ -114,6 +117,7 @@ async fn of_history(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let source = Source {
         name: "event history",
         window,
+        reaches_now,
         regions: &regions,
         whole: searches.iter().all(|(_, whole)| *whole),
         items: searches.iter().map(|(item, _)| *item).collect(),

@@ -19,12 +19,24 @@ pub(super) struct Source<'s> {
     /// `event history`, or `the trail's files`.
     pub name: &'static str,
     pub window: Window,
+    /// Whether the window ended with the time at which it was taken ([`reaches_now`]).
+    pub reaches_now: bool,
     pub regions: &'s [String],
     pub whole: bool,
     pub items: Vec<ItemId>,
 }
 
 pub(super) const SUBJECT: &str = "keys issued to the function: expiry, use, addresses, agents";
+
+/// CloudTrail hands over an event within 15 minutes, most of the time (CloudTrail User Guide, "How CloudTrail works"): a window that ends so
+/// shortly ago leaves out nothing that could have been had.
+const LAG: TimeDelta = TimeDelta::minutes(15);
+
+/// Whether a window that was taken just now ends now. Where it ends before (`--until`), nobody looked for the keys that were issued since, and
+/// these are the ones that live the longest.
+pub(super) fn reaches_now(cx: &CollectCx<'_>, (_, to): Window) -> bool {
+    to >= cx.server_now() - LAG
+}
 
 pub(super) async fn put(cx: &CollectCx<'_>, ledger: &Ledger, source: Source<'_>) -> Result<(), Abort> {
     if ledger.left_out > 0 || ledger.unreadable > 0 {
@@ -53,12 +65,15 @@ fn document(cx: &CollectCx<'_>, ledger: &Ledger, source: &Source<'_>, timeout: u
     key_signs::mark(&mut keys, &Yardstick { home, timeout, ran });
     let complete = source.whole && ledger.left_out == 0 && ledger.unreadable == 0;
     // A key that was issued before the window and lives still would be missing, were the window shorter than the longest session.
-    let reaches = cx.server_now() - source.window.0 >= TimeDelta::hours(12);
+    let reaches_back = cx.server_now() - source.window.0 >= TimeDelta::hours(12);
+    // Of a key that was not looked for nobody knows when it dies.
+    let all_alive = complete && reaches_back && source.reaches_now;
     let ours = || keys.iter().filter(|k| k.concerns_us());
     let id = |k: &Key| k.access_key_id.clone();
     let last = ours().filter(|k| k.expires.is_some()).max_by_key(|k| k.expires.clone());
     let unseen: Vec<&Key> = ours().filter(|k| k.expires.is_none() && !k.is_long_lived()).collect();
-    let latest = ours().filter_map(|k| k.expires.as_ref().or(k.expires_at_latest.as_ref())).max();
+    let ends = || ours().filter(|k| !k.is_long_lived()).map(|k| k.expires.as_ref().or(k.expires_at_latest.as_ref()));
+    let latest = ends().flatten().max().filter(|_| all_alive && ends().all(|end| end.is_some()));
     let suspect: Vec<String> = ours().filter(|k| !k.signs.is_empty()).map(id).collect();
     let invocations = match ran {
         None => json!({"judged": false, "why": "the metric could not be read"}),
@@ -78,9 +93,10 @@ fn document(cx: &CollectCx<'_>, ledger: &Ledger, source: &Source<'_>, timeout: u
         "complete": complete,
         "lastExpiry": last.and_then(|k| k.expires.clone()),
         "lastToExpire": last.map(id),
-        // Whether that is the exact time at which the last one dies.
-        "lastExpiryIsExact": complete && reaches && unseen.is_empty(),
+        // Whether that is the exact time at which the last one dies that was issued before `to`.
+        "lastExpiryIsExact": all_alive && unseen.is_empty(),
         "issueNotSeen": unseen.into_iter().map(id).collect::<Vec<_>>(),
+        // Null where keys that live may be missing here.
         "noneLivesPast": latest,
         "longLived": ours().filter(|k| k.is_long_lived()).map(id).collect::<Vec<_>>(),
         "suspect": suspect,
@@ -90,6 +106,7 @@ fn document(cx: &CollectCx<'_>, ledger: &Ledger, source: &Source<'_>, timeout: u
         "keys": keys,
         "notes": [
             "Management events only, unless a trail's files were read that hold more: what was done to objects, items and queues is in no event history.",
+            "A key that was issued after `to` is not in this table.",
             "CloudTrail tells of an event some minutes after it; a second look 20 minutes after containment shows the rest.",
             "A sign is a reason to look. An empty list of signs is no sign of innocence: a thief inside the function leaves none.",
             "A long-lived key dies only when it is deleted; a deny on the role does not stop roles that were taken on before.",

@@ -8,6 +8,7 @@
 //! Keys, sizes, gzip and JSON are a stranger's: whoever can write into the bucket can write anything.
 
 use super::digest_signature::PublicKeys;
+use super::issued_keys;
 use super::key_ledger::{Ledger, Whose};
 use super::log_file::{self, Held, Odd, Unpacked};
 use super::lookup_events::Window;
@@ -35,6 +36,8 @@ const KEPT: usize = 64 << 20;
 /// What the files said.
 pub struct TrailReading {
     pub(super) window: Window,
+    /// Whether it ended with the time at which the files were listed.
+    pub(super) reaches_now: bool,
     pub(super) regions: Vec<String>,
     /// The items that hold the files and the filtered records.
     pub(super) items: Vec<ItemId>,
@@ -94,6 +97,7 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
         items: vec![],
     };
     let (window, regions) = (cx.window("window"), cx.regions("regions").await?);
+    let reaches_now = issued_keys::reaches_now(cx, window);
     let (mut digests, mut from_digests, mut homes) = (vec![], vec![], BTreeSet::from([target.region.clone()]));
     for region in &regions {
         reading.region(region, window).await?;
@@ -109,7 +113,7 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
     reading.put_records()?;
     reading.put_integrity(&digests, &keys, window, from_digests)?;
     let Reading { ledger, kept, items, .. } = reading;
-    Ok(Ok(TrailReading { window, regions, items, ledger, changes: kept.changes, short: files.short() }))
+    Ok(Ok(TrailReading { window, reaches_now, regions, items, ledger, changes: kept.changes, short: files.short() }))
 }
 
 #[derive(Default)]

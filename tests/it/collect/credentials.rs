@@ -114,6 +114,30 @@ async fn keys_are_listed_with_their_end_and_use_and_the_token_is_sealed() {
 }
 
 #[tokio::test]
+async fn a_search_that_ends_in_the_past_certifies_no_end_of_the_keys_that_live_now() {
+    let mut issued = issue("i1", "ASIADRILLEXPORT00001", "payments-export");
+    issued["eventTime"] = json!("2026-11-15T06:00:00Z");
+    issued["responseElements"]["credentials"]["expiration"] = json!("Nov 15, 2026, 6:00:00 PM");
+    let searched = |until: &str| {
+        let world = quiet().when(LOOKUP, searches("ResourceName"), [page(&[issued.clone()], None)]);
+        let params = json!({"since": "2026-11-10T12:00:00Z", "until": until}).to_string();
+        async move { table(&run_with(&["credential-activity"], world, &params).await, "keys issued to the function") }
+    };
+    let document = searched("2026-11-18T12:00:00Z").await;
+    assert_eq!((&document["complete"], &document["to"]), (&json!(true), &json!("2026-11-18T12:00:00.000Z")), "as far as it was searched");
+    assert_eq!(document["lastExpiry"], "2026-11-15T18:00:00.000Z", "of those that were seen");
+    assert_eq!((&document["lastExpiryIsExact"], &document["noneLivesPast"]), (&json!(false), &Value::Null), "{document:#}");
+    // CloudTrail shows no younger events than these.
+    let document = searched("2026-11-20T11:50:00Z").await;
+    assert_eq!((&document["lastExpiryIsExact"], &document["noneLivesPast"]), (&json!(true), &json!("2026-11-15T18:00:00.000Z")));
+    // A search that is not whole tells as little.
+    let refused = Answer::error(LOOKUP, 400, "AccessDeniedException");
+    let world = quiet().when(LOOKUP, searches("ResourceName"), [page(&[issued], None)]).when(LOOKUP, searches("Username"), [refused]);
+    let document = table(&run(&["credential-activity"], world).await, "keys issued to the function");
+    assert_eq!((&document["lastExpiryIsExact"], &document["noneLivesPast"]), (&json!(false), &Value::Null));
+}
+
+#[tokio::test]
 async fn keys_beyond_the_bound_are_a_gap_and_the_suspect_go_first() {
     let keys = ["ASIADRILLEXPORT000001", "ASIADRILLEXPORT0000002", "ASIADRILLEXPORT00000003"];
     let issued: Vec<Value> = keys.iter().map(|k| issue(k, k, "payments-export")).collect();
