@@ -8,6 +8,7 @@ use freezeframe::model::digest::Sha256;
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn healthy_json(key: &str) -> Value {
     serde_json::from_str(&World::healthy(key).text()).unwrap()
@@ -513,6 +514,52 @@ async fn metrics_are_read_by_the_minute_under_every_alias_and_executed_version()
     let bag = run_with(&["metrics"], World::default(), r#"{"max-metrics": 1}"#).await;
     let left = bag.item("further metrics");
     assert!(is_gap(left, GapKind::TooLarge) && left.detail.as_deref().unwrap().starts_with("3 listed metrics"), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_old_for_minutes_is_not_asked_for_by_the_minute() {
+    let asked = |bag: &Bag| -> BTreeSet<(i64, i64, i64)> {
+        let bodies = bag.sent("CloudWatch.GetMetricData").into_iter().map(|s| serde_json::from_str::<Value>(&s.body).unwrap());
+        let of = |b: &Value, q: &Value| (b["StartTime"].as_i64().unwrap(), b["EndTime"].as_i64().unwrap(), q["MetricStat"]["Period"].as_i64().unwrap());
+        bodies.flat_map(|b| b["MetricDataQueries"].as_array().unwrap().iter().map(|q| of(&b, q)).collect::<Vec<_>>()).collect()
+    };
+    let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp();
+    let now = at("2026-11-20T12:00:00Z");
+    // Twenty days ago.
+    let (since, until) = ("2026-10-26T00:00:00Z", "2026-10-31T00:00:00Z");
+    for collectors in [&["metrics"], &["credential-activity"]] {
+        let bag = run_with(collectors, World::default(), &json!({"since": since, "until": until}).to_string()).await;
+        assert_eq!(asked(&bag), BTreeSet::from([(at(since), at(until), 300)]), "{collectors:?}");
+        assert_eq!(bag.gaps(), []);
+    }
+    // However long it takes until the question is put.
+    let bag = run_with(&["credential-activity"], World::default(), "{}").await;
+    let asked = asked(&bag);
+    assert!(asked.len() == 3 && asked.iter().any(|a| a.2 == 60), "{asked:?}");
+    for (start, _, period) in asked {
+        let days = match period {
+            60 => 15,
+            300 => 63,
+            _ => 455,
+        };
+        assert!(start > now - days * 86_400 + 1_800, "by {period} s, {} days ago", (now - start) as f64 / 86_400.0);
+    }
+}
+
+#[tokio::test]
+async fn metrics_that_are_not_kept_any_more_are_a_gap_and_nobody_is_measured_by_them() {
+    let words = json!({"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:00:00Z", "trail": "s3://trail-archive", "from": "trail"});
+    let bag = run_with(&["metrics", "credential-activity", "trail-archive"], World::default(), &words.to_string()).await;
+    assert!(is_gap(bag.item("metrics of the older part"), GapKind::NotAcquirable));
+    assert!(is_gap(bag.item("when the function ran, by its metric"), GapKind::NotAcquirable));
+    assert!(bag.sent("CloudWatch.GetMetricData").is_empty());
+    let keys: Value = serde_json::from_slice(&bag.file(bag.item("keys issued to the function"), 0)).unwrap();
+    assert_eq!(keys["heldAgainstInvocations"]["judged"], false, "{keys:#}");
+    let older = json!({"since": "2025-05-01T00:00:00Z", "until": "2026-11-20T12:00:00Z"}).to_string();
+    let bag = run_with(&["metrics"], World::default(), &older).await;
+    let gap = bag.item("metrics of the older part");
+    assert!(gap.detail.as_deref().unwrap().contains("from 2025-08-22T12:00:0"), "{gap:?}");
+    assert!(!bag.sent("CloudWatch.GetMetricData").is_empty());
 }
 
 #[tokio::test]
