@@ -21,6 +21,8 @@ pub(super) struct Source<'s> {
     pub window: Window,
     /// Whether the window ended with the time at which it was taken ([`reaches_now`]).
     pub reaches_now: bool,
+    /// Whether more was wanted than the window, and is not kept any more.
+    pub lost: bool,
     pub regions: &'s [String],
     pub whole: bool,
     pub items: Vec<ItemId>,
@@ -63,11 +65,11 @@ fn document(cx: &CollectCx<'_>, ledger: &Ledger, source: &Source<'_>, timeout: u
     let home = [target.region.as_str(), regions::global(&target.partition, &target.region)];
     let measured = key_signs::measure(&keys, ran);
     key_signs::mark(&mut keys, &Yardstick { home, timeout, ran });
-    let complete = source.whole && ledger.left_out == 0 && ledger.unreadable == 0;
+    let whole = source.whole && ledger.left_out == 0 && ledger.unreadable == 0;
     // A key that was issued before the window and lives still would be missing, were the window shorter than the longest session.
     let reaches_back = cx.server_now() - source.window.0 >= TimeDelta::hours(12);
     // Of a key that was not looked for nobody knows when it dies.
-    let all_alive = complete && reaches_back && source.reaches_now;
+    let all_alive = whole && reaches_back && source.reaches_now;
     let ours = || keys.iter().filter(|k| k.concerns_us());
     let id = |k: &Key| k.access_key_id.clone();
     let last = ours().filter(|k| k.expires.is_some()).max_by_key(|k| k.expires.clone());
@@ -90,7 +92,7 @@ fn document(cx: &CollectCx<'_>, ledger: &Ledger, source: &Source<'_>, timeout: u
         "from": clock::stamp(source.window.0),
         "to": clock::stamp(source.window.1),
         "regions": source.regions,
-        "complete": complete,
+        "complete": whole && !source.lost,
         "lastExpiry": last.and_then(|k| k.expires.clone()),
         "lastToExpire": last.map(id),
         // Whether that is the exact time at which the last one dies that was issued before `to`.

@@ -628,6 +628,19 @@ async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
 }
 
 #[tokio::test]
+async fn a_window_in_which_no_trace_is_kept_any_more_is_not_taken_for_a_quiet_one() {
+    let words = r#"{"since": "2026-10-01T12:00:00Z", "until": "2026-10-11T12:00:00Z"}"#;
+    let bag = run_with(&["traces"], World::default(), words).await;
+    assert!(bag.sent("XRay.GetTraceSummaries").is_empty());
+    assert!(is_gap(bag.item("traces of the older part"), GapKind::NotAcquirable));
+    assert!(bag.items.iter().all(|i| i.subject != "traces in full"), "nobody knows that there was none: {:?}", bag.items);
+    let words = r#"{"since": "2026-10-01T12:00:00Z", "until": "2026-10-22T12:00:00Z"}"#;
+    let bag = run_with(&["traces"], retrieving([healthy_json("XRay.ListRetrievedTraces")]), words).await;
+    assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "one day of three weeks");
+    assert!(is_gap(bag.item("traces of the older part"), GapKind::NotAcquirable));
+}
+
+#[tokio::test]
 async fn more_traces_than_wanted_are_read_newest_first() {
     let summaries: Vec<Value> = (0..12)
         .map(|n| json!({ "Id": format!("1-6b00000{n:x}-1e2c502e358361800241fd45") }))
@@ -704,6 +717,32 @@ async fn history_is_searched_by_name_arn_and_role_each_in_its_region() {
     );
     let there = bag.item("CloudTrail events in us-east-1");
     assert_eq!(bag.exchanges(there)[0].region, "us-east-1");
+}
+
+#[tokio::test]
+async fn what_the_event_history_does_not_keep_any_more_is_a_gap_and_not_searched_for() {
+    let key = "CloudTrail.LookupEvents";
+    let both = ["control-plane-history", "credential-activity"];
+    let bag = run_with(&both, World::default(), r#"{"since": "2026-07-01T00:00:00Z", "until": "2026-08-01T00:00:00Z"}"#).await;
+    assert!(bag.sent(key).is_empty());
+    let gaps = bag.gaps();
+    let subject = "CloudTrail events from 2026-07-01T00:00:00.000Z to 2026-08-01T00:00:00.000Z";
+    assert_eq!(gaps, both.map(|collector| (collector, GapKind::NotAcquirable, subject)));
+    assert!(bag.items.iter().all(|i| !i.subject.starts_with("keys issued to the function")), "of nothing there is no table");
+
+    // Of a window that reaches further back than ninety days the rest is searched.
+    let quiet = World::default().on(key, [Answer::json(&json!({"Events": []}))]);
+    let bag = run_with(&both, quiet, r#"{"since": "2026-07-01T00:00:00Z", "until": "2026-11-20T12:00:00Z"}"#).await;
+    let oldest = chrono::DateTime::parse_from_rfc3339("2026-08-22T12:00:00Z").unwrap().timestamp() as f64;
+    for sent in bag.sent(key) {
+        let body: Value = serde_json::from_str(&sent.body).unwrap();
+        assert!((0.0..1_800.0).contains(&(body["StartTime"].as_f64().unwrap() - oldest)), "{body}");
+    }
+    let gaps = bag.gaps();
+    assert!(gaps.len() == 2 && gaps.iter().all(|g| g.1 == GapKind::NotAcquirable && g.2.contains("Z to 2026-08-22T12:0")), "{gaps:?}");
+    let keys: Value = serde_json::from_slice(&bag.file(bag.item("keys issued to the function"), 0)).unwrap();
+    assert!(keys["complete"] == false && keys["from"].as_str().unwrap().starts_with("2026-08-22T12:0"), "{keys:#}");
+    assert_eq!(keys["lastExpiryIsExact"], true, "what was issued before is dead by now");
 }
 
 // ── caller-identity ──
