@@ -16,6 +16,7 @@ use super::record_filter::Filter;
 use super::trail_archive::KEYS;
 use super::trail_digests::{self, Digest};
 use super::trail_files::{Files, Got, Short};
+use super::trail_listing::{self, Span};
 use super::{Abort, Bound, CollectCx, Question};
 use crate::aws::fault::tame;
 use crate::model::digest::Sha256;
@@ -94,6 +95,7 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
         copies: vec![],
         contents: BTreeMap::new(),
         listed: BTreeSet::new(),
+        spans: vec![],
         items: vec![],
     };
     let (window, regions) = (cx.window("window"), cx.regions("regions").await?);
@@ -111,7 +113,7 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
         keys.extend(public_keys(cx, &home, window).await?);
     }
     reading.put_records()?;
-    reading.put_integrity(&digests, &keys, window, from_digests)?;
+    reading.put_integrity(&digests, &keys, from_digests)?;
     let Reading { ledger, kept, items, .. } = reading;
     Ok(Ok(TrailReading { window, reaches_now, regions, items, ledger, changes: kept.changes, short: files.short() }))
 }
@@ -154,15 +156,18 @@ struct Reading<'r> {
     /// Key → hash of the unpacked content.
     contents: BTreeMap<String, Sha256>,
     listed: BTreeSet<String>,
+    /// How far the listings go.
+    spans: Vec<Span>,
     items: Vec<ItemId>,
 }
 
 impl Reading<'_> {
     async fn region(&mut self, region: &str, window: Window) -> Result<(), Abort> {
         let listed = self.files.list("CloudTrail", region, window).await?;
-        self.listed.extend(listed.iter().map(|f| f.key.clone()));
+        self.listed.extend(listed.files.iter().map(|f| f.key.clone()));
+        self.spans.extend(listed.spans);
         let (count, bytes) = (self.cx.count("max-files"), self.cx.bytes("max-bytes"));
-        let wanted = self.files.newest(listed, count, bytes, &format!("older log files of {region}"))?;
+        let wanted = self.files.newest(listed.files, count, bytes, &format!("older log files of {region}"))?;
         let mut reader = self.files.read(&format!("CloudTrail log files of {region}"), wanted);
         while let Some(got) = reader.next().await? {
             self.first_time(got).await?;
@@ -244,14 +249,14 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn put_integrity(&self, digests: &[Digest], keys: &PublicKeys, window: Window, from_digests: Vec<ItemId>) -> Result<(), Abort> {
+    fn put_integrity(&self, digests: &[Digest], keys: &PublicKeys, from_digests: Vec<ItemId>) -> Result<(), Abort> {
         const SUBJECT: &str = "integrity of the trail's log files: hashes, chain and signatures of the digests";
         if digests.is_empty() {
             let why = "no digest file was found or read: the trail's log file validation is off, or the digests are elsewhere";
             return self.cx.not_applicable(SUBJECT, why).map(drop);
         }
-        let covered = |key: &str| self.files.covers("CloudTrail", key, window);
-        let integrity = trail_digests::check(digests, keys, &self.contents, &self.listed, covered);
+        let reach = |key: &str| trail_listing::reach(&self.spans, key);
+        let integrity = trail_digests::check(digests, keys, &self.contents, &self.listed, reach);
         let bytes = serde_json::to_vec_pretty(&integrity).unwrap_or_default();
         let from = self.items.iter().copied().chain(from_digests).collect();
         self.cx.derive(SUBJECT, "trail-integrity", "json", &bytes, from, Sensitivity::S1)?;
@@ -304,7 +309,7 @@ async fn read_digests(
     homes: &mut BTreeSet<String>,
 ) -> Result<(Vec<Digest>, Vec<ItemId>), Abort> {
     let listed = files.list("CloudTrail-Digest", region, window).await?;
-    let wanted = files.newest(listed, cx.count("max-files"), cx.bytes("max-bytes"), &format!("older digest files of {region}"))?;
+    let wanted = files.newest(listed.files, cx.count("max-files"), cx.bytes("max-bytes"), &format!("older digest files of {region}"))?;
     let mut found = vec![];
     let mut reader = files.read(&format!("CloudTrail digest files of {region}"), wanted);
     while let Some(got) = reader.next().await? {

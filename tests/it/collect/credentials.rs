@@ -401,6 +401,9 @@ fn bucket(logs: &[(String, Vec<u8>)], digests: &[(String, Vec<u8>, &str)]) -> Wo
     world
 }
 
+/// Where these files lie, and nowhere else: the Region of the test, which is not known beforehand, has none.
+const IN_ONE_REGION: &str = r#"{"trail": "s3://trail-archive", "regions": "us-east-1"}"#;
+
 #[tokio::test]
 async fn without_a_trail_nothing_is_asked() {
     for params in ["{}", r#"{"trail": "none"}"#] {
@@ -547,6 +550,27 @@ async fn the_chain_of_digests_is_checked_to_its_signatures() {
     let found = table(&bag, "integrity of the trail");
     assert_eq!((&found["signatures"]["valid"], found["signatures"]["keyUnknown"].as_array().unwrap().len()), (&json!(0), 5));
     assert_eq!((&found["agree"], &found["agreeSigned"]), (&json!(2), &json!(0)), "by their hashes alone");
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_accuses_nobody_of_removing_what_it_did_not_show() {
+    let logs = [gzip(&log_file(&[])), gzip(&log_file(&[]))];
+    let named = |n: usize| json!({"s3Object": log_key(n), "hashAlgorithm": "SHA-256", "hashValue": Sha256::of(&log_file(&[])).to_string()});
+    let digest =
+        json!({"digestS3Bucket": "trail-archive", "digestS3Object": digest_key(9), "logFiles": (1..=5).map(named).collect::<Vec<_>>()});
+    let files = [(log_key(1), logs[0].clone()), (log_key(3), logs[1].clone())];
+    let world = bucket(&files, &[(digest_key(9), gzip(digest.to_string().as_bytes()), "")]);
+    // The second page is refused, on which the fourth and the fifth may stand; the second file is removed.
+    let Answer::Http { body, .. } = listing(&files.map(|f| f.0), &[]) else { panic!() };
+    let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>page-two</NextContinuationToken>";
+    let first = String::from_utf8(body).unwrap().replace("<IsTruncated>false</IsTruncated>", more);
+    let of_logs = |s: &Sent| s.uri.contains("CloudTrail%2Fus-east-1");
+    let world = world.when(LIST, of_logs, [Answer::new(200, "application/xml", first), Answer::error(LIST, 403, "AccessDenied")]);
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Denied]);
+    let found = table(&bag, "integrity of the trail");
+    assert_eq!((&found["agree"], &found["missing"]), (&json!(2), &json!([log_key(2)])), "{found:#}");
+    assert_eq!(found["notListed"], json!([log_key(4), log_key(5)]));
 }
 
 #[tokio::test]

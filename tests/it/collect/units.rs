@@ -520,7 +520,9 @@ async fn metrics_are_read_by_the_minute_under_every_alias_and_executed_version()
 async fn what_is_too_old_for_minutes_is_not_asked_for_by_the_minute() {
     let asked = |bag: &Bag| -> BTreeSet<(i64, i64, i64)> {
         let bodies = bag.sent("CloudWatch.GetMetricData").into_iter().map(|s| serde_json::from_str::<Value>(&s.body).unwrap());
-        let of = |b: &Value, q: &Value| (b["StartTime"].as_i64().unwrap(), b["EndTime"].as_i64().unwrap(), q["MetricStat"]["Period"].as_i64().unwrap());
+        let of = |b: &Value, q: &Value| {
+            (b["StartTime"].as_i64().unwrap(), b["EndTime"].as_i64().unwrap(), q["MetricStat"]["Period"].as_i64().unwrap())
+        };
         bodies.flat_map(|b| b["MetricDataQueries"].as_array().unwrap().iter().map(|q| of(&b, q)).collect::<Vec<_>>()).collect()
     };
     let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp();
