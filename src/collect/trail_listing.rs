@@ -33,6 +33,24 @@ impl Listing {
     pub fn is_whole(&self) -> bool {
         self.spans.iter().all(|s| s.broke_off_after.is_none())
     }
+
+    /// Why the files are no whole record of the window, in words, though the listing is whole: none at all, or none any more. A trail that was
+    /// stopped looks like an account in which nothing happened; nothing but the trail itself tells them apart.
+    ///
+    /// `own`: the target's own Region. There the last whole day must have a file too: whoever runs there is issued keys, and that is an event.
+    /// Elsewhere days without any are usual.
+    pub fn silence(&self, own: bool, (_, to): Window) -> Option<String> {
+        const UNKNOWN: &str = "nothing happened, or no trail recorded it (`trails` tells which trails there are, and since when they log)";
+        let newest = self.files.iter().map(|f| day_of(&f.key)).max();
+        match newest {
+            _ if !self.is_whole() => None,
+            None => Some(format!("the bucket holds none for this account in the window: {UNKNOWN}")),
+            Some(day) if own && day < (to - TimeDelta::days(1)).format("%Y-%m-%d").to_string() => {
+                Some(format!("the newest is of {day}; since then {UNKNOWN}"))
+            }
+            Some(_) => None,
+        }
+    }
 }
 
 /// What was listed below one prefix: the keys after `after`, up to `end`.
@@ -141,6 +159,7 @@ pub(super) fn day_of(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::{DateTime, Utc};
 
     #[test]
     fn only_keys_of_the_form_are_files() {
@@ -159,6 +178,24 @@ mod tests {
             assert!(!is_file(prefix, &format!("{prefix}{bad}")), "{bad}");
         }
         assert!(!is_file(prefix, "elsewhere/2026/11/20/x.json.gz"));
+    }
+
+    #[test]
+    fn silence_is_no_proof_of_quiet() {
+        let window = (DateTime::UNIX_EPOCH, "2026-11-20T00:10:00Z".parse::<DateTime<Utc>>().unwrap());
+        let listing = |days: &[&str], broke_off: bool| {
+            let files = days.iter().map(|d| Listed { key: format!("AWSLogs/1/CloudTrail/eu-west-1/{d}/x.json.gz"), bytes: 1 }).collect();
+            let span =
+                Span { prefix: String::new(), after: String::new(), end: String::new(), broke_off_after: broke_off.then(String::new) };
+            Listing { files, spans: vec![span] }
+        };
+        let said = |days: &[&str], own: bool| listing(days, false).silence(own, window).unwrap_or_default();
+        assert!(said(&[], true).contains("none for this account") && said(&[], false).contains("none for this account"));
+        // The order of the keys is not that of the days where two organisations deliver.
+        assert_eq!((said(&["2026/11/19", "2026/11/12"], true), said(&["2026/11/20"], true)), (String::new(), String::new()));
+        assert!(said(&["2026/11/12", "2026/11/18"], true).contains("the newest is of 2026-11-18"));
+        assert_eq!(said(&["2026/11/12"], false), "", "a quiet Region is no stopped trail");
+        assert_eq!(listing(&[], true).silence(true, window), None, "of what was not listed there is a gap already");
     }
 
     #[test]

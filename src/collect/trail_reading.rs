@@ -165,6 +165,13 @@ impl Reading<'_> {
     async fn region(&mut self, region: &str, window: Window) -> Result<(), Abort> {
         let listed = self.files.list("CloudTrail", region, window).await?;
         self.listed.extend(listed.files.iter().map(|f| f.key.clone()));
+        let target = self.cx.target();
+        let own = region == target.region;
+        // Elsewhere it is usual that nothing happens.
+        let expected = own || region == regions::global(&target.partition, &target.region);
+        if let Some(why) = listed.silence(own, window).filter(|_| expected) {
+            self.files.gap(GapKind::NotAcquirable, &format!("log files of {region}"), &why)?;
+        }
         self.spans.extend(listed.spans);
         let (count, bytes) = (self.cx.count("max-files"), self.cx.bytes("max-bytes"));
         let wanted = self.files.newest(listed.files, count, bytes, &format!("older log files of {region}"))?;

@@ -449,7 +449,7 @@ async fn hostile_files_are_gaps_and_the_others_are_read() {
         (format!("{LOGS}../../etc/passwd.json.gz"), whole.clone()),
         ("AWSLogs/999999999999/CloudTrail/us-east-1/2026/11/20/x.json.gz".to_string(), whole.clone()),
     ];
-    let bag = run(&["trail-archive"], bucket(&files, &[])).await;
+    let bag = run_with(&["trail-archive"], bucket(&files, &[]), IN_ONE_REGION).await;
     let mut gaps: Vec<_> = bag.gaps().into_iter().map(|(_, kind, subject)| (subject[subject.len() - 16..].to_string(), kind)).collect();
     gaps.sort();
     let of = |n: usize| log_key(n)[log_key(n).len() - 16..].to_string();
@@ -525,7 +525,7 @@ async fn the_chain_of_digests_is_checked_to_its_signatures() {
     let changed = log_file(&[json!({"eventID": "not 2"})]);
     let files = [(log_key(1), gzip(&logs[0])), (log_key(2), gzip(&changed)), (log_key(3), gzip(&logs[2]))];
     let world = bucket(&files, &digests).on("CloudTrail.ListPublicKeys", [signer.listed()]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert_eq!(bag.gaps(), [], "a changed record is a finding, no gap");
     let found = table(&bag, "integrity of the trail");
     assert_eq!((&found["digests"], &found["agree"], &found["agreeSigned"], &found["links"]), (&json!(5), &json!(1), &json!(1), &json!(1)));
@@ -545,7 +545,7 @@ async fn the_chain_of_digests_is_checked_to_its_signatures() {
     // Keys that CloudTrail does not give: nothing is claimed of the signatures, and that is a gap.
     let key = "CloudTrail.ListPublicKeys";
     let world = bucket(&files, &digests).on(key, [Answer::error(key, 400, "AccessDeniedException")]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert!(bag.gaps().iter().all(|g| g.1 == GapKind::Denied && g.2.starts_with("public keys")) && bag.gaps().len() == 2);
     let found = table(&bag, "integrity of the trail");
     assert_eq!((&found["signatures"]["valid"], found["signatures"]["keyUnknown"].as_array().unwrap().len()), (&json!(0), 5));
@@ -606,7 +606,7 @@ async fn a_bucket_of_another_region_is_asked_there() {
     let moved = Answer::new(301, "application/xml", "<Error><Code>PermanentRedirect</Code><Message>as scripted</Message></Error>")
         .header("x-amz-bucket-region", "eu-south-9");
     let world = World::default().when(LIST, |s| !s.host.contains("eu-south-9"), [moved]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("log files of us-east-1, delivered").status, ItemStatus::Collected);
     assert!(bag.sent(GET).iter().all(|s| s.host.contains("eu-south-9")));
@@ -633,7 +633,7 @@ async fn an_organisation_s_trail_is_found_and_a_wrong_place_says_so() {
 // ── events from a trail's files ──
 
 const BOTH: &[&str] = &["credential-activity", "control-plane-history", "trail-archive"];
-const FROM_TRAIL: &str = r#"{"trail": "s3://trail-archive", "from": "trail"}"#;
+const FROM_TRAIL: &str = r#"{"trail": "s3://trail-archive", "from": "trail", "regions": "us-east-1"}"#;
 
 /// Two log files: in the later one the thief takes a role, in the earlier one that role's key is used. (Delivery keeps no order.)
 fn chained() -> Vec<(String, Vec<u8>)> {
@@ -701,6 +701,30 @@ async fn what_the_files_do_not_show_whole_is_open_for_whoever_builds_on_them() {
         let bag = run_with(collectors, World::default(), params).await;
         let gaps: Vec<_> = bag.gaps().into_iter().map(|g| (g.0, g.1)).collect();
         assert_eq!(gaps, [("credential-activity", GapKind::Unsupported), ("control-plane-history", GapKind::Unsupported)]);
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_without_files_is_no_proof_that_nothing_happened() {
+    // It lists an organisation, whether or not it delivers for this account; or the trail was stopped.
+    let organisation = World::default().on(LIST, [listing(&[], &[])]).when(
+        LIST,
+        |s| s.uri.contains("delimiter"),
+        [listing(&[], &["AWSLogs/o-a1b2c3d4e5/"])],
+    );
+    for world in [organisation, bucket(&[], &[])] {
+        let bag = run_with(BOTH, world, r#"{"trail": "s3://trail-archive", "from": "trail"}"#).await;
+        for region in [bag.region.as_str(), "us-east-1"] {
+            let gap = bag.items.iter().find(|i| i.subject == format!("log files of {region}")).unwrap();
+            assert!(is_gap(gap, GapKind::NotAcquirable) && gap.collector == "trail-archive", "{gap:?}");
+            assert!(gap.detail.as_deref().unwrap().contains("none for this account in the window"), "{gap:?}");
+        }
+        let whose: Vec<_> = bag.gaps().into_iter().map(|g| (g.0, g.1)).collect();
+        for collector in BOTH {
+            assert!(whose.contains(&(collector, GapKind::NotAcquirable)), "{collector}: {whose:?}");
+        }
+        let document = table(&bag, "keys issued to the function");
+        assert_eq!((&document["complete"], &document["lastExpiryIsExact"]), (&json!(false), &json!(false)));
     }
 }
 
