@@ -30,8 +30,8 @@ pub(super) struct Source<'s> {
 
 pub(super) const SUBJECT: &str = "keys issued to the function: expiry, use, addresses, agents";
 
-/// CloudTrail hands over an event within 15 minutes, most of the time (CloudTrail User Guide, "How CloudTrail works"): a window that ends so
-/// shortly ago leaves out nothing that could have been had.
+/// CloudTrail tells of an event some minutes after it: a window that ends so shortly ago leaves out nothing that could have been had.
+/// DOUBT(aws): a quarter of an hour is what AWS has called typical; nothing promises it.
 const LAG: TimeDelta = TimeDelta::minutes(15);
 
 /// Whether a window that was taken just now ends now. Where it ends before (`--until`), nobody looked for the keys that were issued since, and

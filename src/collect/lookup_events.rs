@@ -33,8 +33,8 @@ pub(super) const MAX_PAGES: Param = Param {
 /// From, to: the same for all searches of a collector.
 pub(super) type Window = (DateTime<Utc>, DateTime<Utc>);
 
-/// The event history goes back so far (CloudTrail User Guide, "Working with CloudTrail event history"); of what is older it answers that there
-/// is nothing.
+/// The event history goes back so far (API reference of `LookupEvents`; CloudTrail User Guide, "Working with CloudTrail event history").
+/// DOUBT(aws): of what is older it answers that there is nothing, or that the range is none; either tells nothing, so it is not asked.
 const KEPT: TimeDelta = TimeDelta::days(90);
 /// So much of a window may have grown too old since somebody said "ninety days" (or what another service keeps), while it was planned,
 /// approved and waited for.

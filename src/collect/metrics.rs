@@ -195,7 +195,7 @@ type Step = (DateTime<Utc>, DateTime<Utc>, i64);
 /// window reaches there.
 ///
 /// Minutes are kept for 15 days, five minutes for 63, hours for 455 (API reference of `GetMetricData`). What counts is how old a question's start
-/// is when it is put, wherever the window ends: asked too finely, it is answered with no points and no word (`MetricStat`, `Period`).
+/// is when it is put, wherever the window ends: asked too finely, it is answered with no points and no word (the same, `MetricStat`, `Period`).
 pub(super) fn resolutions(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Step>, Option<DateTime<Utc>>) {
     let ago = |hours| now.checked_sub_signed(TimeDelta::hours(hours)).unwrap_or(DateTime::UNIX_EPOCH);
     let mut out = vec![];

@@ -49,7 +49,7 @@ static SPEC: CollectorSpec = CollectorSpec {
 
 /// One question covers six hours, the longest that X-Ray's own console asks for at once.
 const SLICE_HOURS: i64 = 6;
-/// X-Ray keeps a trace so long (X-Ray Developer Guide, "Concepts", Traces); of what is older it answers that there is none.
+/// X-Ray keeps a trace so long. DOUBT(aws): from memory; of what is older it lists nothing, without a word.
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// Traces in one `BatchGetTraces` (its API reference).
 const BATCH: usize = 5;

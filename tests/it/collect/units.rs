@@ -8,9 +8,8 @@ use freezeframe::model::digest::Sha256;
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
-fn healthy_json(key: &str) -> Value {
+pub(super) fn healthy_json(key: &str) -> Value {
     serde_json::from_str(&World::healthy(key).text()).unwrap()
 }
 
@@ -517,54 +516,6 @@ async fn metrics_are_read_by_the_minute_under_every_alias_and_executed_version()
 }
 
 #[tokio::test]
-async fn what_is_too_old_for_minutes_is_not_asked_for_by_the_minute() {
-    let asked = |bag: &Bag| -> BTreeSet<(i64, i64, i64)> {
-        let bodies = bag.sent("CloudWatch.GetMetricData").into_iter().map(|s| serde_json::from_str::<Value>(&s.body).unwrap());
-        let of = |b: &Value, q: &Value| {
-            (b["StartTime"].as_i64().unwrap(), b["EndTime"].as_i64().unwrap(), q["MetricStat"]["Period"].as_i64().unwrap())
-        };
-        bodies.flat_map(|b| b["MetricDataQueries"].as_array().unwrap().iter().map(|q| of(&b, q)).collect::<Vec<_>>()).collect()
-    };
-    let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp();
-    let now = at("2026-11-20T12:00:00Z");
-    // Twenty days ago.
-    let (since, until) = ("2026-10-26T00:00:00Z", "2026-10-31T00:00:00Z");
-    for collectors in [&["metrics"], &["credential-activity"]] {
-        let bag = run_with(collectors, World::default(), &json!({"since": since, "until": until}).to_string()).await;
-        assert_eq!(asked(&bag), BTreeSet::from([(at(since), at(until), 300)]), "{collectors:?}");
-        assert_eq!(bag.gaps(), []);
-    }
-    // However long it takes until the question is put.
-    let bag = run_with(&["credential-activity"], World::default(), "{}").await;
-    let asked = asked(&bag);
-    assert!(asked.len() == 3 && asked.iter().any(|a| a.2 == 60), "{asked:?}");
-    for (start, _, period) in asked {
-        let days = match period {
-            60 => 15,
-            300 => 63,
-            _ => 455,
-        };
-        assert!(start > now - days * 86_400 + 1_800, "by {period} s, {} days ago", (now - start) as f64 / 86_400.0);
-    }
-}
-
-#[tokio::test]
-async fn metrics_that_are_not_kept_any_more_are_a_gap_and_nobody_is_measured_by_them() {
-    let words = json!({"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:00:00Z", "trail": "s3://trail-archive", "from": "trail"});
-    let bag = run_with(&["metrics", "credential-activity", "trail-archive"], World::default(), &words.to_string()).await;
-    assert!(is_gap(bag.item("metrics of the older part"), GapKind::NotAcquirable));
-    assert!(is_gap(bag.item("when the function ran, by its metric"), GapKind::NotAcquirable));
-    assert!(bag.sent("CloudWatch.GetMetricData").is_empty());
-    let keys: Value = serde_json::from_slice(&bag.file(bag.item("keys issued to the function"), 0)).unwrap();
-    assert_eq!(keys["heldAgainstInvocations"]["judged"], false, "{keys:#}");
-    let older = json!({"since": "2025-05-01T00:00:00Z", "until": "2026-11-20T12:00:00Z"}).to_string();
-    let bag = run_with(&["metrics"], World::default(), &older).await;
-    let gap = bag.item("metrics of the older part");
-    assert!(gap.detail.as_deref().unwrap().contains("from 2025-08-22T12:00:0"), "{gap:?}");
-    assert!(!bag.sent("CloudWatch.GetMetricData").is_empty());
-}
-
-#[tokio::test]
 async fn a_series_that_cloudwatch_refuses_is_a_gap() {
     let mut body = healthy_json("CloudWatch.GetMetricData");
     body["MetricDataResults"][1]["StatusCode"] = json!("Forbidden");
@@ -575,7 +526,7 @@ async fn a_series_that_cloudwatch_refuses_is_a_gap() {
 // ── traces ──
 
 /// Transaction Search, and how a retrieval goes.
-fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
+pub(super) fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
     let logs = Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }));
     let answers: Vec<Answer> = answers.into_iter().map(|a| Answer::json(&a)).collect();
     World::default().on("XRay.GetTraceSegmentDestination", [logs]).on("XRay.ListRetrievedTraces", answers)
@@ -627,19 +578,6 @@ async fn traces_that_go_elsewhere_are_named_and_not_taken_for_none() {
     let left = Answer::json(&json!({ "Traces": [], "UnprocessedTraceIds": ["1-6b000000-1e2c502e358361800241fd45"] }));
     let bag = run(&["traces"], World::default().on("XRay.BatchGetTraces", [left])).await;
     assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Truncated]);
-}
-
-#[tokio::test]
-async fn a_window_in_which_no_trace_is_kept_any_more_is_not_taken_for_a_quiet_one() {
-    let words = r#"{"since": "2026-10-01T12:00:00Z", "until": "2026-10-11T12:00:00Z"}"#;
-    let bag = run_with(&["traces"], World::default(), words).await;
-    assert!(bag.sent("XRay.GetTraceSummaries").is_empty());
-    assert!(is_gap(bag.item("traces of the older part"), GapKind::NotAcquirable));
-    assert!(bag.items.iter().all(|i| i.subject != "traces in full"), "nobody knows that there was none: {:?}", bag.items);
-    let words = r#"{"since": "2026-10-01T12:00:00Z", "until": "2026-10-22T12:00:00Z"}"#;
-    let bag = run_with(&["traces"], retrieving([healthy_json("XRay.ListRetrievedTraces")]), words).await;
-    assert_eq!(bag.sent("XRay.GetTraceSummaries").len(), 4, "one day of three weeks");
-    assert!(is_gap(bag.item("traces of the older part"), GapKind::NotAcquirable));
 }
 
 #[tokio::test]
@@ -719,32 +657,6 @@ async fn history_is_searched_by_name_arn_and_role_each_in_its_region() {
     );
     let there = bag.item("CloudTrail events in us-east-1");
     assert_eq!(bag.exchanges(there)[0].region, "us-east-1");
-}
-
-#[tokio::test]
-async fn what_the_event_history_does_not_keep_any_more_is_a_gap_and_not_searched_for() {
-    let key = "CloudTrail.LookupEvents";
-    let both = ["control-plane-history", "credential-activity"];
-    let bag = run_with(&both, World::default(), r#"{"since": "2026-07-01T00:00:00Z", "until": "2026-08-01T00:00:00Z"}"#).await;
-    assert!(bag.sent(key).is_empty());
-    let gaps = bag.gaps();
-    let subject = "CloudTrail events from 2026-07-01T00:00:00.000Z to 2026-08-01T00:00:00.000Z";
-    assert_eq!(gaps, both.map(|collector| (collector, GapKind::NotAcquirable, subject)));
-    assert!(bag.items.iter().all(|i| !i.subject.starts_with("keys issued to the function")), "of nothing there is no table");
-
-    // Of a window that reaches further back than ninety days the rest is searched.
-    let quiet = World::default().on(key, [Answer::json(&json!({"Events": []}))]);
-    let bag = run_with(&both, quiet, r#"{"since": "2026-07-01T00:00:00Z", "until": "2026-11-20T12:00:00Z"}"#).await;
-    let oldest = chrono::DateTime::parse_from_rfc3339("2026-08-22T12:00:00Z").unwrap().timestamp() as f64;
-    for sent in bag.sent(key) {
-        let body: Value = serde_json::from_str(&sent.body).unwrap();
-        assert!((0.0..1_800.0).contains(&(body["StartTime"].as_f64().unwrap() - oldest)), "{body}");
-    }
-    let gaps = bag.gaps();
-    assert!(gaps.len() == 2 && gaps.iter().all(|g| g.1 == GapKind::NotAcquirable && g.2.contains("Z to 2026-08-22T12:0")), "{gaps:?}");
-    let keys: Value = serde_json::from_slice(&bag.file(bag.item("keys issued to the function"), 0)).unwrap();
-    assert!(keys["complete"] == false && keys["from"].as_str().unwrap().starts_with("2026-08-22T12:0"), "{keys:#}");
-    assert_eq!(keys["lastExpiryIsExact"], true, "what was issued before is dead by now");
 }
 
 // ── caller-identity ──
