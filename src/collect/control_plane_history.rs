@@ -1,7 +1,7 @@
 //! Control-plane history, from CloudTrail's `LookupEvents` or a trail's own files: who changed the function and its role. What sessions under
 //! the function's name did is `credential-activity`'s question.
 
-use super::lookup_events::{FROM, LOOKUP, MAX_PAGES, Search, Window};
+use super::lookup_events::{FROM, Held, LOOKUP, MAX_PAGES, Search, Window};
 use super::{Abort, CollectCx, Collector, CollectorSpec, FunctionFact, Volatility};
 use crate::aws::fault::Fault;
 use crate::model::item::{Group, Sensitivity};
@@ -37,11 +37,11 @@ impl Collector for ControlPlaneHistory {
         if cx.reads_trail() {
             return of_trail(cx).await;
         }
-        cx.expect_searches(&cx.target().region, 2);
-        cx.expect_searches(regions::global(&cx.target().partition, &cx.target().region), 1);
         // The searches need no more of it than the role's name; but after some answer has shown AWS's clock the window is better measured.
         let fact = cx.function_or_told().await?;
-        let window = cx.window("window");
+        let Some(Held { window, .. }) = cx.history_window()? else { return Ok(()) };
+        cx.expect_searches(&cx.target().region, 2);
+        cx.expect_searches(regions::global(&cx.target().partition, &cx.target().region), 1);
         tokio::try_join!(of_function(cx, window), of_role(cx, fact, window))?;
         Ok(())
     }

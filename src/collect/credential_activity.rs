@@ -6,7 +6,7 @@
 
 use super::issued_keys::{self, Source};
 use super::key_ledger::{Ledger, Whose};
-use super::lookup_events::{FROM, LOOKUP, MAX_PAGES, Search, Window};
+use super::lookup_events::{FROM, Held, LOOKUP, MAX_PAGES, Search, Window};
 use super::{Abort, CollectCx, Collector, CollectorSpec, PagesEnd, Volatility, metrics};
 use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
@@ -77,6 +77,8 @@ async fn of_trail(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let source = Source {
         name: "the trail's files",
         window: reading.window,
+        reaches_now: reading.reaches_now,
+        lost: false,
         regions: &reading.regions,
         whole: reading.short.is_none(),
         items: reading.items.clone(),
@@ -98,7 +100,10 @@ async fn of_history(cx: &CollectCx<'_>) -> Result<(), Abort> {
     };
     let whose = Whose { function: target.function.clone(), function_arn: target.arn(), role_arn };
     let regions = cx.regions("regions").await?;
-    let work = Work { cx, window: cx.window("window"), regions, ledger: Mutex::new(Ledger::new(whose)), searches: Mutex::default() };
+    // Of keys about which nothing can be asked there is no table.
+    let Some(Held { window, lost }) = cx.history_window()? else { return Ok(()) };
+    let reaches_now = issued_keys::reaches_now(cx, window);
+    let work = Work { cx, window, regions, ledger: Mutex::new(Ledger::new(whose)), searches: Mutex::default() };
     work.by(LookupAttributeKey::Username, vec![target.function.clone()]).await?;
     let role = work.ledger().role_arn().map(str::to_string);
     match role {
@@ -114,6 +119,8 @@ async fn of_history(cx: &CollectCx<'_>) -> Result<(), Abort> {
     let source = Source {
         name: "event history",
         window,
+        reaches_now,
+        lost: lost.is_some(),
         regions: &regions,
         whole: searches.iter().all(|(_, whole)| *whole),
         items: searches.iter().map(|(item, _)| *item).collect(),

@@ -5,6 +5,7 @@ use super::lookup_events::Window;
 use super::metrics;
 use super::{Abort, Bound, CollectCx, Question};
 use crate::clock;
+use crate::model::gap::GapKind;
 use crate::model::id::ItemId;
 use crate::model::item::Sensitivity;
 use chrono::{DateTime, Utc};
@@ -50,11 +51,18 @@ impl Ran {
     }
 }
 
-/// Ask for the series. `None` when it is not whole: the gap that says why is in the bundle.
+/// Ask for the series. `None` when it is not whole, or not kept: the gap that says why is in the bundle. Where only the window's older part is
+/// not kept, nothing is said of that part.
 pub(super) async fn ask(cx: &CollectCx<'_>, (from, to): Window, timeout: u32) -> Result<(Option<Ran>, Vec<ItemId>), Abort> {
     let function = &cx.target().function;
     let (mut periods, mut items, mut whole) = (vec![], vec![], true);
-    for (from, to, period) in metrics::resolutions(from, to) {
+    let (steps, lost) = metrics::resolutions(from, to, cx.server_now());
+    if let Some(oldest) = lost {
+        let subject = format!("when the function ran, by its metric, from {} to {}", clock::stamp(from), clock::stamp(oldest.min(to)));
+        cx.gap(GapKind::NotAcquirable, &subject, &metrics::no_older_than(oldest))?;
+        whole &= oldest < to;
+    }
+    for (from, to, period) in steps {
         let subject = format!("when the function ran, by its metric, each {period} s from {} to {}", clock::stamp(from), clock::stamp(to));
         let mut refused = false;
         let pages = cx
@@ -81,7 +89,7 @@ pub(super) async fn ask(cx: &CollectCx<'_>, (from, to): Window, timeout: u32) ->
         items.push(pages.item);
         whole &= matches!(pages.end, super::PagesEnd::Complete) && !refused;
     }
-    let known = (from.timestamp(), to.timestamp().min(cx.server_now().timestamp() - LAG));
+    let known = (lost.unwrap_or(from).timestamp(), to.timestamp().min(cx.server_now().timestamp() - LAG));
     Ok((whole.then(|| Ran::new(periods, timeout, known)), items))
 }
 

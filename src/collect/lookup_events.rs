@@ -11,7 +11,7 @@ use crate::model::params::{Param, ParamKind};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use aws_smithy_types::DateTime as Instant;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub(super) const LOOKUP: Call = Call::read(Service::Cloudtrail, "LookupEvents", "cloudtrail:LookupEvents", Scope::Any);
 
@@ -33,6 +33,28 @@ pub(super) const MAX_PAGES: Param = Param {
 /// From, to: the same for all searches of a collector.
 pub(super) type Window = (DateTime<Utc>, DateTime<Utc>);
 
+/// The event history goes back so far (API reference of `LookupEvents`; CloudTrail User Guide, "Working with CloudTrail event history").
+/// DOUBT(aws): of what is older it answers that there is nothing, or that the range is none; either tells nothing, so it is not asked.
+const KEPT: TimeDelta = TimeDelta::days(90);
+/// So much of a window may have grown too old since somebody said "ninety days" (or what another service keeps), while it was planned,
+/// approved and waited for.
+pub(super) const GROWN: TimeDelta = TimeDelta::hours(1);
+
+/// What the event history holds of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub window: Window,
+    /// Until when it holds nothing of what was wanted; a gap says so.
+    pub lost: Option<DateTime<Utc>>,
+}
+
+/// `None` when all of it is older.
+fn held((from, to): Window, now: DateTime<Utc>) -> Option<Held> {
+    let oldest = now - KEPT;
+    let lost = (from < oldest - GROWN).then_some(oldest);
+    (to > oldest).then_some(Held { window: (from.max(oldest), to), lost })
+}
+
 /// One search.
 #[derive(Clone)]
 pub(super) struct Search<'s> {
@@ -51,6 +73,21 @@ impl CollectCx<'_> {
 
     pub(super) fn max_pages(&self) -> u32 {
         u32::try_from(self.count(MAX_PAGES.name)).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// The step's window, as far as the event history holds it. What is older is a gap; `None` when that is all.
+    pub(super) fn history_window(&self) -> Result<Option<Held>, Abort> {
+        let (from, to) = self.window("window");
+        let held = held((from, to), self.server_now());
+        let lost = match held {
+            None => to,
+            Some(Held { lost: Some(oldest), .. }) => oldest,
+            Some(Held { lost: None, .. }) => return Ok(held),
+        };
+        let subject = format!("CloudTrail events from {} to {}", clock::stamp(from), clock::stamp(lost));
+        let why = "CloudTrail's event history keeps 90 days; a trail's files may hold what is older (`trail-archive`, `from: trail`)";
+        self.gap(GapKind::NotAcquirable, &subject, why)?;
+        Ok(held)
     }
 
     fn backlog(&self) -> &Backlog {
@@ -121,7 +158,7 @@ fn left_to_read(read: u32, bound: u32, (from, to): (i64, i64), oldest: i64) -> u
 
 #[cfg(test)]
 mod tests {
-    use super::left_to_read;
+    use super::*;
 
     #[test]
     fn what_is_left_follows_from_what_was_read_and_never_exceeds_the_bound() {
@@ -130,5 +167,18 @@ mod tests {
         assert_eq!(left_to_read(3, 200, (0, 100), 0), 1, "there is a token, so there is a page");
         assert_eq!(left_to_read(3, 200, (0, 100), 5_000), 197, "an event from after the window says nothing, and breaks nothing");
         assert_eq!(left_to_read(3, 2, (0, 0), 0), 0);
+    }
+
+    #[test]
+    fn a_window_is_held_as_far_as_ninety_days_from_now() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |days| now - TimeDelta::days(days);
+        let whole = |window| Some(Held { window, lost: None });
+        assert_eq!(held((ago(90), now), now), whole((ago(90), now)));
+        assert_eq!(held((ago(20), ago(10)), now), whole((ago(20), ago(10))));
+        // Ninety days, said some minutes ago: what is searched is named as it is, and nothing that was wanted is lost.
+        assert_eq!(held((ago(90) - TimeDelta::minutes(20), now), now), whole((ago(90), now)));
+        assert_eq!(held((ago(120), ago(10)), now), Some(Held { window: (ago(90), ago(10)), lost: Some(ago(90)) }));
+        assert_eq!(held((ago(120), ago(100)), now), None);
     }
 }

@@ -90,7 +90,11 @@ impl Collector for Metrics {
         let (from, to) = cx.window("window");
         let queries: Vec<Value> = metrics.iter().flat_map(queries_of).collect();
         let mut questions = vec![];
-        for (from, to, period) in resolutions(from, to) {
+        let (steps, lost) = resolutions(from, to, cx.server_now());
+        if let Some(oldest) = lost {
+            cx.gap(GapKind::NotAcquirable, "metrics of the older part of the window", &no_older_than(oldest))?;
+        }
+        for (from, to, period) in steps {
             let points = (to - from).num_seconds().div_euclid(period).max(1);
             let fit = usize::try_from((POINTS / points).clamp(1, QUERIES)).unwrap_or(1);
             let parts = queries.len().div_ceil(fit);
@@ -184,18 +188,32 @@ pub(super) fn call(operation: &'static str, body: &Value) -> RawCall {
     RawCall::json(Service::Cloudwatch, operation, JsonVersion::V1_0, &format!("GraniteServiceVersion20100801.{operation}"), body)
 }
 
-/// CloudWatch keeps minutes for 15 days, five minutes for 63, hours for 455.
-pub(super) fn resolutions(from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>, i64)> {
+/// From, to, seconds of a period.
+type Step = (DateTime<Utc>, DateTime<Utc>, i64);
+
+/// A window in steps, newest first, each asked for in the finest form that CloudWatch still keeps of it; and before when it keeps nothing, if the
+/// window reaches there.
+///
+/// Minutes are kept for 15 days, five minutes for 63, hours for 455 (API reference of `GetMetricData`). What counts is how old a question's start
+/// is when it is put, wherever the window ends: asked too finely, it is answered with no points and no word (the same, `MetricStat`, `Period`).
+pub(super) fn resolutions(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Step>, Option<DateTime<Utc>>) {
+    let ago = |hours| now.checked_sub_signed(TimeDelta::hours(hours)).unwrap_or(DateTime::UNIX_EPOCH);
     let mut out = vec![];
     let mut end = to;
-    for (days, period) in [(15, 60), (63, 300), (455, 3600)] {
-        let oldest = to.checked_sub_signed(TimeDelta::days(days)).unwrap_or(from).max(from);
+    // An hour less than is kept: until the last page is asked for, the start grows older.
+    for (kept, period) in [(ago(15 * 24 - 1), 60), (ago(63 * 24 - 1), 300), (ago(455 * 24), 3600)] {
+        let oldest = kept.max(from);
         if oldest < end {
             out.push((oldest, end, period));
             end = oldest;
         }
     }
-    out
+    let kept = ago(455 * 24);
+    (out, (from < kept).then_some(kept))
+}
+
+pub(super) fn no_older_than(oldest: DateTime<Utc>) -> String {
+    format!("CloudWatch keeps metrics for 455 days; from {} on they were asked for", clock::stamp(oldest))
 }
 
 fn queries_of(metric: &Metric) -> Vec<Value> {
@@ -264,11 +282,19 @@ mod tests {
 
     #[test]
     fn each_age_is_asked_for_in_the_finest_form_that_is_kept() {
-        let to = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let ago = |days| to - TimeDelta::days(days);
-        assert_eq!(resolutions(ago(3), to), [(ago(3), to, 60)]);
-        assert_eq!(resolutions(ago(100), to), [(ago(15), to, 60), (ago(63), ago(15), 300), (ago(100), ago(63), 3600)]);
-        assert_eq!(resolutions(to, to), []);
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |days| now - TimeDelta::days(days);
+        // A start that is as old as can be when it is computed would be too old when it is asked for.
+        let (minutes, fives) = (ago(15) + TimeDelta::hours(1), ago(63) + TimeDelta::hours(1));
+        assert_eq!(resolutions(ago(3), now, now), (vec![(ago(3), now, 60)], None));
+        assert_eq!(resolutions(ago(100), now, now), (vec![(minutes, now, 60), (fives, minutes, 300), (ago(100), fives, 3600)], None));
+        assert_eq!(resolutions(now, now, now), (vec![], None));
+        // A window that ends in the past is as old as it is.
+        assert_eq!(resolutions(ago(25), ago(20), now), (vec![(ago(25), ago(20), 300)], None));
+        assert_eq!(resolutions(ago(80), ago(70), now), (vec![(ago(80), ago(70), 3600)], None));
+        // What is not kept at all is not asked for.
+        assert_eq!(resolutions(ago(460), ago(450), now), (vec![(ago(455), ago(450), 3600)], Some(ago(455))));
+        assert_eq!(resolutions(ago(500), ago(460), now), (vec![], Some(ago(455))));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod telling;
 mod trail_archive;
 mod trail_digests;
 mod trail_files;
+mod trail_listing;
 mod trail_reading;
 mod trails;
 

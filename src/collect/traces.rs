@@ -3,6 +3,7 @@
 //! (`trace_retrieval.rs`).
 
 use super::cx::at_once;
+use super::lookup_events::GROWN;
 use super::trace_retrieval;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
 use crate::aws::raw::RawCall;
@@ -48,8 +49,8 @@ static SPEC: CollectorSpec = CollectorSpec {
 
 /// One question covers six hours, the longest that X-Ray's own console asks for at once.
 const SLICE_HOURS: i64 = 6;
-/// Slices that a window is cut into at most: X-Ray keeps traces for 30 days.
-const MAX_SLICES: usize = 124;
+/// X-Ray keeps a trace so long. DOUBT(aws): from memory; of what is older it lists nothing, without a word.
+const KEPT: TimeDelta = TimeDelta::days(30);
 /// Traces in one `BatchGetTraces` (its API reference).
 const BATCH: usize = 5;
 
@@ -63,12 +64,16 @@ impl Collector for Traces {
         let elsewhere = destination(cx).await?;
         let (found, unread) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
         let (from, to) = cx.window("window");
-        let (slices, rest) = slices(from, to);
-        at_once(slices.into_iter().map(|(a, b)| summaries(cx, a, b, &found, &unread).boxed())).await?;
-        if let Some(oldest) = rest {
+        let (slices, lost) = slices(from, to, cx.server_now());
+        if let Some(oldest) = lost {
             let why = format!("X-Ray keeps traces for 30 days; from {} on they were asked for", clock::stamp(oldest));
             cx.gap(GapKind::NotAcquirable, "traces of the older part of the window", &why)?;
+            if slices.is_empty() {
+                return Ok(());
+            }
         }
+        let asked = (slices.last().map_or(from, |oldest| oldest.0), to);
+        at_once(slices.into_iter().map(|(a, b)| summaries(cx, a, b, &found, &unread).boxed())).await?;
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if elsewhere {
             // X-Ray knows of those that it indexes; by default that is one in a hundred (Transaction Search, AWS's user guide).
@@ -90,7 +95,7 @@ impl Collector for Traces {
             cx.gap(GapKind::TooLarge, "older traces in full", &why)?;
         }
         if elsewhere {
-            return trace_retrieval::all(cx, &newest, (from, to)).await;
+            return trace_retrieval::all(cx, &newest, asked).await;
         }
         at_once(newest.chunks(BATCH).enumerate().map(|(n, ids)| in_full(cx, n, ids.to_vec()).boxed())).await
     }
@@ -176,18 +181,18 @@ async fn in_full(cx: &CollectCx<'_>, n: usize, ids: Vec<&String>) -> Result<(), 
 /// From, until.
 type Span = (DateTime<Utc>, DateTime<Utc>);
 
-/// The window in slices, newest first, and where they end when they do not reach its beginning.
-fn slices(from: DateTime<Utc>, to: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) {
+/// The window, as far as X-Ray keeps traces of it, in slices, newest first; and since when it keeps any, where the window begins before.
+fn slices(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) {
+    let oldest = now - KEPT;
+    let lost = (from < oldest - GROWN).then_some(oldest);
+    let from = from.max(oldest);
     let (mut out, mut end) = (vec![], to);
     while end > from {
-        if out.len() == MAX_SLICES {
-            return (out, Some(end));
-        }
         let start = end.checked_sub_signed(TimeDelta::hours(SLICE_HOURS)).unwrap_or(from).max(from);
         out.push((start, end));
         end = start;
     }
-    (out, None)
+    (out, lost)
 }
 
 /// `1-6352a70e-1e2c502e358361800241fd45`.
@@ -210,10 +215,18 @@ mod tests {
 
     #[test]
     fn a_window_is_asked_for_in_slices_newest_first() {
-        let to = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let ago = |hours| to - TimeDelta::hours(hours);
-        assert_eq!(slices(ago(10), to), (vec![(ago(6), to), (ago(10), ago(6))], None));
-        let (all, rest) = slices(ago(24 * 365), to);
-        assert_eq!((all.len(), rest), (MAX_SLICES, Some(ago(31 * 24))));
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |hours| now - TimeDelta::hours(hours);
+        let days = |days: i64| ago(24 * days);
+        assert_eq!(slices(ago(10), now, now), (vec![(ago(6), now), (ago(10), ago(6))], None));
+        let (all, lost) = slices(days(365), now, now);
+        assert_eq!((all.len(), all.last().copied(), lost), (120, Some((days(30), days(30) + TimeDelta::hours(6))), Some(days(30))));
+        // Counted from now, wherever the window ends.
+        assert_eq!(slices(days(50), days(40), now), (vec![], Some(days(30))));
+        let (all, lost) = slices(days(40), days(29), now);
+        assert_eq!((all.len(), lost), (4, Some(days(30))));
+        // Thirty days, said some minutes ago.
+        let (all, lost) = slices(days(30) - TimeDelta::minutes(20), now, now);
+        assert_eq!((all.len(), lost), (120, None));
     }
 }

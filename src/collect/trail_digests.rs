@@ -4,6 +4,7 @@
 //! hash goes, and the table says so.
 
 use super::digest_signature::{self, PublicKeys, Signed};
+use super::trail_listing::Reach;
 use crate::aws::fault::tame;
 use crate::model::digest::Sha256;
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub(super) struct Integrity {
     pub differ: Vec<String>,
     /// Log files that a digest names and the bucket does not list: removed after delivery.
     pub missing: Vec<String>,
+    /// Log files that a digest names, and of which a listing that broke off before says nothing.
+    pub not_listed: Vec<String>,
     /// Log files that were listed and that no digest read here names: usual for the newest hour only.
     pub in_no_digest: Vec<String>,
     /// Digests whose predecessor was read and is what they state.
@@ -65,14 +68,14 @@ pub(super) struct Signatures {
 
 const LIST: usize = 1_000;
 
-/// `read` are the log files whose content could be unpacked, `listed` all that the bucket lists. `from` is the key before which (day by day)
-/// the reading began: what lies before it was not looked for.
+/// `read` are the log files whose content could be unpacked, `listed` all that the bucket lists. `reach` says of a key whether it would have been
+/// listed: what was not looked for, or not to the end, is not missing.
 pub(super) fn check(
     digests: &[Digest],
     keys: &PublicKeys,
     read: &BTreeMap<String, Sha256>,
     listed: &BTreeSet<String>,
-    covered: impl Fn(&str) -> bool,
+    reach: impl Fn(&str) -> Reach,
 ) -> Integrity {
     let mut out = Integrity { digests: digests.len(), log_files_read: read.len(), ..Integrity::default() };
     let mut cut = false;
@@ -115,8 +118,12 @@ pub(super) fn check(
                     out.agree_signed += usize::from(signed == Signed::Valid);
                 }
                 Some(_) => push(&mut out.differ, key),
-                None if !listed.contains(key) && covered(key) => push(&mut out.missing, key),
-                None => {}
+                None if listed.contains(key) => {}
+                None => match reach(key) {
+                    Reach::Within => push(&mut out.missing, key),
+                    Reach::BrokeOff => push(&mut out.not_listed, key),
+                    Reach::Outside => {}
+                },
             }
         }
         match says("previousDigestS3Object") {
@@ -168,7 +175,12 @@ mod tests {
 
     fn run(digests: &[Digest], read: &[(&str, &str)], listed: &[&str]) -> Integrity {
         let read = read.iter().map(|(k, content)| (k.to_string(), sha(content))).collect();
-        check(digests, &PublicKeys::new(), &read, &listed.iter().map(ToString::to_string).collect(), |key| key != "log-from-before")
+        let reach = |key: &str| match key {
+            "log-from-before" => Reach::Outside,
+            "log-beyond" => Reach::BrokeOff,
+            _ => Reach::Within,
+        };
+        check(digests, &PublicKeys::new(), &read, &listed.iter().map(ToString::to_string).collect(), reach)
     }
 
     #[test]
@@ -181,6 +193,8 @@ mod tests {
         assert_eq!((fine.agree, fine.links, fine.differ.len(), fine.broken_links.len()), (2, 1, 0, 0));
         assert_eq!(fine.missing, ["log-gone"]);
         assert_eq!(fine.in_no_digest, ["log-newest"]);
+        let broke_off = run(&[digest("d1", None, &[("log-beyond", "B"), ("log-gone", "G")])], &[], &[]);
+        assert_eq!((broke_off.missing, broke_off.not_listed), (vec!["log-gone".to_string()], vec!["log-beyond".to_string()]));
         let changed = run(&chain, &[("log-a", "A"), ("log-b", "not B")], &["log-a", "log-b"]);
         assert_eq!((changed.agree, changed.differ), (1, vec!["log-b".to_string()]));
         // Listed and not read (a bound, a refusal): nothing is known about it.

@@ -1,4 +1,4 @@
-//! The files of a trail in its bucket: where they lie, which there are, and bringing them into the bundle.
+//! The files of a trail in its bucket: where they lie, and bringing them into the bundle. Which there are, `trail_listing.rs` asks.
 //!
 //! `[prefix/]AWSLogs/[o-org/]<account>/CloudTrail[-Digest]/<region>/yyyy/mm/dd/<name>.json.gz`, listed in the order of their names, which is
 //! the order of the days. Keys that are not of this form are not ours to read.
@@ -7,6 +7,7 @@ use super::cx::{Abort, CollectCx};
 use super::log_file::Held;
 use super::question::{Bound, PagesEnd, Question};
 use super::trail_archive::{GET, LIST};
+use super::trail_listing::{LISTED, Listed, day_of};
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, FaultClass, tame};
 use crate::model::exchange::{BodyEnd, Exchange};
@@ -16,25 +17,13 @@ use crate::model::item::{ItemStatus, Sensitivity};
 use crate::model::regions;
 use crate::model::s3_place::S3Place;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// A bucket that refuses so often in a row will refuse the rest.
 const REFUSALS: u32 = 10;
-/// Keys that we are ready to sort: half a year of a busy Region.
-const LISTED: usize = 200_000;
-
-/// A file as the bucket lists it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Listed {
-    pub key: String,
-    pub bytes: u64,
-}
-
 /// A file that has come into the bundle.
 pub(super) struct Got {
     pub key: String,
@@ -102,7 +91,7 @@ impl<'c> Files<'c> {
         self.fell_short(kind, why);
         self.cx.gap(kind, subject, why).map(drop)
     }
-    fn note_end(&self, end: &PagesEnd) {
+    pub(super) fn note_end(&self, end: &PagesEnd) {
         match end {
             PagesEnd::Complete => {}
             PagesEnd::Stopped(kind, why) => self.fell_short(*kind, why),
@@ -110,10 +99,16 @@ impl<'c> Files<'c> {
         }
     }
 
+    pub(super) fn cx(&self) -> &CollectCx<'_> {
+        self.cx
+    }
+    pub(super) fn roots(&self) -> &[String] {
+        &self.roots
+    }
     pub fn bucket(&self) -> &str {
         &self.place.bucket
     }
-    fn aws(&self) -> &Aws {
+    pub(super) fn aws(&self) -> &Aws {
         self.elsewhere.as_ref().unwrap_or(self.cx.aws())
     }
 
@@ -163,64 +158,6 @@ impl<'c> Files<'c> {
         let exchange = self.cx.draft().exchange(*item.exchanges.last()?)?;
         let region = exchange.response_headers.iter().find(|h| h.0 == "x-amz-bucket-region").map(|h| h.1.clone())?;
         regions::well_formed(&region).then_some(region)
-    }
-
-    /// Keys of one kind (`CloudTrail`, `CloudTrail-Digest`) of a Region, from the first day of the window on, in order.
-    pub async fn list(&self, kind: &str, region: &str, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Listed>, Abort> {
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
-        let mut left = 0usize;
-        for root in &self.roots {
-            let prefix = format!("{root}{kind}/{region}/");
-            let first = format!("{prefix}{}", from.format("%Y/%m/%d"));
-            let call = || {
-                let call = self.aws().s3().list_objects_v2().bucket(&self.place.bucket).prefix(&prefix);
-                call.start_after(&first)
-            };
-            // The day after the window's last: what happens before midnight is delivered after.
-            let end = format!("{prefix}{}", (to + chrono::TimeDelta::days(2)).format("%Y/%m/%d"));
-            let subject = format!("{kind} files of {region} since {} in s3://{}/{prefix}", from.format("%Y-%m-%d"), self.place.bucket);
-            let pages = self
-                .cx
-                .ask_all(
-                    Question::new(&LIST, subject),
-                    Bound { pages: 400, ..Bound::default() },
-                    |token| call().set_continuation_token(token).send(),
-                    |out: &ListObjectsV2Output| {
-                        let beyond =
-                            out.contents().last().and_then(|o| o.key()).is_some_and(|k| k.starts_with(&prefix) && k > end.as_str());
-                        next_token(out).filter(|_| !beyond)
-                    },
-                    |out| {
-                        for object in out.contents() {
-                            let Some(key) = object.key().filter(|k| is_file(&prefix, k) && *k > first.as_str() && *k <= end.as_str())
-                            else {
-                                continue;
-                            };
-                            if found.len() < LISTED {
-                                found.insert(key.to_string(), u64::try_from(object.size().unwrap_or_default()).unwrap_or_default());
-                            } else {
-                                left += 1;
-                            }
-                        }
-                        out.contents().len()
-                    },
-                )
-                .await?;
-            self.note_end(&pages.end);
-        }
-        if left > 0 {
-            let why = format!("{left} more are listed than are sorted");
-            self.gap(GapKind::TooLarge, &format!("further {kind} files of {region}"), &why)?;
-        }
-        Ok(found.into_iter().map(|(key, bytes)| Listed { key, bytes }).collect())
-    }
-
-    /// Whether a listing of this window would show the key.
-    pub fn covers(&self, kind: &str, key: &str, (from, _): (DateTime<Utc>, DateTime<Utc>)) -> bool {
-        self.roots.iter().any(|root| {
-            let region = key.strip_prefix(&format!("{root}{kind}/")).and_then(|rest| rest.split('/').next());
-            region.is_some_and(|r| key > format!("{root}{kind}/{r}/{}", from.format("%Y/%m/%d")).as_str())
-        })
     }
 
     /// The newest of the files, in their order; the rest is a gap.
@@ -371,46 +308,6 @@ fn broken(last: Option<&Exchange>) -> Fault {
     }
 }
 
-fn next_token(out: &ListObjectsV2Output) -> Option<String> {
+pub(super) fn next_token(out: &ListObjectsV2Output) -> Option<String> {
     out.next_continuation_token().filter(|_| out.is_truncated() == Some(true)).map(str::to_string)
-}
-
-/// `yyyy/mm/dd/<name>.json.gz` below the prefix.
-fn is_file(prefix: &str, key: &str) -> bool {
-    let Some(rest) = key.strip_prefix(prefix) else { return false };
-    let parts: Vec<&str> = rest.split('/').collect();
-    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
-    matches!(parts.as_slice(), [y, m, d, name] if digits(y, 4) && digits(m, 2) && digits(d, 2) && name.ends_with(".json.gz"))
-        && key.len() <= 1024
-        && key.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// `yyyy-mm-dd` of a key that [`is_file`].
-fn day_of(key: &str) -> String {
-    let parts: Vec<&str> = key.rsplit('/').skip(1).take(3).collect();
-    parts.into_iter().rev().collect::<Vec<_>>().join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_keys_of_the_form_are_files() {
-        let prefix = "AWSLogs/1/CloudTrail/eu-west-1/";
-        let key = format!("{prefix}2026/11/20/1_CloudTrail_eu-west-1_20261120T1200Z_x.json.gz");
-        assert!(is_file(prefix, &key));
-        assert_eq!(day_of(&key), "2026-11-20");
-        for bad in [
-            "2026/11/20/",
-            "2026/11/20/x.json",
-            "2026/11/x.json.gz",
-            "2026/11/20/a/x.json.gz",
-            "2026/1/20/x.json.gz",
-            "2026/11/20/\u{1b}x.json.gz",
-        ] {
-            assert!(!is_file(prefix, &format!("{prefix}{bad}")), "{bad}");
-        }
-        assert!(!is_file(prefix, "elsewhere/2026/11/20/x.json.gz"));
-    }
 }

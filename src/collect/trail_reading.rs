@@ -8,6 +8,7 @@
 //! Keys, sizes, gzip and JSON are a stranger's: whoever can write into the bucket can write anything.
 
 use super::digest_signature::PublicKeys;
+use super::issued_keys;
 use super::key_ledger::{Ledger, Whose};
 use super::log_file::{self, Held, Odd, Unpacked};
 use super::lookup_events::Window;
@@ -15,6 +16,7 @@ use super::record_filter::Filter;
 use super::trail_archive::KEYS;
 use super::trail_digests::{self, Digest};
 use super::trail_files::{Files, Got, Short};
+use super::trail_listing::{self, Span};
 use super::{Abort, Bound, CollectCx, Question};
 use crate::aws::fault::tame;
 use crate::model::digest::Sha256;
@@ -35,6 +37,8 @@ const KEPT: usize = 64 << 20;
 /// What the files said.
 pub struct TrailReading {
     pub(super) window: Window,
+    /// Whether it ended with the time at which the files were listed.
+    pub(super) reaches_now: bool,
     pub(super) regions: Vec<String>,
     /// The items that hold the files and the filtered records.
     pub(super) items: Vec<ItemId>,
@@ -91,9 +95,11 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
         copies: vec![],
         contents: BTreeMap::new(),
         listed: BTreeSet::new(),
+        spans: vec![],
         items: vec![],
     };
     let (window, regions) = (cx.window("window"), cx.regions("regions").await?);
+    let reaches_now = issued_keys::reaches_now(cx, window);
     let (mut digests, mut from_digests, mut homes) = (vec![], vec![], BTreeSet::from([target.region.clone()]));
     for region in &regions {
         reading.region(region, window).await?;
@@ -107,9 +113,9 @@ pub(super) async fn read(cx: &CollectCx<'_>) -> Result<Result<TrailReading, NoTr
         keys.extend(public_keys(cx, &home, window).await?);
     }
     reading.put_records()?;
-    reading.put_integrity(&digests, &keys, window, from_digests)?;
+    reading.put_integrity(&digests, &keys, from_digests)?;
     let Reading { ledger, kept, items, .. } = reading;
-    Ok(Ok(TrailReading { window, regions, items, ledger, changes: kept.changes, short: files.short() }))
+    Ok(Ok(TrailReading { window, reaches_now, regions, items, ledger, changes: kept.changes, short: files.short() }))
 }
 
 #[derive(Default)]
@@ -150,15 +156,25 @@ struct Reading<'r> {
     /// Key → hash of the unpacked content.
     contents: BTreeMap<String, Sha256>,
     listed: BTreeSet<String>,
+    /// How far the listings go.
+    spans: Vec<Span>,
     items: Vec<ItemId>,
 }
 
 impl Reading<'_> {
     async fn region(&mut self, region: &str, window: Window) -> Result<(), Abort> {
         let listed = self.files.list("CloudTrail", region, window).await?;
-        self.listed.extend(listed.iter().map(|f| f.key.clone()));
+        self.listed.extend(listed.files.iter().map(|f| f.key.clone()));
+        let target = self.cx.target();
+        let own = region == target.region;
+        // Elsewhere it is usual that nothing happens.
+        let expected = own || region == regions::global(&target.partition, &target.region);
+        if let Some(why) = listed.silence(own, window).filter(|_| expected) {
+            self.files.gap(GapKind::NotAcquirable, &format!("log files of {region}"), &why)?;
+        }
+        self.spans.extend(listed.spans);
         let (count, bytes) = (self.cx.count("max-files"), self.cx.bytes("max-bytes"));
-        let wanted = self.files.newest(listed, count, bytes, &format!("older log files of {region}"))?;
+        let wanted = self.files.newest(listed.files, count, bytes, &format!("older log files of {region}"))?;
         let mut reader = self.files.read(&format!("CloudTrail log files of {region}"), wanted);
         while let Some(got) = reader.next().await? {
             self.first_time(got).await?;
@@ -240,14 +256,14 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn put_integrity(&self, digests: &[Digest], keys: &PublicKeys, window: Window, from_digests: Vec<ItemId>) -> Result<(), Abort> {
+    fn put_integrity(&self, digests: &[Digest], keys: &PublicKeys, from_digests: Vec<ItemId>) -> Result<(), Abort> {
         const SUBJECT: &str = "integrity of the trail's log files: hashes, chain and signatures of the digests";
         if digests.is_empty() {
             let why = "no digest file was found or read: the trail's log file validation is off, or the digests are elsewhere";
             return self.cx.not_applicable(SUBJECT, why).map(drop);
         }
-        let covered = |key: &str| self.files.covers("CloudTrail", key, window);
-        let integrity = trail_digests::check(digests, keys, &self.contents, &self.listed, covered);
+        let reach = |key: &str| trail_listing::reach(&self.spans, key);
+        let integrity = trail_digests::check(digests, keys, &self.contents, &self.listed, reach);
         let bytes = serde_json::to_vec_pretty(&integrity).unwrap_or_default();
         let from = self.items.iter().copied().chain(from_digests).collect();
         self.cx.derive(SUBJECT, "trail-integrity", "json", &bytes, from, Sensitivity::S1)?;
@@ -300,7 +316,7 @@ async fn read_digests(
     homes: &mut BTreeSet<String>,
 ) -> Result<(Vec<Digest>, Vec<ItemId>), Abort> {
     let listed = files.list("CloudTrail-Digest", region, window).await?;
-    let wanted = files.newest(listed, cx.count("max-files"), cx.bytes("max-bytes"), &format!("older digest files of {region}"))?;
+    let wanted = files.newest(listed.files, cx.count("max-files"), cx.bytes("max-bytes"), &format!("older digest files of {region}"))?;
     let mut found = vec![];
     let mut reader = files.read(&format!("CloudTrail digest files of {region}"), wanted);
     while let Some(got) = reader.next().await? {

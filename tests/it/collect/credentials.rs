@@ -15,12 +15,12 @@ use freezeframe::model::item::{ItemStatus, Sensitivity};
 use serde_json::{Value, json};
 use std::io::Write;
 
-const LOOKUP: &str = "CloudTrail.LookupEvents";
+pub(super) const LOOKUP: &str = "CloudTrail.LookupEvents";
 /// What the drill's session tokens hold, so that one which escapes is seen.
 const TOKEN_MARKER: &str = "DRILLTOKENxMUSTxNOTxLEAVE";
 const ROLE: &str = "arn:aws:iam::123456789012:role/service/payments-role";
 
-fn page(records: &[Value], next: Option<&str>) -> Answer {
+pub(super) fn page(records: &[Value], next: Option<&str>) -> Answer {
     let events: Vec<Value> = records
         .iter()
         .map(|r| {
@@ -31,7 +31,7 @@ fn page(records: &[Value], next: Option<&str>) -> Answer {
     Answer::json(&json!({"Events": events, "NextToken": next}))
 }
 
-fn issue(id: &str, key: &str, session: &str) -> Value {
+pub(super) fn issue(id: &str, key: &str, session: &str) -> Value {
     json!({"eventID": id, "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "awsRegion": "us-east-1",
         "eventTime": format!("2026-11-20T0{}:00:00Z", key.len() % 10),
         "userIdentity": {"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}, "sourceIPAddress": "lambda.amazonaws.com",
@@ -50,16 +50,16 @@ fn stolen(id: &str, key: &str) -> Value {
             "inScopeOf": {"credentialsIssuedTo": function, "credentialsIssuedToVersion": format!("{function}:2")}}})
 }
 
-fn searches(kind: &'static str) -> impl Fn(&Sent) -> bool {
+pub(super) fn searches(kind: &'static str) -> impl Fn(&Sent) -> bool {
     move |s| s.says(&format!("\"AttributeKey\":\"{kind}\""))
 }
 
 /// Nothing anywhere, but what is scripted on top.
-fn quiet() -> World {
+pub(super) fn quiet() -> World {
     World::default().on(LOOKUP, [page(&[], None)])
 }
 
-fn table(bag: &Bag, subject: &str) -> Value {
+pub(super) fn table(bag: &Bag, subject: &str) -> Value {
     serde_json::from_slice(&bag.file(bag.item(subject), 0)).unwrap()
 }
 
@@ -329,36 +329,36 @@ async fn no_trail_is_an_answer() {
 
 // ── trail-archive ──
 
-const LIST: &str = "S3.ListObjectsV2";
+pub(super) const LIST: &str = "S3.ListObjectsV2";
 const GET: &str = "S3.GetObject";
 const LOGS: &str = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/20/";
 const DIGESTS: &str = "AWSLogs/123456789012/CloudTrail-Digest/us-east-1/2026/11/20/";
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut out = GzEncoder::new(vec![], Compression::best());
     out.write_all(content).unwrap();
     out.finish().unwrap()
 }
 
-fn listing(keys: &[String], parts: &[&str]) -> Answer {
+pub(super) fn listing(keys: &[String], parts: &[&str]) -> Answer {
     let contents: String = keys.iter().map(|k| format!("<Contents><Key>{k}</Key><Size>100</Size></Contents>")).collect();
     let parts: String = parts.iter().map(|p| format!("<CommonPrefixes><Prefix>{p}</Prefix></CommonPrefixes>")).collect();
     let body = format!("<ListBucketResult><Name>trail-archive</Name><IsTruncated>false</IsTruncated>{contents}{parts}</ListBucketResult>");
     Answer::new(200, "application/xml", body)
 }
 
-fn log_key(n: usize) -> String {
+pub(super) fn log_key(n: usize) -> String {
     format!("{LOGS}123456789012_CloudTrail_us-east-1_20261120T11{n:02}Z_x.json.gz")
 }
-fn digest_key(hour: usize) -> String {
+pub(super) fn digest_key(hour: usize) -> String {
     format!("{DIGESTS}123456789012_CloudTrail-Digest_us-east-1_management_us-east-1_20261120T{hour:02}0000Z.json.gz")
 }
-fn log_file(records: &[Value]) -> Vec<u8> {
+pub(super) fn log_file(records: &[Value]) -> Vec<u8> {
     json!({"Records": records}).to_string().into_bytes()
 }
 
 /// A bucket with these log files and digests: key, and the object's bytes with its signature.
-fn bucket(logs: &[(String, Vec<u8>)], digests: &[(String, Vec<u8>, &str)]) -> World {
+pub(super) fn bucket(logs: &[(String, Vec<u8>)], digests: &[(String, Vec<u8>, &str)]) -> World {
     let logs_listed: Vec<String> = logs.iter().map(|l| l.0.clone()).collect();
     let digests_listed: Vec<String> = digests.iter().map(|d| d.0.clone()).collect();
     let is = |s: &Sent, prefix: &str| s.uri.contains(&format!("prefix={}", prefix.replace('/', "%2F")));
@@ -376,6 +376,9 @@ fn bucket(logs: &[(String, Vec<u8>)], digests: &[(String, Vec<u8>, &str)]) -> Wo
     }
     world
 }
+
+/// Where these files lie, and nowhere else: the Region of the test, which is not known beforehand, has none.
+pub(super) const IN_ONE_REGION: &str = r#"{"trail": "s3://trail-archive", "regions": "us-east-1"}"#;
 
 #[tokio::test]
 async fn without_a_trail_nothing_is_asked() {
@@ -422,7 +425,7 @@ async fn hostile_files_are_gaps_and_the_others_are_read() {
         (format!("{LOGS}../../etc/passwd.json.gz"), whole.clone()),
         ("AWSLogs/999999999999/CloudTrail/us-east-1/2026/11/20/x.json.gz".to_string(), whole.clone()),
     ];
-    let bag = run(&["trail-archive"], bucket(&files, &[])).await;
+    let bag = run_with(&["trail-archive"], bucket(&files, &[]), IN_ONE_REGION).await;
     let mut gaps: Vec<_> = bag.gaps().into_iter().map(|(_, kind, subject)| (subject[subject.len() - 16..].to_string(), kind)).collect();
     gaps.sort();
     let of = |n: usize| log_key(n)[log_key(n).len() - 16..].to_string();
@@ -498,7 +501,7 @@ async fn the_chain_of_digests_is_checked_to_its_signatures() {
     let changed = log_file(&[json!({"eventID": "not 2"})]);
     let files = [(log_key(1), gzip(&logs[0])), (log_key(2), gzip(&changed)), (log_key(3), gzip(&logs[2]))];
     let world = bucket(&files, &digests).on("CloudTrail.ListPublicKeys", [signer.listed()]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert_eq!(bag.gaps(), [], "a changed record is a finding, no gap");
     let found = table(&bag, "integrity of the trail");
     assert_eq!((&found["digests"], &found["agree"], &found["agreeSigned"], &found["links"]), (&json!(5), &json!(1), &json!(1), &json!(1)));
@@ -518,7 +521,7 @@ async fn the_chain_of_digests_is_checked_to_its_signatures() {
     // Keys that CloudTrail does not give: nothing is claimed of the signatures, and that is a gap.
     let key = "CloudTrail.ListPublicKeys";
     let world = bucket(&files, &digests).on(key, [Answer::error(key, 400, "AccessDeniedException")]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert!(bag.gaps().iter().all(|g| g.1 == GapKind::Denied && g.2.starts_with("public keys")) && bag.gaps().len() == 2);
     let found = table(&bag, "integrity of the trail");
     assert_eq!((&found["signatures"]["valid"], found["signatures"]["keyUnknown"].as_array().unwrap().len()), (&json!(0), 5));
@@ -558,7 +561,7 @@ async fn a_bucket_of_another_region_is_asked_there() {
     let moved = Answer::new(301, "application/xml", "<Error><Code>PermanentRedirect</Code><Message>as scripted</Message></Error>")
         .header("x-amz-bucket-region", "eu-south-9");
     let world = World::default().when(LIST, |s| !s.host.contains("eu-south-9"), [moved]);
-    let bag = run(&["trail-archive"], world).await;
+    let bag = run_with(&["trail-archive"], world, IN_ONE_REGION).await;
     assert_eq!(bag.gaps(), []);
     assert_eq!(bag.item("log files of us-east-1, delivered").status, ItemStatus::Collected);
     assert!(bag.sent(GET).iter().all(|s| s.host.contains("eu-south-9")));
@@ -584,8 +587,8 @@ async fn an_organisation_s_trail_is_found_and_a_wrong_place_says_so() {
 
 // ── events from a trail's files ──
 
-const BOTH: &[&str] = &["credential-activity", "control-plane-history", "trail-archive"];
-const FROM_TRAIL: &str = r#"{"trail": "s3://trail-archive", "from": "trail"}"#;
+pub(super) const BOTH: &[&str] = &["credential-activity", "control-plane-history", "trail-archive"];
+const FROM_TRAIL: &str = r#"{"trail": "s3://trail-archive", "from": "trail", "regions": "us-east-1"}"#;
 
 /// Two log files: in the later one the thief takes a role, in the earlier one that role's key is used. (Delivery keeps no order.)
 fn chained() -> Vec<(String, Vec<u8>)> {

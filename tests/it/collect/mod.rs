@@ -6,8 +6,10 @@ mod detections;
 mod lambda_surface;
 mod network;
 mod pages;
+mod trail_silence;
 mod triggers;
 mod units;
+mod windows;
 
 use crate::support::wire::{self, Sent, World};
 use freezeframe::aws::Connector;

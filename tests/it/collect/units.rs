@@ -9,7 +9,7 @@ use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
 
-fn healthy_json(key: &str) -> Value {
+pub(super) fn healthy_json(key: &str) -> Value {
     serde_json::from_str(&World::healthy(key).text()).unwrap()
 }
 
@@ -526,7 +526,7 @@ async fn a_series_that_cloudwatch_refuses_is_a_gap() {
 // ── traces ──
 
 /// Transaction Search, and how a retrieval goes.
-fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
+pub(super) fn retrieving(answers: impl IntoIterator<Item = Value>) -> World {
     let logs = Answer::json(&json!({ "Destination": "CloudWatchLogs", "Status": "ACTIVE" }));
     let answers: Vec<Answer> = answers.into_iter().map(|a| Answer::json(&a)).collect();
     World::default().on("XRay.GetTraceSegmentDestination", [logs]).on("XRay.ListRetrievedTraces", answers)
