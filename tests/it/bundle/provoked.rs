@@ -253,8 +253,21 @@ pub fn zips() -> Vec<(&'static str, Vec<u8>)> {
                 e.extra = [&[1, 0, 8, 0][..], &[0xff; 8]].concat();
             }),
         ),
+        ("more items than any bundle has", lines_without_end("meta/items.jsonl", 100_001)),
+        ("more redactions than any bundle has", lines_without_end("meta/redactions.jsonl", 100_001)),
+        ("a longer journal than any bundle has", lines_without_end(SEGMENT, 500_001)),
+        ("more files listed than any bundle has", lines_without_end("manifest-sha256.txt", 200_001)),
         ("a damaged exchange", played(&|z| z.entry("data/20-config/000001-GetFunctionConfiguration.http.json").data[0] = 0xff)),
     ]
+}
+
+/// The good zip with many lines behind those of one file, and all else made anew.
+fn lines_without_end(path: &str, count: usize) -> Vec<u8> {
+    let bag = after(|b| {
+        b.files.entry(path.into()).or_default().extend(b"x\n".repeat(count));
+        if path == "manifest-sha256.txt" { b.manifests_but_payload() } else { b.seal_again() }
+    });
+    bag.zip().bytes()
 }
 
 /// The good zip with its end record changed.
@@ -274,6 +287,22 @@ fn commented() -> Vec<u8> {
     bytes.splice(end..end, *b"hello");
     bytes[end + 5 + 12] += 5;
     bytes
+}
+
+#[test]
+fn lines_without_end_are_not_read_to_their_end() {
+    for (path, count) in
+        [("meta/items.jsonl", 100_001), ("meta/redactions.jsonl", 100_001), (SEGMENT, 500_001), ("manifest-sha256.txt", 200_001)]
+    {
+        let at = tempfile::tempdir().unwrap();
+        let place = at.path().join(format!("{NAME}.zip"));
+        std::fs::write(&place, lines_without_end(path, count)).unwrap();
+        let v = freezeframe::bundle::verify::verify(&place).unwrap();
+        let of = if path.starts_with("meta/") { "schema" } else { "manifest" };
+        let said = v.findings.iter().find(|f| f.check == of).unwrap();
+        assert!(said.message.contains("the rest was not read") && said.path.as_deref() == Some(path), "{path}: {:#?}", v.findings);
+        assert_eq!(super::broken::fired(&v), [(of, freezeframe::bundle::verify::Level::Error)].into(), "{path}: {:#?}", v.findings);
+    }
 }
 
 #[test]
