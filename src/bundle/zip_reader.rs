@@ -6,6 +6,9 @@
 //!
 //! What it never does: extract to disk, hold an entry in memory, follow a name, decompress past a declared size.
 
+mod bytes;
+mod end;
+mod extra;
 mod records;
 mod stream;
 mod survey;
@@ -14,7 +17,8 @@ pub(super) use survey::name_trick;
 
 pub use stream::EntryStream;
 
-use records::End;
+use end::End;
+use extra::Extra;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -73,6 +77,8 @@ pub struct ZipEntry {
     compressed: u64,
     header_start: u64,
     data_start: u64,
+    /// As the directory has them.
+    extra: Extra,
 }
 
 #[derive(Debug)]
@@ -90,7 +96,8 @@ impl ZipReader {
         let mut entries = records::walk_directory(&file, &end, &mut oddities)?;
         survey::names(&mut entries, &mut oddities);
         survey::local_headers(&file, &mut entries, &end, &mut oddities);
-        survey::extents(&mut entries, &end, &mut oddities);
+        survey::extents(&file, &mut entries, &end, &mut oddities);
+        survey::directories(&file, &mut entries, &mut oddities);
         survey::sizes(&mut entries, length, &mut oddities);
         Ok(ZipReader { file, entries, oddities })
     }

@@ -2,7 +2,7 @@
 
 import re
 
-from files import is_path
+from files import MAX_FILES, is_path
 from facts import COVERAGE, ITEMS, MANIFEST, MAX_DOCUMENT, MAX_LINE, SEGMENT, STATEMENT, TAGS
 
 TYPE, PREDICATE = "https://in-toto.io/Statement/v1", "urn:freezeframe:predicate:acquisition:v1"
@@ -28,6 +28,9 @@ def read_manifest(f, path, wrong):
     """path → digest; lines that are none are told by `wrong`."""
     listed = {}
     for n, line in enumerate(f.files[path].lines(MAX_LINE), 1):
+        if n > MAX_FILES:
+            wrong(path, "more lines than any bundle has; the rest was not read")
+            break
         try:
             m = re.fullmatch(r"([0-9a-fA-F]{64})[ \t]+\*?([^\n]+)\n?", line.decode()) if line else None
         except UnicodeDecodeError:

@@ -4,9 +4,13 @@ import hashlib
 import re
 
 from documents import NotJson, Schemas, canonical, parse
+from files import MAX_FILES
 
 MAX_DOCUMENT = 16 << 20
 MAX_LINE = 4 << 20
+# Of each kind of line that is kept: so many, and so many bytes of them. A journal's are those of all its segments.
+MOST_LINES = {"item": MAX_FILES // 2, "redaction": MAX_FILES // 2, "journal-line": 500_000}
+MOST_BYTES = 256 << 20
 STATEMENT, ENVELOPE, SEALING, STAMP = "seal/statement.json", "seal/statement.dsse.json", "seal/sealing.json", "seal/root.tsr"
 MANIFEST, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 ITEMS, COVERAGE, ACTIONS, REDACTIONS = "meta/items.jsonl", "meta/coverage.json", "data/90-contain/actions.jsonl", "meta/redactions.jsonl"
@@ -31,6 +35,8 @@ class Facts:
         self.schemas = Schemas(schemas)
         # A kind of record of which something could not be read: then nothing may be said to be missing from it.
         self.partial = set()
+        # What there is still room for: lines and bytes; none where some did not fit.
+        self.room = {schema: (lines, MOST_BYTES) for schema, lines in MOST_LINES.items()}
         # How bad it is that something is missing or torn: a run that was killed leaves such things, a sealed bundle has none.
         self.sealed = STATEMENT in self.files or STATEMENT in self.unreadable
         self.absence = "error" if self.sealed else "warn"
@@ -91,6 +97,8 @@ class Facts:
         if path not in self.files:
             return
         for n, line in enumerate(self.files[path].lines(MAX_LINE), 1):
+            if not self.has_room(schema, path, line):
+                return
             whole = line is None or line.endswith(b"\n")
             value, what = self.valued(schema, line and line.removesuffix(b"\n"))
             if what:
@@ -99,6 +107,16 @@ class Facts:
                 self.formless(schema, path, f"line {n}: not in canonical form")
             if value is not None or schema == "journal-line":
                 yield line and line.removesuffix(b"\n"), value, whole
+
+    def has_room(self, schema, path, line):
+        if not self.room[schema]:
+            return False
+        lines, size = self.room[schema]
+        lines, size = lines - 1, size - len((line or b"").removesuffix(b"\n"))
+        self.room[schema] = (lines, size) if lines >= 0 and size >= 0 else None
+        if not self.room[schema]:
+            self.formless(schema, path, "more lines than any bundle has, or longer ones; the rest was not read")
+        return self.room[schema] is not None
 
     def exchange(self, path):
         value = self.document("exchange", path)

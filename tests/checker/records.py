@@ -20,8 +20,8 @@ def _chain(f):
     numbers = [number for _, number, _ in f.segments]
     if numbers != list(range(1, len(numbers) + 1)):
         wrong("meta/journal", "a segment is missing")
-    # A chain with a link that cannot be read ends there, wherever it is.
-    if any(p in f.unreadable for p, _, _ in f.segments):
+    # A chain with a link that cannot be read, or was not, ends there, wherever it is.
+    if any(p in f.unreadable for p, _, _ in f.segments) or not f.room["journal-line"]:
         return
     prev, seq, count = "0" * 64, 1, 0
     for path, _, lines in f.segments:

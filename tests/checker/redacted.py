@@ -37,7 +37,7 @@ def _secrets(f, source):
     payload = f.manifest if MANIFEST in f.files else {p: x.sha256 for p, x in f.files.items() if p.startswith("data/")}
     sealed_in = payload if source is None else source
     known = "redaction" not in f.partial
-    before = ""
+    before, seen = "", set()
     for r in f.redactions:
         twin, sealed = r["twin"], r["sealed"]
         if twin["path"] <= before:
@@ -51,7 +51,8 @@ def _secrets(f, source):
                 wrong(REDACTIONS, f"{file['path']} does not lie here as it says")
             elif file["path"] in f.files and f.files[file["path"]].sha256 == file["sha256"] and f.files[file["path"]].size != file["bytes"]:
                 wrong(REDACTIONS, f"{file['path']} has not the size that it says")
-        if twin["path"] in f.files:
+        if twin["path"] in f.files and twin["path"] not in seen:
+            seen.add(twin["path"])  # a second line about it is out of order
             _twin(f, wrong, r)
     here = sorted(p for p in f.files if p.startswith(SEALED))
     for path in here:
@@ -105,15 +106,17 @@ def _twin(f, wrong, r):
         elif (value["len"], value["commit"]) != (r["original"]["bytes"], r["original"]["commit"]):
             wrong(path, "is a redaction of another file")
         return
-    lines, values = None, {}
+    places = []
     for field in r["fields"]:
         m = re.fullmatch(r"([1-9][0-9]{0,8}):(.*)", field["at"], re.S)
-        n, pointer = (int(m[1]), m[2]) if m else (0, field["at"])
-        if n not in values:
-            if n and lines is None:
-                lines = raw.split(b"\n")
-            values = {n: _parsed(raw if not n else lines[n - 1] if n <= len(lines) else b"")}  # one at a time
-        if not _is_redaction(_at(values[n], pointer), field["rule"]):
+        places.append((int(m[1]), m[2], field) if m else (0, field["at"], field))
+    # One line after the other, and in it one text after the other: each is read once, however many places are in it.
+    lines, open_line, texts = None, None, {}
+    for n, pointer, field in sorted(places, key=lambda p: p[:2]):
+        if n != open_line:
+            lines = raw.split(b"\n") if n and lines is None else lines
+            open_line, texts = n, {"": _parsed(raw if not n else lines[n - 1] if n <= len(lines) else b"")}
+        if not _is_redaction(_at(texts, pointer), field["rule"]):
             return wrong(path, f"at {field['at'][:200]} stands no redaction of the rule {field['rule']}")
 
 
@@ -131,21 +134,33 @@ def _is_redaction(value, rule):
             and bool(COMMIT.fullmatch(str(value["commit"]))))  # fmt: skip
 
 
-def _at(value, pointer):
-    """What the pointer names, or None. Behind `#` it goes on in the JSON text that the string there is; `~2` is a `#` in a name."""
-    for n, part in enumerate(pointer.split("#")):
-        if n:
-            value = _parsed(value.encode()) if isinstance(value, str) else None
-        if part and not part.startswith("/"):
+def _at(texts, pointer):
+    """What the pointer names, or None. Behind `#` it goes on in the JSON text that the string there is; `~2` is a `#` in a name.
+
+    `texts`: what is parsed already, by the pointer up to its `#`."""
+    *texts_in, last = pointer.split("#")
+    begins = ""
+    for part in texts_in:
+        value, begins = texts[begins], f"{begins}{part}#"
+        if begins not in texts:
+            text = _member(value, part)
+            texts[begins] = _parsed(text.encode()) if isinstance(text, str) else None
+        if texts[begins] is None:
             return None
-        for token in part.split("/")[1:]:
-            name = token.replace("~2", "#").replace("~1", "/").replace("~0", "~")
-            if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < len(value):
-                value = value[int(name)]
-            else:
-                return None
+    return _member(texts[begins], last)
+
+
+def _member(value, pointer):
+    if pointer and not pointer.startswith("/"):
+        return None
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~2", "#").replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
     return value
 
 

@@ -66,15 +66,23 @@ class Zip:
             wrong("an archive comment")
         if end + 22 + comment < self.length:
             wrong(f"{self.length - end - 22 - comment} bytes follow the end of the archive")
+        disks = (disk, cd_disk) != (0, 0) or here != count
         locator = self.at(end - 20, 20)
         if locator[:4] == b"PK\x06\x07":
-            record_at = struct.unpack_from("<Q", locator, 8)[0]
+            short = (count, size, start)
+            # One record, in front of its locator, where the locator says: whoever looks for it another way finds the same.
+            at_disk, record_at, of_disks = struct.unpack_from("<IQI", locator, 4)
             record = self.at(record_at, 56)
-            if record[:4] != b"PK\x06\x06":
+            if record[:4] != b"PK\x06\x06" or record_at + 56 != end - 20 or struct.unpack_from("<Q", record, 4)[0] != 44:
                 raise NoZip("its 64-bit end record is not where it should be")
+            disks = (disk, cd_disk) not in ((0, 0), (0xFFFF, 0xFFFF)) or here != count
+            disks |= any(struct.unpack_from("<2I", record, 16)) or at_disk != 0 or of_disks > 1
             here, count, size, start = struct.unpack_from("<4Q", record, 24)
+            disks |= here != count
+            if any(a not in (b, ones) for a, b, ones in zip(short, (count, size, start), (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF))):
+                wrong("two end records that disagree")
             end = record_at
-        if disk or cd_disk or here != count:
+        if disks:
             wrong("an archive of several disks")
         slack = end - size - start
         if size > MAX_DIRECTORY or slack < 0:
@@ -100,7 +108,7 @@ class Zip:
                 break
             # The mode is believed whatever system it says it was made on: some programs do too.
             e = Entry(fields[:n], flags, method, crc, packed, full, mode >> 16, offset)
-            self.extra(e, fields[n:])
+            e.size, e.packed, e.offset = self.extra(e, fields[n:], (e.size, e.packed, e.offset))
             entries.append(e)
             at += 46 + n + x + c
             if len(entries) > MAX_FILES:
@@ -113,25 +121,27 @@ class Zip:
         return entries
 
     @staticmethod
-    def extra(e, field):
-        at = 0
+    def extra(e, field, values):
+        """Extra fields: what is wrong with them is the entry's. Gives `values` with 64 bits where they are all ones."""
+        at, values, seen = 0, list(values), False
         while at < len(field):
-            if at + 4 > len(field):
-                e.wrong = "a malformed extra field"
-                return
-            kind, n = struct.unpack_from("<2H", field, at)
+            kind, n = struct.unpack_from("<2H", field, at) if at + 4 <= len(field) else (0, len(field))
             body = field[at + 4 : at + 4 + n]
-            if len(body) != n:
-                e.wrong = "a malformed extra field"
-                return
+            if len(body) != n or kind == 1 and seen:
+                e.wrong = e.wrong or "a malformed extra field"
+                break
             if kind == 0x7075:
-                e.wrong = "a second name in an extra field"
-            if kind == 1:
-                values = [struct.unpack_from("<Q", body, i)[0] for i in range(0, n - n % 8, 8)]
-                for member in ("size", "packed", "offset"):
-                    if getattr(e, member) == 0xFFFFFFFF and values:
-                        setattr(e, member, values.pop(0))
+                e.wrong = e.wrong or "a second name in an extra field"
+            elif kind == 0x9901:
+                e.wrong = e.wrong or "encrypted"
+            elif kind == 1:
+                seen, wide = True, iter(struct.unpack_from(f"<{n // 8}Q", body))
+                values = [next(wide, None) if v == 0xFFFFFFFF else v for v in values]
+                if None in values:
+                    e.wrong = e.wrong or "a malformed extra field"
+                    values = [0xFFFFFFFF if v is None else v for v in values]
             at += 4 + n
+        return values
 
     # ── one entry ──
 
@@ -151,11 +161,10 @@ class Zip:
             e.wrong = e.wrong or "the local header has another name than the directory"
         if method != e.method or (flags ^ e.flags) & 1:
             e.wrong = e.wrong or "the local header says another compression than the directory"
-        if flags & 8:
-            self.descriptor(e)
-            crc, packed, full = crc or e.crc, packed or e.packed, full or e.size
-        sizes = [(full, e.size), (packed, e.packed)]
-        if any(a not in (b, 0xFFFFFFFF) for a, b in sizes) or crc != e.crc or flags != e.flags:
+        full, packed = self.extra(e, self.at(at + 30 + n, x), (full, packed))
+        # Where the sizes follow the data, the header may leave them open.
+        is_open = flags & 8 and crc == 0 and {full, packed} <= {0, 0xFFFFFFFF}
+        if flags != e.flags or (crc, packed, full) != (e.crc, e.packed, e.size) and not is_open:
             e.wrong = e.wrong or "the local header says another size than the directory"
         if e.flags & 0x2041:
             e.wrong = e.wrong or "encrypted"
@@ -171,29 +180,36 @@ class Zip:
         if self.total > max(1 << 30, self.length * BOMB_RATIO):
             e.wrong = e.wrong or "a bomb: with it the archive would be inflated beyond all measure"
 
-    def descriptor(self, e):
-        """Sizes that follow the data: four forms, told apart by what they say."""
-        after = self.at(e.end, min(24, max(0, self.directory_at - e.end)))
-        for sign in (b"PK\x07\x08", b""):
-            for form in ("<3I", "<I2Q"):
-                n = len(sign) + struct.calcsize(form)
-                if after.startswith(sign) and len(after) >= n:
-                    if struct.unpack_from(form, after, len(sign)) == (e.crc, e.packed, e.size):
-                        e.end += n
-                        return
+    def descriptor(self, e, n):
+        """Whether the `n` bytes behind its data are sizes that follow the data: four forms, and they say what the directory says."""
+        after = self.at(e.end, n) if n <= 24 else b""
+        forms = (sign + struct.pack(form, e.crc, e.packed, e.size)
+                 for sign in (b"PK\x07\x08", b"") for form in ("<3I", "<I2Q") if form == "<I2Q" or max(e.packed, e.size) < 1 << 32)  # fmt: skip
+        return after in forms
 
     def extents(self, entries):
         """Every byte before the directory belongs to exactly one entry."""
         reached, gap, before = self.base, 0, None
+
+        def behind(to):
+            """How many bytes there belong to nothing."""
+            if before and before.flags & 8:
+                if reached == to:
+                    before.wrong = before.wrong or "no descriptor follows its data"
+                elif self.descriptor(before, to - reached):
+                    return 0
+            return max(0, to - reached)
+
         for e in sorted((e for e in entries if e.data is not None), key=lambda e: e.offset):
             start = self.base + e.offset
             if start < reached:
                 e.wrong = "lies over another entry"
                 before.wrong = before.wrong or "another entry lies over it"
-            gap += max(0, start - reached)
+            else:
+                gap += behind(start)
             if e.end >= reached:
                 reached, before = e.end, e
-        gap += max(0, self.directory_at - reached)
+        gap += behind(self.directory_at)
         if gap and not any(e.wrong for e in entries):
             self.container.wrong(None, f"{gap} bytes belong to no entry")
 
@@ -219,8 +235,10 @@ class Zip:
             path, kind = name[len(top) + 1 :] if top else name, stat.S_IFMT(e.mode)
             self.container.has_tmp |= path.startswith("tmp/")
             if path.endswith("/") or not path:
-                if e.size or e.packed and e.method == 0 or kind not in (0, stat.S_IFDIR, stat.S_IFREG):
-                    self.container.wrong(path, "a directory that is none")
+                # Deflated, nothing is two bytes.
+                content = e.size or e.packed and (e.method, self.at(e.data or 0, min(e.packed, 3))) != (8, b"\x03\0")
+                if content or e.wrong or kind not in (0, stat.S_IFDIR, stat.S_IFREG):
+                    self.container.wrong(path, e.wrong or "a directory that is none")
                 continue
             if kind == stat.S_IFLNK:
                 e.wrong = "a symbolic link"

@@ -1,7 +1,7 @@
 //! Secrets in evidence: a redacted twin that everybody may read, and the original, sealed with age.
 //!
 //! `veil.rs` finds secrets in JSON and puts redactions in their place, `rules.rs` says what is one, `commitment.rs` is how a leaked value can
-//! later be shown to be that variable, `originals.rs` encrypts and opens what was there, the line of `meta/redactions.jsonl` is `model/redaction.rs`.
+//! later be shown to be that variable, `originals.rs` encrypts and opens what was there, `twin.rs` looks whether redactions stand where they are listed, the line of `meta/redactions.jsonl` is `model/redaction.rs`.
 //! The form of all of it: `evidence-schema/README.md`, "Secrets".
 //!
 //! What it never does: write a secret or the digest of one in clear, or let a body pass that was to be looked into and could not be read:
@@ -11,13 +11,15 @@ mod commitment;
 mod originals;
 mod record;
 mod rules;
+mod twin;
 mod veil;
 
 pub use commitment::{CommitKey, NoRandom};
 pub use originals::{BadRecipient, Identities, OpenError, Originals, Recipient, SecretsOrder, WrappedIdentity, parse_recipient};
 pub use record::StatedSecrets;
 pub use rules::{LARGEST, Look, OPAQUE, echoes_credentials, looked_into, may_hold_secret};
-pub use veil::{Veiled, redacted, redaction_at, veil, whole};
+pub use twin::unredacted;
+pub use veil::{Veiled, redacted, veil, whole};
 
 use crate::model::call::{Call, Scope, Service};
 use crate::model::path::{BundlePath, PathError};

@@ -59,26 +59,14 @@ pub fn whole(rule: Rule, bytes: u64, commit: Commitment) -> String {
     format!("{}\n", shown(rule, bytes, &commit))
 }
 
-/// Whether at `at` of a twin stands a redaction by `rule`.
-pub fn redaction_at(twin: &serde_json::Value, pointer: &str, rule: Rule) -> bool {
-    let (outer, inner) = match pointer.split_once('#') {
-        None => (pointer, None),
-        Some((outer, inner)) => (outer, Some(inner)),
-    };
-    match (member(twin, outer), inner) {
-        (Some(value), None) => {
-            let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
-            value.get("redacted") == Some(&serde_json::Value::Bool(true))
-                && text("rule") == Some(rule.as_str())
-                && value.get("len").is_some_and(serde_json::Value::is_u64)
-                && text("commit").is_some_and(|c| Commitment::parse(c).is_some())
-                && value.as_object().is_some_and(|o| o.keys().eq(["redacted", "rule", "len", "commit"]))
-        }
-        (Some(serde_json::Value::String(text)), Some(inner)) => {
-            serde_json::from_str(text).is_ok_and(|value: serde_json::Value| redaction_at(&value, inner, rule))
-        }
-        _ => false,
-    }
+/// Whether `value` is what stands in a twin where something was redacted by `rule`.
+pub(super) fn is_redaction(value: &serde_json::Value, rule: Rule) -> bool {
+    let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+    value.get("redacted") == Some(&serde_json::Value::Bool(true))
+        && text("rule") == Some(rule.as_str())
+        && value.get("len").is_some_and(serde_json::Value::is_u64)
+        && text("commit").is_some_and(|c| Commitment::parse(c).is_some())
+        && value.as_object().is_some_and(|o| o.keys().eq(["redacted", "rule", "len", "commit"]))
 }
 
 /// The commitment of the redaction that stands at `at` of a twin's text (`12:` in front: in that line).
@@ -89,15 +77,15 @@ pub fn redacted(twin: &[u8], at: &str) -> Option<Commitment> {
     };
     let (outer, inner) = pointer.split_once('#').map_or((pointer, None), |(outer, inner)| (outer, Some(inner)));
     let value: serde_json::Value = serde_json::from_slice(text).ok()?;
-    let found = member(&value, outer)?;
+    let found = value_at(&value, outer)?;
     match inner {
         Some(inner) => redacted(found.as_str()?.as_bytes(), inner),
         None => Commitment::parse(found.get("commit")?.as_str()?),
     }
 }
 
-/// The value that `pointer` names.
-fn member<'v>(value: &'v serde_json::Value, pointer: &str) -> Option<&'v serde_json::Value> {
+/// The value that `pointer` names, in which no `#` stands.
+pub(super) fn value_at<'v>(value: &'v serde_json::Value, pointer: &str) -> Option<&'v serde_json::Value> {
     let names = if pointer.is_empty() { "" } else { pointer.strip_prefix('/')? };
     let steps = (!pointer.is_empty()).then(|| names.split('/')).into_iter().flatten();
     steps.map(|s| s.replace("~2", "#").replace("~1", "/").replace("~0", "~")).try_fold(value, |at, name| match at {
@@ -290,6 +278,7 @@ impl<'de: 'm, 'm> Deserialize<'de> for Members<'m> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::twin::Texts;
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -302,7 +291,7 @@ mod tests {
             Veiled::Twin { bytes, fields } => {
                 let value: Value = serde_json::from_slice(&bytes).unwrap();
                 for f in &fields {
-                    assert!(redaction_at(&value, &f.at, f.rule), "{} of {value}", f.at);
+                    assert!(Texts::of(value.clone()).redacted(&f.at, f.rule), "{} of {value}", f.at);
                 }
                 (String::from_utf8(bytes).unwrap(), fields.into_iter().map(|f| (f.at, f.rule)).collect())
             }

@@ -20,8 +20,8 @@ impl Check for Chain {
             let what = format!("journal segment {at:06} is missing: {found:06} comes next");
             out.error(Some("meta/journal/"), what, remedy::OTHER_COPY);
         }
-        // A chain with a link that cannot be read ends there, wherever it is.
-        if facts.unread(|p| segment_number(p).is_some()) {
+        // A chain with a link that cannot be read, or was not, ends there, wherever it is.
+        if facts.unread(|p| segment_number(p).is_some()) || facts.rooms.journal.full {
             return;
         }
         for b in &journal.breaks {

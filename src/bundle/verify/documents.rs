@@ -1,5 +1,7 @@
 //! Readers of the small forms: tag files and manifests (RFC 8493), and our own JSON, held strictly to its types.
 
+use super::room::OVERFULL;
+use crate::bundle::zip_reader::MAX_ENTRIES;
 use crate::model::digest::Sha256;
 use crate::model::path::BundlePath;
 use serde::Serialize;
@@ -11,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Manifest {
     pub lines: BTreeMap<BundlePath, Sha256>,
-    /// Line number and what is wrong with it. Bounded.
+    /// Line number and what is wrong with it. Bounded, as are the lines: no more files are read than could be listed.
     pub bad: Vec<(u64, String)>,
     count: u64,
 }
@@ -19,6 +21,12 @@ pub struct Manifest {
 impl Manifest {
     pub fn line(&mut self, line: Option<&[u8]>) {
         self.count += 1;
+        if self.count > MAX_ENTRIES as u64 {
+            if self.count == MAX_ENTRIES as u64 + 1 {
+                self.bad.insert(0, (self.count, OVERFULL.into()));
+            }
+            return;
+        }
         if let Err(what) = self.take(line)
             && self.bad.len() < 200
         {

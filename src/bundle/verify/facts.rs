@@ -7,6 +7,7 @@ use super::findings::Level;
 use super::journal_reader::{JournalFacts, segment_number};
 use super::lines::Line;
 use super::reading::{Digested, Tap, through};
+use super::room::Rooms;
 use super::signatures::{DemandedKey, SignatureCheck, judge};
 use crate::bundle::changes::{ACTIONS, Changes};
 use crate::bundle::documents::BundleKind;
@@ -25,7 +26,7 @@ use crate::model::item::Item;
 use crate::model::journal_event::JournalLine;
 use crate::model::path::BundlePath;
 use crate::model::redaction::Redaction;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 pub const BAGIT: &str = "bagit.txt";
 pub const BAG_INFO: &str = "bag-info.txt";
@@ -53,8 +54,6 @@ const MAX_DOCUMENT: usize = 16 << 20;
 const MAX_TROUBLES: usize = 2000;
 /// A containment touches some dozens of cells.
 const MAX_CELLS: usize = 100_000;
-/// One for each answer with secrets.
-const MAX_REDACTIONS: usize = 100_000;
 
 /// A document that is not of its form.
 #[derive(Debug)]
@@ -101,6 +100,8 @@ pub struct Facts {
     pub statement: Option<Statement>,
     pub journal: JournalFacts,
     pub troubles: Vec<Trouble>,
+    /// For lines that are kept.
+    pub rooms: Rooms,
     pub envelope: Option<Envelope>,
     /// By path; `None` where the file is no such key.
     pub keys: BTreeMap<&'static str, Option<PublicKey>>,
@@ -142,10 +143,11 @@ impl Facts {
         let (oddities, demanded) = (source.oddities().to_vec(), demanded.to_vec());
         let mut facts = Facts { has_tmp: source.has_tmp(), oddities, demanded, ..Facts::default() };
         facts.archive_directory = source.archive_directory().map(str::to_string);
+        let said: HashSet<&str> = source.oddities().iter().filter_map(|o| o.name.as_deref()).collect();
         for (path, read) in facts.read(source) {
             let read = read.map_err(|what| {
                 // Where the container already said why, once is enough.
-                if !facts.oddities.iter().any(|o| o.name.as_deref() == Some(path.as_str())) {
+                if !said.contains(path.as_str()) {
                     facts.oddities.push(Oddity::of(path.as_str(), what));
                 }
             });
@@ -276,6 +278,9 @@ impl Facts {
             Line::Whole { bytes, .. } => Some(*bytes),
             Line::TooLong => None,
         };
+        if !self.has_room(path, bytes.map_or(0, <[u8]>::len)) {
+            return;
+        }
         match path.as_str() {
             MANIFEST => self.manifest.get_or_insert_default().line(bytes),
             TAG_MANIFEST => self.tag_manifest.get_or_insert_default().line(bytes),
@@ -284,8 +289,7 @@ impl Facts {
             REDACTIONS => {
                 let line = bytes.ok_or_else(|| Strict::Form("the line is longer than any of ours".into()));
                 match line.and_then(|b| strict::<Redaction>(b, None)) {
-                    Ok(redaction) if self.redactions.len() < MAX_REDACTIONS => self.redactions.push(redaction),
-                    Ok(_) => self.trouble(path, Some(*number), Strict::Form("more lines than any bundle of ours has".into())),
+                    Ok(redaction) => self.redactions.push(redaction),
                     Err(what) => self.trouble(path, Some(*number), what),
                 }
             }

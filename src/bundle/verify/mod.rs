@@ -25,6 +25,7 @@ mod lines;
 mod manifest;
 mod provider;
 mod reading;
+mod room;
 mod root;
 mod schema;
 mod secrets;

@@ -6,6 +6,8 @@ use super::findings::{Findings, Level, remedy, shown};
 use super::verification::ProviderCheck;
 use crate::model::digest::Sha256;
 use crate::model::item::Item;
+use crate::model::path::BundlePath;
+use std::collections::BTreeSet;
 
 pub struct Provider;
 
@@ -17,10 +19,11 @@ impl Check for Provider {
         "digests stated by AWS are the digests of the bytes here"
     }
     fn run(&self, facts: &Facts, out: &mut Findings) {
+        let sealed = sealed_whole(facts);
         for (item, digest) in facts.items.iter().flatten().filter_map(|i| Some((i, i.provider_digest.as_ref()?))) {
             let at = Some(item.files.last().map_or(ITEMS, |f| f.path.as_str()));
             let who = format!("`{}` of item {}", digest.name, item.id);
-            match (digest.matches, recomputed(facts, item, &digest.value)) {
+            match (digest.matches, recomputed(facts, &sealed, item, &digest.value)) {
                 (true, Some(true)) => {}
                 (true, Some(false)) => {
                     let what = format!("{who} is {}, and no file of the item has that digest, though the bundle says so", digest.value);
@@ -35,7 +38,7 @@ impl Check for Provider {
                         format!("what AWS handed out is not what it says it is: {who} is {}, and the bytes are others", digest.value);
                     out.warn(at, what, "Keep both: ask AWS Support why, and do not assume that the code here is the code that ran.");
                 }
-                (_, None) if sealed_whole(facts, item) => {
+                (_, None) if is_sealed(&sealed, item) => {
                     let what = format!("{who} can be recomputed only from the sealed original");
                     out.add(Level::Info, at, what, "Open it (freezeframe unseal), and compare its SHA-256.");
                 }
@@ -49,9 +52,14 @@ impl Check for Provider {
     }
 }
 
+/// Twins of files that are sealed whole.
+fn sealed_whole(facts: &Facts) -> BTreeSet<&BundlePath> {
+    facts.redactions.iter().filter(|r| r.whole.is_some()).map(|r| &r.twin.path).collect()
+}
+
 /// The bytes that the digest is of lie encrypted.
-fn sealed_whole(facts: &Facts, item: &Item) -> bool {
-    item.files.iter().any(|f| facts.redactions.iter().any(|r| r.whole.is_some() && r.twin.path == f.path))
+fn is_sealed(sealed: &BTreeSet<&BundlePath>, item: &Item) -> bool {
+    item.files.iter().any(|f| sealed.contains(&f.path))
 }
 
 /// Base64 as in `CodeSha256`, or hexadecimal as in OCI (`sha256:…`).
@@ -61,11 +69,11 @@ fn known_form(value: &str) -> bool {
 }
 
 /// Whether some file of the item has the digest; `None` where that cannot be said.
-fn recomputed(facts: &Facts, item: &Item, value: &str) -> Option<bool> {
+fn recomputed(facts: &Facts, sealed: &BTreeSet<&BundlePath>, item: &Item, value: &str) -> Option<bool> {
     if !known_form(value) {
         return None;
     }
-    if sealed_whole(facts, item) {
+    if is_sealed(sealed, item) {
         return None;
     }
     let hex = value.strip_prefix("sha256:").unwrap_or(value);
@@ -75,6 +83,7 @@ fn recomputed(facts: &Facts, item: &Item, value: &str) -> Option<bool> {
 
 pub fn recompute(facts: &Facts) -> Vec<ProviderCheck> {
     let stated = facts.items.iter().flatten().filter_map(|i| Some((i, i.provider_digest.as_ref()?)));
+    let sealed = sealed_whole(facts);
     stated
         .map(|(item, d)| ProviderCheck {
             item: item.id,
@@ -82,7 +91,7 @@ pub fn recompute(facts: &Facts) -> Vec<ProviderCheck> {
             name: shown(&d.name, 80),
             value: shown(&d.value, 200),
             recorded_match: d.matches,
-            recomputed_match: recomputed(facts, item, &d.value),
+            recomputed_match: recomputed(facts, &sealed, item, &d.value),
         })
         .collect()
 }

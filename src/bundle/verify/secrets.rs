@@ -4,6 +4,7 @@
 use super::Check;
 use super::facts::{Facts, REDACTIONS, STATEMENT};
 use super::findings::{Findings, Level, remedy};
+use super::journal_reader::segment_number;
 use crate::bundle::opening::original_name;
 use crate::bundle::secrets::{COMMITMENT_KEY, SEALED, WRAPPED_IDENTITY, sealed_path};
 use crate::model::digest::Sha256;
@@ -120,6 +121,11 @@ fn of_items(facts: &Facts) -> impl Iterator<Item = &str> {
 
 /// What the journal tells of redactions is what is listed.
 fn journal(facts: &Facts, out: &mut Findings) {
+    // A line that is not of its form, or cannot be read, may be the one that tells; schema or container has reported it.
+    let is_segment = |p: &str| segment_number(p).is_some();
+    if facts.unread(is_segment) || facts.troubles.iter().any(|t| is_segment(t.path.as_str())) {
+        return;
+    }
     let listed: BTreeSet<(&str, Sha256)> = facts.redactions.iter().map(|r| (r.twin.path.as_str(), r.sealed.sha256)).collect();
     let told = facts.journal.events.iter().filter_map(|e| match e {
         JournalEvent::Redact { twin, sealed, .. } => Some((twin.path.as_str(), sealed.sha256)),

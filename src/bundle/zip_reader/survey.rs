@@ -1,6 +1,9 @@
 //! What the directory claims, held against itself, against the local headers, and against the file's length. Nothing is decompressed here.
 
-use super::records::{End, bytes_at, refuse, u16_at, u32_at, u64_at};
+use super::bytes::{bytes_at, u16_at, u32_at, u64_at};
+use super::end::End;
+use super::extra::Extra;
+use super::records::refuse;
 use super::{CASE_TWIN, MAX_NAME, Oddity, ZipEntry};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -86,11 +89,9 @@ pub fn local_headers(file: &File, entries: &mut [ZipEntry], end: &End, oddities:
         if name_differs {
             refuse(entry, "the header in front of it gives another name than the directory", oddities);
         }
-        let extra = variable.get(name_len..).unwrap_or_default();
         let (mut compressed, mut size) = (u64::from(u32_at(&head, 18)), u64::from(u32_at(&head, 22)));
-        if compressed == 0xFFFF_FFFF || size == 0xFFFF_FFFF {
-            (size, compressed) = zip64_local(extra, size, compressed);
-        }
+        let extra = Extra::read(variable.get(name_len..).unwrap_or_default(), &mut [&mut size, &mut compressed]);
+        extra.tell(entry.extra, entry, oddities);
         let streamed = entry.flags & 8 != 0; // sizes follow the data; the header may leave them open
         let same_sizes = (compressed, size, u32_at(&head, 14)) == (entry.compressed, entry.size, entry.crc32);
         let open_sizes =
@@ -101,42 +102,20 @@ pub fn local_headers(file: &File, entries: &mut [ZipEntry], end: &End, oddities:
     }
 }
 
-/// Size and compressed size from a local header's zip64 field, where they are saturated.
-fn zip64_local(mut extra: &[u8], mut size: u64, mut compressed: u64) -> (u64, u64) {
-    while extra.len() >= 4 {
-        let len = usize::from(u16_at(extra, 2));
-        let Some(data) = extra.get(4..4 + len) else { break };
-        if u16_at(extra, 0) == 1 {
-            let mut at = 0;
-            for value in [&mut size, &mut compressed] {
-                if *value == 0xFFFF_FFFF && at + 8 <= data.len() {
-                    *value = u64_at(data, at);
-                    at += 8;
-                }
-            }
-            break;
-        }
-        extra = &extra[4 + len..];
-    }
-    (size, compressed)
-}
-
 /// Entries must lie one after another without a hole, from the first byte to the directory.
-pub fn extents(entries: &mut [ZipEntry], end: &End, oddities: &mut Vec<Oddity>) {
+pub fn extents(file: &File, entries: &mut [ZipEntry], end: &End, oddities: &mut Vec<Oddity>) {
     let mut order: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].data_start > 0).collect();
     order.sort_by_key(|&i| entries[i].header_start);
     let (mut expected, mut before): (u64, Option<usize>) = (end.base, None);
-    let unaccounted = |from: u64, to: u64| format!("{} bytes at {from} belong to no entry, and no digest covers them", to - from);
     for i in order {
         let start = entries[i].header_start;
-        let slack = start.saturating_sub(expected);
         if start < expected {
             refuse(&mut entries[i], "it lies over another entry", oddities);
             if let Some(b) = before {
                 entries[b].unreadable.get_or_insert("another entry lies over it");
             }
-        } else if slack > 0 && !descriptor_fits(before.map(|b| &entries[b]), slack) {
-            oddities.push(Oddity::whole(unaccounted(expected, start)));
+        } else {
+            behind(file, before.map(|b| &entries[b]), expected, start, oddities);
         }
         let data_end = entries[i].data_start.saturating_add(entries[i].compressed);
         if data_end > end.directory {
@@ -146,15 +125,38 @@ pub fn extents(entries: &mut [ZipEntry], end: &End, oddities: &mut Vec<Oddity>) 
             (expected, before) = (data_end, Some(i));
         }
     }
-    let slack = end.directory.saturating_sub(expected);
-    if slack > 0 && !descriptor_fits(before.map(|b| &entries[b]), slack) {
-        oddities.push(Oddity::whole(unaccounted(expected, end.directory)));
+    if end.directory >= expected {
+        behind(file, before.map(|b| &entries[b]), expected, end.directory, oddities);
     }
 }
 
-/// A data descriptor follows entries that were written as a stream: with or without signature, with 32-bit or 64-bit sizes.
-fn descriptor_fits(entry: Option<&ZipEntry>, slack: u64) -> bool {
-    entry.is_some_and(|e| e.flags & 8 != 0) && matches!(slack, 12 | 16 | 20 | 24)
+/// What lies behind an entry's data, up to whatever comes next: nothing, or the data descriptor of an entry that was written as a stream.
+fn behind(file: &File, entry: Option<&ZipEntry>, from: u64, to: u64, oddities: &mut Vec<Oddity>) {
+    let streamed = entry.filter(|e| e.flags & 8 != 0);
+    match streamed {
+        Some(e) if from == to => oddities.push(Oddity::of(&e.name, "its sizes were to follow its data, and do not")),
+        Some(e) if is_descriptor(file, e, from, to - from) => {}
+        _ if from == to => {}
+        _ => oddities.push(Oddity::whole(format!("{} bytes at {from} belong to no entry, and no digest covers them", to - from))),
+    }
+}
+
+/// Whether these bytes say what the directory says: with or without a signature, with 32-bit or 64-bit sizes.
+fn is_descriptor(file: &File, entry: &ZipEntry, at: u64, length: u64) -> bool {
+    let n @ (12 | 16 | 20 | 24) = length else { return false };
+    let Some(all) = bytes_at(file, at, n as usize) else { return false };
+    let Some(b) = (if matches!(n, 16 | 24) { all.strip_prefix(b"PK\x07\x08") } else { Some(&all[..]) }) else { return false };
+    let (compressed, size) = if n < 20 { (u64::from(u32_at(b, 4)), u64::from(u32_at(b, 8))) } else { (u64_at(b, 4), u64_at(b, 12)) };
+    (u32_at(b, 0), compressed, size) == (entry.crc32, entry.compressed, entry.size)
+}
+
+/// Nobody streams a directory, so its data are looked at here: deflated, nothing is two bytes.
+pub fn directories(file: &File, entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
+    for entry in entries.iter_mut().filter(|e| e.is_dir && e.method == 8 && e.compressed == 2 && e.data_start > 0) {
+        if bytes_at(file, entry.data_start, 2).as_deref() != Some(b"\x03\0") {
+            refuse(entry, "it is a directory by its name, yet has content", oddities);
+        }
+    }
 }
 
 /// Sizes that cannot be, or that would make reading a punishment.

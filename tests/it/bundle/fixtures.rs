@@ -71,6 +71,7 @@ pub fn all() -> Vec<Fixture> {
     let zip = |name: String, bytes| Fixture { name, form: Form::Zip(bytes), keys: vec![] };
     all.extend(super::hostile_zip::zips().into_iter().map(|(name, bytes)| zip(format!("hostile zip: {name}"), bytes)));
     all.extend(super::provoked::zips().into_iter().map(|(name, bytes)| zip(format!("provoked zip: {name}"), bytes)));
+    all.extend(super::zip64::zips().into_iter().map(|(name, bytes)| zip(format!("zip64: {name}"), bytes)));
     all.extend(super::hostility::flipped().into_iter().map(|(name, bytes)| zip(format!("flipped: {name}"), bytes)));
     all.push(zip("kept: v1".into(), std::fs::read(repository("tests/data/bundles/good/v1.zip")).unwrap()));
     #[cfg(unix)]

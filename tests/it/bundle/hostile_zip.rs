@@ -47,7 +47,51 @@ const TRICKS: &[Trick] = &[
     ("wrong count", |z| z.declared_entries = Some(3), "declares 3 entries"),
     ("second name in an extra field", |z| z.entry(CONFIG).extra = b"\x75\x70\x06\0\x01\0\0\0\0x".to_vec(), "second name"),
     ("malformed extra field", |z| z.entry(CONFIG).extra = b"\x75\x70\xff\0\x01".to_vec(), "malformed"),
+    ("other count on this disk", |z| z.on_this_disk = Some(1), "several disks"),
+    ("second name in the local header", |z| z.entry(CONFIG).local_extra = b"\x75\x70\x06\0\x01\0\0\0\0x".to_vec(), "second name"),
+    ("malformed extra field in the local header", |z| z.entry(CONFIG).local_extra = b"\x01".to_vec(), "malformed"),
+    ("hidden in a descriptor's place", |z| streamed(z, b"HIDDEN-NO-DIGEST".to_vec()), "belong to no entry"),
+    (
+        "descriptor of something else",
+        |z| {
+            let mut behind = descriptor(z.entry(CONFIG), true, false);
+            behind[12] ^= 1;
+            streamed(z, behind);
+        },
+        "belong to no entry",
+    ),
+    (
+        "descriptor with more behind it",
+        |z| {
+            let behind = [descriptor(z.entry(CONFIG), true, false), b"more".to_vec()].concat();
+            streamed(z, behind);
+        },
+        "belong to no entry",
+    ),
+    ("streamed without a descriptor", |z| streamed(z, vec![]), "to follow its data"),
+    (
+        "hidden in a directory",
+        |z| z.entries.push(RawEntry { method: 8, size: 0, crc: 0, ..RawEntry::stored(&format!("{NAME}/data/x/"), &[b'A'; 5000]) }),
+        "yet has content",
+    ),
+    (
+        "hidden in a directory, two bytes",
+        |z| z.entries.push(RawEntry { method: 8, size: 0, crc: 0, ..RawEntry::stored(&format!("{NAME}/data/x/"), b"AB") }),
+        "yet has content",
+    ),
 ];
+
+fn streamed(z: &mut RawZip, behind: Vec<u8>) {
+    let e = z.entry(CONFIG);
+    (e.flags, e.behind) = (8, behind);
+}
+
+/// What follows the data of an entry that was written as a stream.
+fn descriptor(e: &RawEntry, signed: bool, long: bool) -> Vec<u8> {
+    let size = |n: u32| if long { u64::from(n).to_le_bytes().to_vec() } else { n.to_le_bytes().to_vec() };
+    let signature: &[u8] = if signed { b"PK\x07\x08" } else { b"" };
+    [signature, &e.crc.to_le_bytes(), &size(e.data.len() as u32), &size(e.size)].concat()
+}
 
 /// The same, where an entry of the bag itself is in question and can no longer be read: nothing else is said about it.
 const UNREADABLE: &[Trick] = &[
@@ -96,6 +140,7 @@ const UNREADABLE: &[Trick] = &[
     ("damaged stream", |z| z.entry(CONFIG).data[0] = 0xff, "damaged"),
     ("bytes behind the stream", |z| z.entry(CONFIG).data.extend(b"hidden"), "follow its compressed stream"),
     ("encrypted", |z| z.entry(CONFIG).flags = 1, "encrypted"),
+    ("encrypted by the local header", |z| z.entry(CONFIG).local_extra = b"\x01\x99\x07\0\x02\0AE\x03\x08\0".to_vec(), "encrypted"),
     ("unknown compression", |z| z.entry(CONFIG).method = 93, "compressed in a way"),
     (
         "stored with two sizes",
@@ -248,6 +293,28 @@ fn zips_of_other_programs_are_read() {
     assert!(run.success());
     let v = verify(&streamed).unwrap();
     assert_eq!((fired(&v), v.verdict()), ([].into(), Verdict::Whole), "{:#?}", v.findings);
+}
+
+#[test]
+fn descriptors_of_all_forms_are_read() {
+    let mut zip = Bag::good().zip();
+    for (n, e) in zip.entries.iter_mut().enumerate() {
+        (e.flags, e.behind) = (8, descriptor(e, n % 2 == 0, n % 4 < 2));
+    }
+    // As `java.util.zip` writes a directory.
+    zip.entries.push(RawEntry { method: 8, size: 0, crc: 0, ..RawEntry::stored(&format!("{NAME}/data/"), b"\x03\0") });
+    // Of nothing, so that its longest descriptor begins like the shorter ones.
+    let nothing = RawEntry { flags: 8, ..RawEntry::stored(&format!("{NAME}/meta/"), b"") };
+    zip.entries.push(RawEntry { behind: descriptor(&nothing, false, true), ..nothing });
+    let bytes = zip.bytes();
+    let v = verify_bytes(&bytes).unwrap();
+    assert_eq!((fired(&v), v.verdict()), ([].into(), Verdict::Whole), "{:#?}", v.findings);
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join(format!("{NAME}.zip"));
+    std::fs::write(&path, bytes).unwrap();
+    for (ours, theirs) in super::checker::both(&[(path, vec![])]).into_iter().flatten() {
+        assert_eq!(ours, theirs);
+    }
 }
 
 #[test]

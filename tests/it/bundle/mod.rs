@@ -16,3 +16,4 @@ mod raw_zip;
 mod redacted;
 pub mod signed;
 mod stamped;
+mod zip64;

@@ -243,9 +243,6 @@ pub fn zips() -> Vec<(&'static str, Vec<u8>)> {
                 }))
             }),
         ),
-        ("a locator that leads nowhere", zip64(&|_, locator| locator[8..16].copy_from_slice(&7u64.to_le_bytes()), true)),
-        ("two end records that disagree", zip64(&|record, _| record[32] ^= 1, false)),
-        ("a directory beyond any file", zip64(&|record, _| record[48..56].fill(0xff), false)),
         (
             "an entry beyond any file",
             played(&|z| {
@@ -256,8 +253,21 @@ pub fn zips() -> Vec<(&'static str, Vec<u8>)> {
                 e.extra = [&[1, 0, 8, 0][..], &[0xff; 8]].concat();
             }),
         ),
+        ("more items than any bundle has", lines_without_end("meta/items.jsonl", 100_001)),
+        ("more redactions than any bundle has", lines_without_end("meta/redactions.jsonl", 100_001)),
+        ("a longer journal than any bundle has", lines_without_end(SEGMENT, 500_001)),
+        ("more files listed than any bundle has", lines_without_end("manifest-sha256.txt", 200_001)),
         ("a damaged exchange", played(&|z| z.entry("data/20-config/000001-GetFunctionConfiguration.http.json").data[0] = 0xff)),
     ]
+}
+
+/// The good zip with many lines behind those of one file, and all else made anew.
+fn lines_without_end(path: &str, count: usize) -> Vec<u8> {
+    let bag = after(|b| {
+        b.files.entry(path.into()).or_default().extend(b"x\n".repeat(count));
+        if path == "manifest-sha256.txt" { b.manifests_but_payload() } else { b.seal_again() }
+    });
+    bag.zip().bytes()
 }
 
 /// The good zip with its end record changed.
@@ -279,34 +289,20 @@ fn commented() -> Vec<u8> {
     bytes
 }
 
-/// The good zip with a 64-bit end record and its locator, changed.
-fn zip64(change: &dyn Fn(&mut [u8], &mut [u8]), unsigned: bool) -> Vec<u8> {
-    let mut bytes = Bag::good().zip().bytes();
-    let end = bytes.split_off(bytes.len() - 22);
-    let long = |at: usize, n: usize| {
-        let mut eight = [0; 8];
-        eight[..n].copy_from_slice(&end[at..at + n]);
-        eight
-    };
-    let place = bytes.len() as u64;
-    let mut record =
-        [b"PK\x06\x06".as_slice(), &44u64.to_le_bytes(), &[45, 3, 45, 0], &[0; 8], &long(8, 2), &long(10, 2), &long(12, 4), &long(16, 4)]
-            .concat();
-    let mut locator = [b"PK\x06\x07".as_slice(), &[0; 4], &place.to_le_bytes(), &1u32.to_le_bytes()].concat();
-    change(&mut record, &mut locator);
-    if unsigned {
-        record[0] = b'X';
-    }
-    [bytes, record, locator, end].concat()
-}
-
 #[test]
-fn a_good_zip_with_64_bit_records_is_whole() {
-    let at = tempfile::tempdir().unwrap();
-    let place = at.path().join(format!("{NAME}.zip"));
-    std::fs::write(&place, zip64(&|_, _| {}, false)).unwrap();
-    let v = freezeframe::bundle::verify::verify(&place).unwrap();
-    assert_eq!(v.errors().count(), 0, "{:#?}", v.findings);
+fn lines_without_end_are_not_read_to_their_end() {
+    for (path, count) in
+        [("meta/items.jsonl", 100_001), ("meta/redactions.jsonl", 100_001), (SEGMENT, 500_001), ("manifest-sha256.txt", 200_001)]
+    {
+        let at = tempfile::tempdir().unwrap();
+        let place = at.path().join(format!("{NAME}.zip"));
+        std::fs::write(&place, lines_without_end(path, count)).unwrap();
+        let v = freezeframe::bundle::verify::verify(&place).unwrap();
+        let of = if path.starts_with("meta/") { "schema" } else { "manifest" };
+        let said = v.findings.iter().find(|f| f.check == of).unwrap();
+        assert!(said.message.contains("the rest was not read") && said.path.as_deref() == Some(path), "{path}: {:#?}", v.findings);
+        assert_eq!(super::broken::fired(&v), [(of, freezeframe::bundle::verify::Level::Error)].into(), "{path}: {:#?}", v.findings);
+    }
 }
 
 #[test]

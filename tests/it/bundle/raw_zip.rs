@@ -21,6 +21,10 @@ pub struct RawEntry {
     pub declared: Option<u32>,
     pub mode: u32,
     pub extra: Vec<u8>,
+    /// Extra fields of the local header.
+    pub local_extra: Vec<u8>,
+    /// Follows the data, as a descriptor does.
+    pub behind: Vec<u8>,
     /// Points here instead of to its own header.
     pub offset: Option<u32>,
 }
@@ -41,6 +45,8 @@ impl RawEntry {
             flags: 0,
             mode: 0o100_600,
             extra: vec![],
+            local_extra: vec![],
+            behind: vec![],
             offset: None,
         }
     }
@@ -62,6 +68,8 @@ pub struct RawZip {
     pub comment: Vec<u8>,
     pub appended: Vec<u8>,
     pub declared_entries: Option<u16>,
+    /// Where it is not all that are declared.
+    pub on_this_disk: Option<u16>,
 }
 
 impl RawZip {
@@ -91,9 +99,11 @@ impl RawZip {
             };
             out.extend(fixed(e.local_size.unwrap_or(e.size)));
             out.extend((local.len() as u16).to_le_bytes());
-            out.extend(0u16.to_le_bytes());
+            out.extend((e.local_extra.len() as u16).to_le_bytes());
             out.extend(local);
+            out.extend(&e.local_extra);
             out.extend(&e.data);
+            out.extend(&e.behind);
             directory.extend(b"PK\x01\x02\x14\x03\x14\0");
             directory.extend(fixed(e.size));
             for n in [e.name.len() as u16, e.extra.len() as u16, 0, 0, 0] {
@@ -109,7 +119,7 @@ impl RawZip {
         out.extend(&directory);
         out.extend(b"PK\x05\x06\0\0\0\0");
         let count = self.declared_entries.unwrap_or(self.entries.len() as u16);
-        out.extend(count.to_le_bytes());
+        out.extend(self.on_this_disk.unwrap_or(count).to_le_bytes());
         out.extend(count.to_le_bytes());
         out.extend((directory.len() as u32).to_le_bytes());
         out.extend(start.to_le_bytes());

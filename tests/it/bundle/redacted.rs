@@ -170,6 +170,12 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
             }),
             &[],
         ),
+        ("two lines about one twin", sealed(|_, lines| lines.insert(1, lines[0].clone())), SECRETS),
+        (
+            "a redaction's journal line that is not of its form",
+            sealed(|p, _| p.journal[1][0]["fields"] = json!("many")),
+            &[("schema", Error)],
+        ),
         ("lines in another order", sealed(|_, lines| lines.reverse()), SECRETS),
         ("a field that is nowhere", line(0, |l| l["fields"][0]["at"] = json!("/Environment/Variables/c")), SECRETS),
         ("a field that is clear text", line(0, |l| l["fields"][0]["at"] = json!("/FunctionName")), SECRETS),
@@ -256,4 +262,24 @@ fn exactly_the_intended_checks_fire() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Read anew for each line, this takes many minutes.
+#[test]
+fn a_twin_is_read_once_however_many_lines_are_about_it() {
+    let twin = format!(r#"{{"a":"{}","b":{}}}"#, "x".repeat(4 << 20), redaction("environment", 5, 1)).into_bytes();
+    let line = json!({
+        "twin": file(CONFIG, &twin), "sealed": file(&sealed_at(CONFIG), &age(CONFIG)),
+        "original": {"bytes": 1, "commit": commitment(1)}, "fields": [{"at": "/b", "rule": "environment"}],
+    });
+    let at = tempfile::tempdir().unwrap();
+    let mut bag = Bag::good();
+    bag.files.insert(CONFIG.into(), twin);
+    bag.files.insert(LIST.into(), (serde_jcs::to_string(&line).unwrap() + "\n").repeat(5_000).into_bytes());
+    bag.write_to(at.path());
+    let began = std::time::Instant::now();
+    let v = verify(at.path()).unwrap();
+    let secrets = v.checks.iter().find(|c| c.id == "secrets").unwrap();
+    assert!(secrets.errors > 5_000, "of each line that its original is not here, and of all that they are not each once: {secrets:?}");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
