@@ -189,6 +189,7 @@ mod tests {
             id: "AROAEXAMPLE".into(),
             log_group: group.map(str::to_string),
             trust: None,
+            versions: vec!["$LATEST".into()],
         };
         serde_json::from_str(&Deny::new(&target(), &role, whom, queue.map(str::to_string)).text()).unwrap()
     }

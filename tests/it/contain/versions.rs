@@ -1,0 +1,121 @@
+//! A published version keeps the role that it was published with: of the target's function each such role is contained, and of other functions each
+//! counts as a user.
+
+use super::actions::contain;
+use super::rig::{Rig, never, nobody, permit};
+use crate::support::cells::{ACCOUNT, FUNCTION, ROLE, World, target};
+use freezeframe::contain::find;
+use freezeframe::engine::log::MemLog;
+use freezeframe::engine::{Accept, ContainReport, OnFailure, Stand, Step};
+use freezeframe::model::outcome::Outcome;
+use freezeframe::model::params::Params;
+use freezeframe::model::target::Target;
+use serde_json::{Value, json};
+
+const FORMER: &str = "lone-role";
+const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+
+fn former() -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{FORMER}")
+}
+
+/// Version 1 runs under a role of before, and nobody else uses either.
+fn world() -> World {
+    let mut world = World::shared_role();
+    world.functions.retain(|name, _| name == FUNCTION);
+    world.functions.get_mut(FUNCTION).unwrap().surface.roles.insert("1".into(), former());
+    world
+}
+
+fn roles_of(report: &ContainReport) -> Vec<&str> {
+    let mut roles: Vec<&str> = report.cells.iter().map(|c| c.facts["role"].as_str().unwrap()).collect();
+    roles.dedup();
+    roles
+}
+
+#[tokio::test]
+async fn every_role_that_a_version_runs_under_is_contained() {
+    for (action, with) in [
+        ("quarantine-role", json!({})),
+        ("quarantine-role", json!({"scope": "function"})),
+        ("revoke-sessions", json!({})),
+        ("block-role-assumption", json!({})),
+        ("set-permissions-boundary", json!({"boundary": DENY_ALL})),
+        ("detach-permissions", json!({})),
+    ] {
+        let (rig, log) = (Rig::new(world()), MemLog::default());
+        let report = contain(&rig, &log, action, with).await;
+        assert_eq!((report.outcome(), roles_of(&report)), (Outcome::Complete, vec![ROLE, FORMER]), "{action}: {report:?}");
+        let (now, before) = (rig.aws.world(), world());
+        assert!([ROLE, FORMER].iter().all(|r| now.roles[*r] != before.roles[*r]), "{action}");
+        let of_former = report.cells.iter().find(|c| c.facts["role"] == FORMER).unwrap();
+        assert_eq!(of_former.facts["versions"], json!(["1"]), "{action}");
+        assert!(of_former.label.contains(FORMER), "{action}: {}", of_former.label);
+        assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete, "{action}");
+        assert_eq!(rig.aws.world(), before, "{action}");
+    }
+}
+
+/// The deny on the role of before names that role's own sessions.
+#[tokio::test]
+async fn each_deny_is_of_its_own_role() {
+    let (rig, log) = (Rig::new(world()), MemLog::default());
+    contain(&rig, &log, "quarantine-role", json!({"scope": "function"})).await;
+    for (role, id) in [(ROLE, "AROASHARED0001"), (FORMER, "AROALONE0001")] {
+        let text = &rig.aws.world().roles[role].inline[&format!("freezeframe-quarantine-{FUNCTION}")];
+        assert!(text.contains(&format!("{id}:{FUNCTION}")), "{role}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_others_use_keeps_no_other_from_being_contained() {
+    let mut shared = world();
+    shared.functions.extend(World::shared_role().functions.into_iter().filter(|(name, _)| name == "zeta"));
+    for (action, with) in [("set-permissions-boundary", json!({"boundary": DENY_ALL})), ("quarantine-role", json!({"scope": "role"}))] {
+        let (rig, log) = (Rig::new(shared.clone()), MemLog::default());
+        let report = contain(&rig, &log, action, with).await;
+        assert_eq!((report.outcome(), roles_of(&report)), (Outcome::PartlyContained, vec![ROLE]), "{action}: {report:?}");
+        let [left] = report.actions.as_slice() else { panic!("{report:?}") };
+        assert!(left.refused && left.error.what.contains(FORMER) && left.error.what.contains("zeta"), "{left:?}");
+    }
+    // Where the scope follows from the users, it does so role by role.
+    let (rig, log) = (Rig::new(shared), MemLog::default());
+    let report = contain(&rig, &log, "quarantine-role", json!({})).await;
+    let scopes: Vec<&Value> = report.cells.iter().map(|c| &c.facts["scope"]).collect();
+    assert_eq!((report.outcome(), scopes), (Outcome::Complete, vec![&json!("role"), &json!("function")]), "{report:?}");
+}
+
+async fn contain_at(rig: &Rig, log: &MemLog, target: &Target) -> ContainReport {
+    let params = Params::default();
+    let steps = [Step { action: find("quarantine-role").unwrap(), params: &params, accept: Accept::ExactOnly }];
+    rig.with(log, &never, &nobody, async |s| s.contain(&steps, target, &permit(), OnFailure::Hold, false).await).await
+}
+
+#[tokio::test]
+async fn versions_that_cannot_be_listed_leave_the_run_incomplete() {
+    let mut world = world();
+    world.functions.get_mut(FUNCTION).unwrap().surface.roles.insert("live".into(), former());
+    for (qualifier, roles) in [(None, vec![ROLE]), (Some("live"), vec![ROLE, FORMER])] {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        rig.aws.deny("ListVersionsByFunction");
+        let report = contain_at(&rig, &log, &Target { qualifier: qualifier.map(str::to_string), ..target() }).await;
+        assert_eq!((report.outcome(), roles_of(&report)), (Outcome::PartlyContained, roles), "{report:?}");
+        assert!(report.cells.iter().all(|c| c.stand == Stand::Contained), "what could be found is contained: {report:?}");
+        assert_eq!(report.actions[0].error.denied, Some("lambda:ListVersionsByFunction"), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_former_role_that_is_gone_is_told_and_one_that_cannot_be_read_is_missing() {
+    let (rig, log) = (Rig::new(world()), MemLog::default());
+    rig.aws.change(|w| w.roles.remove(FORMER));
+    let report = contain(&rig, &log, "quarantine-role", json!({})).await;
+    assert_eq!((report.outcome(), roles_of(&report)), (Outcome::Complete, vec![ROLE]), "{report:?}");
+    assert!(report.remarks.iter().any(|r| r.words.contains("lone-role of version 1 is gone")), "{report:?}");
+
+    let (rig, log) = (Rig::new(world()), MemLog::default());
+    rig.aws.change(|w| w.roles.get_mut(FORMER).unwrap().path = "/aws-service-role/x.amazonaws.com/".into());
+    let report = contain(&rig, &log, "quarantine-role", json!({})).await;
+    assert_eq!((report.outcome(), roles_of(&report)), (Outcome::PartlyContained, vec![ROLE]), "{report:?}");
+    assert!(report.actions[0].error.what.contains("service-linked"), "{report:?}");
+}
