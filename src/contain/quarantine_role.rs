@@ -84,8 +84,13 @@ async fn whom(cx: &ActCx<'_>, roles: &[Role]) -> Result<Vec<Result<(Whom, Value)
         Some("sessions") => all_of(Whom::SessionsBefore(deny::now(cx)?), role_users::must_be_alone(cx, roles).await),
         None | Some("auto") => {
             // Not knowing who else would be hit, hit nobody else; it must not keep us from stopping this function.
-            let decide = |users: Users| Ok((if users.nobody() { Whom::Everybody } else { Whom::Function }, users.facts()));
-            role_users::others(cx, roles).await.into_iter().map(decide).collect()
+            let decide = |(role, users): (&Role, Users)| {
+                if users.nobody() {
+                    role_users::tell_where(cx, role);
+                }
+                Ok((if users.nobody() { Whom::Everybody } else { Whom::Function }, users.facts()))
+            };
+            roles.iter().zip(role_users::others(cx, roles).await).map(decide).collect()
         }
         Some(other) => {
             return Err(ActError::Refused(format!("`{}` is no scope: use auto, function, role or sessions", tame(other, 40))));

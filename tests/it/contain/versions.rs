@@ -119,3 +119,50 @@ async fn a_former_role_that_is_gone_is_told_and_one_that_cannot_be_read_is_missi
     assert_eq!((report.outcome(), roles_of(&report)), (Outcome::PartlyContained, vec![ROLE]), "{report:?}");
     assert!(report.actions[0].error.what.contains("service-linked"), "{report:?}");
 }
+
+// ── others ──
+
+#[tokio::test]
+async fn a_function_whose_older_version_runs_under_the_role_uses_it() {
+    let mut world = World::shared_role();
+    world.functions.remove("payments-api");
+    let shared = world.functions[FUNCTION].role.clone();
+    let zeta = &mut world.functions.get_mut("zeta").unwrap().surface;
+    for version in ["3", "4"] {
+        zeta.versions.insert(version.into(), false);
+        zeta.roles.insert(version.into(), shared.clone());
+    }
+    let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+    let report = contain(&rig, &log, "quarantine-role", json!({})).await;
+    assert_eq!((&report.cells[0].facts["scope"], &report.cells[0].facts["users"]["functions"]), (&json!("function"), &json!(["zeta"])));
+    assert_eq!(report.cells[0].facts["users"]["functions_counted"], 1, "one function, however many of its versions");
+    for (action, with) in [
+        ("quarantine-role", json!({"scope": "role"})),
+        ("block-role-assumption", json!({})),
+        ("set-permissions-boundary", json!({"boundary": DENY_ALL})),
+        ("detach-permissions", json!({})),
+    ] {
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        let report = contain(&rig, &log, action, with).await;
+        assert_eq!((report.outcome(), rig.aws.landed().len()), (Outcome::Refused, 0), "{action}: {report:?}");
+        assert!(report.actions[0].error.what.contains("zeta"), "{action}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_was_looked_for_is_said_before_everybody_is_met() {
+    let said = async |world: World, with: Value| {
+        let (rig, log) = (Rig::new(world), MemLog::default());
+        let report = contain(&rig, &log, "quarantine-role", with).await;
+        report.remarks.into_iter().map(|r| r.words).filter(|w| w.contains("nobody else was found")).collect::<Vec<_>>()
+    };
+    let mut alone = World::shared_role();
+    alone.functions.remove("payments-api");
+    for with in [json!({}), json!({"scope": "role"})] {
+        let [words] = said(alone.clone(), with).await.try_into().unwrap();
+        assert!(words.contains("in eu-west-1 alone") && words.contains("regions: all"), "{words}");
+    }
+    let [words] = said(alone.clone(), json!({"regions": "eu-west-1,us-east-1"})).await.try_into().unwrap();
+    assert!(words.contains("in eu-west-1, us-east-1 alone"), "{words}");
+    assert_eq!(said(alone, json!({"scope": "function"})).await.len() + said(World::shared_role(), json!({})).await.len(), 0);
+}
