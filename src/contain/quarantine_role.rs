@@ -1,12 +1,14 @@
 //! One inline deny on the execution role, scoped to the function when others share the role (`containment.md` C7, B.3). It is the strongest
 //! single step against stolen credentials: IAM is global, so one deny covers their use in every Region.
 //!
-//! One deny for each role that a version of the function runs under.
+//! One deny for each role that a version of the function runs under. Where a deny of everybody stands already under our name, another case's say,
+//! it stays one of everybody whatever scope this step has; a deny of the function is not replaced by one of old sessions. DOUBT(design): IAM gives
+//! no revision of a policy, so of two cases that read at the same moment the later write stands, be it the narrower one.
 //!
 //! Nothing is removed; restore deletes one policy. What it never does: spare `sqs:SendMessage` for any queue but the one that the step names,
 //! allow anything, meet everybody on a role that others use without somebody's word.
 
-use super::deny::{self, Deny, Whom};
+use super::deny::{self, Deny, Met, Whom, met_by};
 use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, QUARANTINE_PREFIX, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS, Users};
@@ -48,7 +50,8 @@ static SPEC: ActionSpec = ActionSpec {
             name: "scope",
             kind: ParamKind::Word(&["auto", "function", "role", "sessions"]),
             default: "auto",
-            doc: "whom the deny meets: this function's sessions, every user of the role, or sessions issued until now; auto asks who uses the role",
+            doc: "whom the deny meets: this function's sessions, every user of the role, or sessions issued until now; auto asks who uses the role; a deny \
+                  of every user that stands already is not narrowed",
         },
         Param {
             name: "queue",
@@ -112,7 +115,7 @@ impl QuarantineRole {
         };
         let mut facts = role.facts();
         (facts["scope"], facts["users"], facts["simulated"]) = (scope.into(), users, json!(simulated));
-        facts["document"] = text.into();
+        (facts["document"], facts["whole"]) = (text.into(), deny.of_everybody().text().into());
         Ok(Cell { id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)), label, facts })
     }
 }
@@ -142,10 +145,22 @@ impl Action for QuarantineRole {
         Ok(Reading::Settled(InlinePolicy(role::inline_policy(cx, role, policy).await?)))
     }
 
-    fn contained(&self, cell: &Cell, _: &InlinePolicy) -> Result<InlinePolicy, ActError> {
-        let text = cell.facts.get("document").and_then(Value::as_str);
-        let text = text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: "its facts hold no document".into() })?;
-        Ok(InlinePolicy(Some(text.to_string())))
+    /// What stands under our name may be another case's deny, or this one's from before: it is never made to meet fewer.
+    fn contained(&self, cell: &Cell, before: &InlinePolicy) -> Result<InlinePolicy, ActError> {
+        let fact = |name: &str| {
+            let text = cell.facts.get(name).and_then(Value::as_str).map(str::to_string);
+            text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: format!("its facts hold no {name}") })
+        };
+        let text = fact("document")?;
+        match (before.0.as_deref().and_then(met_by), met_by(&text)) {
+            (Some(Met::Everybody), _) => fact("whole").map(Some).map(InlinePolicy),
+            (Some(Met::Function), Some(Met::OldSessions)) => Err(ActError::Refused(
+                "a deny of the function's sessions stands already, and one of old sessions alone would lift it; revoke-sessions adds a policy of \
+                 its own"
+                    .into(),
+            )),
+            _ => Ok(InlinePolicy(Some(text))),
+        }
     }
 
     fn restorable(&self, _: &InlinePolicy) -> Restorable {

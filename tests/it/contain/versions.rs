@@ -2,11 +2,11 @@
 //! counts as a user.
 
 use super::actions::contain;
-use super::rig::{Rig, never, nobody, permit};
+use super::rig::{Beside, Rig, never, nobody, permit};
 use crate::support::cells::{ACCOUNT, FUNCTION, ROLE, World, target};
 use freezeframe::contain::find;
 use freezeframe::engine::log::MemLog;
-use freezeframe::engine::{Accept, ContainReport, OnFailure, Stand, Step};
+use freezeframe::engine::{Accept, ContainReport, OnFailure, RestoreAsk, Stand, Step};
 use freezeframe::model::outcome::Outcome;
 use freezeframe::model::params::Params;
 use freezeframe::model::target::Target;
@@ -165,4 +165,52 @@ async fn where_nobody_was_looked_for_is_said_before_everybody_is_met() {
     let [words] = said(alone.clone(), json!({"regions": "eu-west-1,us-east-1"})).await.try_into().unwrap();
     assert!(words.contains("in eu-west-1, us-east-1 alone"), "{words}");
     assert_eq!(said(alone, json!({"scope": "function"})).await.len() + said(World::shared_role(), json!({})).await.len(), 0);
+}
+
+// ── one deny after another ──
+
+#[tokio::test]
+async fn a_deny_of_everybody_is_not_narrowed_by_a_later_one() {
+    let policy = format!("freezeframe-quarantine-{FUNCTION}");
+    let text = |rig: &Rig| rig.aws.world().roles[ROLE].inline[&policy].clone();
+    let whole = json!({"scope": "role", "accept-shared-role": true});
+    for with in [json!({}), json!({"scope": "function"}), json!({"scope": "sessions", "accept-shared-role": true})] {
+        let (rig, first, second) = (Rig::new(World::shared_role()), MemLog::default(), MemLog::default());
+        contain(&rig, &first, "quarantine-role", whole.clone()).await;
+        let before = text(&rig);
+        assert!(!before.contains("Condition"));
+        let params: Params = serde_json::from_value(with.clone()).unwrap();
+        let steps = [Step { action: find("quarantine-role").unwrap(), params: &params, accept: Accept::ExactOnly }];
+        let beside = Beside("first", &first);
+        let act = async |s: freezeframe::engine::Saga<'_>| s.contain(&steps, &target(), &permit(), OnFailure::Hold, false).await;
+        let report = rig.with(&second, &never, &beside, act).await;
+        assert_eq!((report.cells[0].stand, text(&rig)), (Stand::AlreadyContained, before.clone()), "{with}: {report:?}");
+
+        // With a queue to spare it is written, and still meets everybody.
+        let mut queue = with.clone();
+        queue["queue"] = json!("arn:aws:sqs:eu-west-1:123456789012:q");
+        let report = contain(&rig, &second, "quarantine-role", queue).await;
+        assert_eq!(report.outcome(), Outcome::Complete, "{with}: {report:?}");
+        assert!(!text(&rig).contains("Condition") && text(&rig).contains("sqs:SendMessage"), "{with}: {}", text(&rig));
+    }
+}
+
+#[tokio::test]
+async fn a_deny_of_the_function_does_not_give_way_to_one_of_old_sessions() {
+    let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
+    contain(&rig, &log, "quarantine-role", json!({"scope": "function"})).await;
+    let before = rig.aws.world();
+    let report = contain(&rig, &log, "quarantine-role", json!({"scope": "sessions", "accept-shared-role": true})).await;
+    assert_eq!((report.cells[0].stand, rig.aws.world()), (Stand::Refused, before), "{report:?}");
+    assert!(report.cells[0].error.as_ref().unwrap().what.contains("revoke-sessions"), "{report:?}");
+    // The other way round it is the stronger one for the function, and stands.
+    let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
+    contain(&rig, &log, "quarantine-role", json!({"scope": "sessions", "accept-shared-role": true})).await;
+    assert_eq!(
+        contain(&rig, &log, "quarantine-role", json!({"scope": "role", "accept-shared-role": true})).await.outcome(),
+        Outcome::Complete
+    );
+    let ask = RestoreAsk { actions: freezeframe::contain::ACTIONS, ..RestoreAsk::default() };
+    assert_eq!(rig.restore_with(&log, &ask).await.outcome(), Outcome::Complete);
+    assert_eq!(rig.aws.world(), World::shared_role());
 }
