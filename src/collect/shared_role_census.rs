@@ -1,8 +1,9 @@
-//! Who else runs under the function's role: every function of the Region (and of further Regions, where they are named), with its role. It
-//! decides whether a deny on the role alone would stop innocent functions.
+//! Who else runs under the function's role: every function of the Region (and of further Regions, where they are named), with the roles of all
+//! its versions, for a version keeps the role that it was published with and an alias may still point to it. It decides whether a deny on the
+//! role alone would stop innocent functions.
 //!
 //! The answer of `ListFunctions` holds the environment of every function, secrets included, of functions that are no part of the case. Its
-//! bytes are hashed and not kept; what is kept is a table of names, ARNs, roles, versions and dates.
+//! bytes are hashed and not kept; what is kept is a table of names, ARNs, roles, versions and dates: a line for each function and role.
 
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, PagesEnd, Question, Volatility};
 use crate::aws::fault::{FaultClass, tame};
@@ -13,7 +14,9 @@ use crate::model::item::{Group, Sensitivity};
 use crate::model::params::{Param, ParamKind};
 use async_trait::async_trait;
 use aws_sdk_lambda::operation::list_functions::ListFunctionsOutput;
+use aws_sdk_lambda::types::{FunctionConfiguration, FunctionVersion};
 use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
 
 pub struct SharedRoleCensus;
 
@@ -55,12 +58,15 @@ impl Collector for SharedRoleCensus {
         let regions = cx.regions("regions").await?;
         let (mut census, mut from, mut whole) = (vec![], vec![], true);
         for region in &regions {
-            let (item, complete) = count(cx, region, role.as_deref(), &mut census).await?;
+            let (item, complete) = count(cx, region, &mut census).await?;
             from.push(item);
             whole &= complete;
         }
-        let sharing = census.iter().filter(|f: &&Value| f["sharesRole"] == true).count();
-        let table = json!({"role": role, "regions": regions, "complete": whole, "functions": census.len(), "sharingTheRole": sharing, "census": census});
+        let census: Vec<Value> = census.iter().map(|line: &Line| line.shown(role.as_deref())).collect();
+        let sharing: BTreeSet<&str> = census.iter().filter(|l| l["sharesRole"] == true).filter_map(|l| l["arn"].as_str()).collect();
+        let functions: BTreeSet<&str> = census.iter().filter_map(|l| l["arn"].as_str()).collect();
+        let (sharing, functions) = (sharing.len(), functions.len());
+        let table = json!({"role": role, "regions": regions, "complete": whole, "functions": functions, "sharingTheRole": sharing, "census": census});
         let subject = if whole {
             "functions and their roles, without their environment"
         } else {
@@ -77,11 +83,45 @@ impl Collector for SharedRoleCensus {
     }
 }
 
-async fn count(cx: &CollectCx<'_>, region: &str, role: Option<&str>, census: &mut Vec<Value>) -> Result<(ItemId, bool), Abort> {
+/// One function under one role.
+#[derive(Default)]
+struct Line {
+    name: Option<String>,
+    /// Without a version.
+    arn: Option<String>,
+    role: Option<String>,
+    versions: Vec<String>,
+    last_modified: Option<String>,
+}
+
+impl Line {
+    fn shown(&self, role: Option<&str>) -> Value {
+        let Line { name, arn, versions, last_modified, .. } = self;
+        let shares = role.is_some() && self.role.as_deref() == role;
+        json!({"name": name, "arn": arn, "role": self.role, "versions": versions, "lastModified": last_modified, "sharesRole": shares})
+    }
+}
+
+/// The list tells versions one by one; those of one function under one role are one line, as late as the latest of them.
+fn note(census: &mut Vec<Line>, at: &mut HashMap<(Option<String>, Option<String>), usize>, f: &FunctionConfiguration) {
+    let short = |text: Option<&str>| text.map(|t| tame(t, 300));
+    let version = short(f.version());
+    let bare = |arn: String| version.as_deref().and_then(|v| arn.strip_suffix(v)?.strip_suffix(':')).map_or(arn.clone(), str::to_string);
+    let (arn, role) = (short(f.function_arn()).map(bare), short(f.role()));
+    let index = *at.entry((arn.clone(), role.clone())).or_insert_with(|| {
+        census.push(Line { name: short(f.function_name()), arn, role, ..Line::default() });
+        census.len() - 1
+    });
+    let line = &mut census[index];
+    line.last_modified = short(f.last_modified()).max(line.last_modified.take());
+    line.versions.extend(version.clone());
+}
+
+async fn count(cx: &CollectCx<'_>, region: &str, census: &mut Vec<Line>) -> Result<(ItemId, bool), Abort> {
     let elsewhere = cx.aws_in(region);
     let aws = elsewhere.as_ref().unwrap_or(cx.aws());
-    let call = || aws.lambda().list_functions();
-    let short = |text: Option<&str>| text.map(|t| tame(t, 300));
+    let call = || aws.lambda().list_functions().function_version(FunctionVersion::All);
+    let mut at = HashMap::new();
     let pages = cx
         .ask_all(
             Question::new(&LIST, format!("functions in {region} (counted; the answer is not kept)")).region(region).withhold(WHY),
@@ -89,16 +129,7 @@ async fn count(cx: &CollectCx<'_>, region: &str, role: Option<&str>, census: &mu
             |marker| call().set_marker(marker).send(),
             |out: &ListFunctionsOutput| out.next_marker().map(str::to_string),
             |out| {
-                census.extend(out.functions().iter().map(|f| {
-                    json!({
-                        "name": short(f.function_name()),
-                        "arn": short(f.function_arn()),
-                        "role": short(f.role()),
-                        "version": short(f.version()),
-                        "lastModified": short(f.last_modified()),
-                        "sharesRole": role.is_some() && f.role() == role,
-                    })
-                }));
+                out.functions().iter().for_each(|f| note(census, &mut at, f));
                 out.functions().len()
             },
         )

@@ -6,8 +6,10 @@
 //! the one deny.
 
 use super::policy_text::{admitted, is_dead_principal, same_trust, statements, without_dead_principals};
-use super::role;
+use super::qualifiers::LIST_VERSIONS;
+use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
+use super::roles_in_use::{Gathered, roles};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::aws::fault::FaultClass;
 use crate::model::call::{Call, Scope, Service};
@@ -27,7 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     does_not_stop: "credentials already issued, to their expiry twelve hours after issue; warm environments; whoever else the trust policy admits",
     side_effects: "every function on the role fails as soon as it needs a new environment, and cannot be created or updated with this role",
     restore: "the trust policy is put back as it read before; identities in it that were deleted admit nobody and may have to be left out",
-    calls: &[role::GET_CONFIGURATION, role::GET_ROLE, LIST_FUNCTIONS, UPDATE],
+    calls: &[LIST_VERSIONS, role::GET_CONFIGURATION, role::GET_ROLE, LIST_FUNCTIONS, UPDATE],
     params: &[REGIONS, ACCEPT],
     // Before the denies: what is recycled when they are lifted needs new credentials.
     restore_rank: 1,
@@ -88,14 +90,15 @@ impl Action for BlockRoleAssumption {
     }
 
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        let role = role::of_target(cx).await?;
-        let users = role_users::must_be_alone(cx, &role).await?;
-        let label = format!("trust policy of the role {}", role.name);
-        Ok(vec![Cell {
-            id: CellId::new(SPEC.id, &role.name),
-            label,
-            facts: json!({"role": role.name, "role_id": role.id, "users": users}),
-        }])
+        let roles = roles(cx).await?;
+        let cell = |(role, alone): (&Role, Result<Value, ActError>)| {
+            let (label, mut facts) = (format!("trust policy of the role {}", role.label()), role.facts());
+            facts["users"] = alone?;
+            Ok(Cell { id: CellId::new(SPEC.id, &role.name), label, facts })
+        };
+        let mut cells = Gathered::default();
+        roles.iter().zip(role_users::must_be_alone(cx, &roles).await).map(cell).for_each(|c| cells.take(c));
+        cells.done(cx)
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Trust>, ActError> {

@@ -26,6 +26,15 @@ enum Only {
     Unless(Vec<String>, String),
     /// This is answered by one of these words.
     When(Vec<String>, Vec<String>),
+    /// It is still before this second of the epoch, or not before it any more.
+    Clock(Side, i64),
+}
+
+/// On which side of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
 }
 
 impl AwsCli {
@@ -69,6 +78,11 @@ impl AwsCli {
         AwsCli { only: Some(Only::When(ask, wanted.iter().map(|w| w.to_string()).collect())), ..self }
     }
 
+    /// For a value that AWS takes only before a moment, and the other value that it wants afterwards: the clock of whoever runs the script decides.
+    pub fn only(self, side: Side, epoch: i64) -> Self {
+        AwsCli { only: Some(Only::Clock(side, epoch)), ..self }
+    }
+
     /// A flag without a value, like `--no-enabled`.
     pub fn flag(mut self, flag: &str) -> Self {
         self.words.push(flag.to_string());
@@ -77,8 +91,9 @@ impl AwsCli {
 
     /// The same in the given Region.
     pub fn in_region(mut self, region: &str) -> Self {
-        let asked = self.only.as_mut().map(|only| match only {
-            Only::IfFound(words) | Only::Unless(words, _) | Only::When(words, _) => words,
+        let asked = self.only.as_mut().and_then(|only| match only {
+            Only::IfFound(words) | Only::Unless(words, _) | Only::When(words, _) => Some(words),
+            Only::Clock(..) => None,
         });
         for words in std::iter::once(&mut self.words).chain(asked).chain(&mut self.input) {
             words.extend(["--region".to_string(), region.to_string()]);
@@ -105,6 +120,11 @@ impl fmt::Display for AwsCli {
                 let wanted: Vec<String> = wanted.iter().map(|w| quoted(w)).collect();
                 write!(f, "case \"$(aws {})\" in {}) ", line(ask), wanted.join("|"))?;
             }
+            // Seconds of the epoch as POSIX has them since 2024, and every `date` had before.
+            Some(Only::Clock(side, epoch)) => {
+                let side = if *side == Side::Before { "-lt" } else { "-ge" };
+                write!(f, "if [ \"$(date +%s)\" {side} {epoch} ]; then ")?;
+            }
             Some(Only::Unless(get, text)) => write!(f, "if [ \"$(aws {})\" != {} ]; then ", line(get), quoted(text))?,
         }
         write!(f, "aws {}", line(&self.words))?;
@@ -118,7 +138,7 @@ impl fmt::Display for AwsCli {
             Some(Only::IfFound(_)) => {
                 f.write_str("; else case $why in *NoSuch*|*NotFound*) ;; *) printf '%s\\n' \"$why\" >&2; false ;; esac; fi")
             }
-            Some(Only::Unless(..)) => f.write_str("; fi"),
+            Some(Only::Unless(..) | Only::Clock(..)) => f.write_str("; fi"),
             // No answer is no state: that it could not be asked is a failure.
             Some(Only::When(..)) => f.write_str(";; '') false;; esac"),
         }
@@ -206,6 +226,11 @@ mod tests {
         assert_eq!(run(&when, "0", "", "STOPPED"), (true, "<pipes><start>".into()));
         assert_eq!(run(&when, "0", "", "RUNNING"), (true, String::new()));
         assert_eq!(run(&when, "254", "no network", ""), (false, String::new()));
+
+        for (side, epoch, done) in [(Side::Before, 1_000, ""), (Side::After, 1_000, "<s><put>"), (Side::Before, 99_999_999_999, "<s><put>")]
+        {
+            assert_eq!(run(&AwsCli::new("s", "put", []).only(side, epoch), "0", "", ""), (true, done.to_string()), "{side:?}");
+        }
 
         let input = AwsCli::new("lambda", "update", []).input_from("lambda", "get-it", [], "{Description: Description}");
         let says = "{\"Description\": \"file:///etc/passwd $(echo x)\"}";

@@ -28,6 +28,7 @@ pub struct ActCx<'r> {
     params: &'r Params,
     aws: Aws,
     remarks: Mutex<Vec<String>>,
+    shortfalls: Mutex<Vec<ActError>>,
     run: Option<RunId>,
     /// Revision ids as they were last read, by cell.
     revisions: Mutex<BTreeMap<CellId, String>>,
@@ -65,6 +66,7 @@ impl<'r> ActCx<'r> {
             run: None,
             revisions: Mutex::default(),
             remarks: Mutex::default(),
+            shortfalls: Mutex::default(),
             held: vec![],
             aws_time: Mutex::default(),
         }
@@ -102,6 +104,15 @@ impl<'r> ActCx<'r> {
     }
     pub fn remarks(&self) -> Vec<String> {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Of what the action was to contain, a part that it has no cell for, and why: told as if that part were an action of its own, so that no run
+    /// is complete that left it out. What was found goes on.
+    pub fn shortfall(&self, why: ActError) {
+        self.shortfalls.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+    pub fn shortfalls(&self) -> Vec<ActError> {
+        self.shortfalls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same for a write of the same run to the same cell, and for nothing else: AWS takes a repeated write with it as done. Sixty-four

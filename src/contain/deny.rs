@@ -3,6 +3,7 @@
 //! What it spares is what keeps us from going blind: the function's own log group, its traces, and one quarantine queue where a step names it.
 //! What it never does: allow anything.
 
+use super::policy_text::statements;
 use super::role::Role;
 use super::{ActCx, ActError};
 use crate::aws::fault::tame;
@@ -37,6 +38,8 @@ pub struct Deny {
 const LOGS: [&str; 3] = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"];
 const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
 const SEND: &str = "sqs:SendMessage";
+/// Of the first statement.
+const SID: &str = "IRQuarantine";
 
 pub(super) const SIMULATE: Call = Call::read(Service::Iam, "SimulateCustomPolicy", "iam:SimulateCustomPolicy", Scope::Any);
 
@@ -86,6 +89,11 @@ impl Deny {
         }
     }
 
+    /// The same for everybody on the role.
+    pub(super) fn of_everybody(self) -> Deny {
+        Deny { whom: Whom::Everybody, ..self }
+    }
+
     fn userid(&self) -> String {
         format!("{}:{}", self.role_id, self.target.function)
     }
@@ -104,7 +112,7 @@ impl Deny {
         }
         let mut statements = vec![];
         for (ending, condition) in self.conditions() {
-            let mut deny = json!({"Sid": format!("IRQuarantine{ending}"), "Effect": "Deny", "NotAction": spared, "Resource": "*"});
+            let mut deny = json!({"Sid": format!("{SID}{ending}"), "Effect": "Deny", "NotAction": spared, "Resource": "*"});
             // What the first statement spares is limited to the function's own group and the one queue; X-Ray knows no resources.
             let mut limit = json!({"Sid": format!("IRQuarantineLogs{ending}"), "Effect": "Deny", "Action": limited, "NotResource": own});
             if let Some(condition) = condition {
@@ -127,6 +135,31 @@ impl Deny {
             ("aws:TokenIssueTime", ContextKeyTypeEnum::Date, clock::seconds(issued)),
         ]
     }
+}
+
+/// Whom a text of our own form meets, as its first statement says; `None` for any other text, ours with something changed in it included. The
+/// moment of a deny of old sessions is not read.
+pub(super) fn met_by(text: &str) -> Option<Met> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    let first = statements(&document)?.into_iter().find(|s| s["Sid"] == SID)?;
+    let spared = |a: &Value| a.as_str().is_some_and(|a| a == SEND || LOGS.contains(&a) || TRACES.contains(&a));
+    let whole = first["Effect"] == "Deny" && first["Resource"] == "*" && first["NotAction"].as_array()?.iter().all(spared);
+    let members = first.as_object()?.len();
+    match first["Condition"].as_object() {
+        _ if !whole => None,
+        None if members == 4 => Some(Met::Everybody),
+        Some(c) if members == 5 && c.contains_key("StringLike") => Some(Met::Function),
+        Some(c) if members == 5 && c.contains_key("DateLessThan") => Some(Met::OldSessions),
+        _ => None,
+    }
+}
+
+/// [`Whom`], as far as a text tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Function,
+    Everybody,
+    OldSessions,
 }
 
 /// Now, by AWS's own clock: by ours, which may be wrong, a deny could spare sessions or meet new ones.
@@ -189,6 +222,7 @@ mod tests {
             id: "AROAEXAMPLE".into(),
             log_group: group.map(str::to_string),
             trust: None,
+            versions: vec!["$LATEST".into()],
         };
         serde_json::from_str(&Deny::new(&target(), &role, whom, queue.map(str::to_string)).text()).unwrap()
     }
@@ -238,6 +272,33 @@ mod tests {
         assert!(limit["Action"].as_array().unwrap().contains(&json!("sqs:SendMessage")));
         assert!(limit["NotResource"].as_array().unwrap().contains(&json!(queue)));
         assert!(!deny(Whom::Everybody, None, None).to_string().contains("sqs"), "without a queue nothing of SQS is spared");
+    }
+
+    #[test]
+    fn whom_a_text_meets_is_told_by_its_first_statement_and_a_changed_text_is_not_ours() {
+        let at = DateTime::parse_from_rfc3339("2026-11-20T12:00:00Z").unwrap().to_utc();
+        let queue = Some("arn:aws:sqs:eu-west-1:123456789012:quarantine");
+        for (whom, met) in
+            [(Whom::Everybody, Met::Everybody), (Whom::Function, Met::Function), (Whom::SessionsBefore(at), Met::OldSessions)]
+        {
+            assert_eq!(met_by(&deny(whom, None, None).to_string()), Some(met));
+            assert_eq!(met_by(&deny(whom, Some("/custom"), queue).to_string()), Some(met));
+        }
+        type Change = fn(&mut Value);
+        let changes: [Change; 6] = [
+            |s| s["Effect"] = "Allow".into(),
+            |s| s["Resource"] = "arn:aws:s3:::x".into(),
+            |s| s["NotAction"] = json!(["s3:*"]),
+            |s| s["NotAction"] = "logs:PutLogEvents".into(),
+            |s| s["Condition"] = json!({"Bool": {"aws:SecureTransport": "false"}}),
+            |s| s["Sid"] = "Another".into(),
+        ];
+        for change in changes {
+            let mut text = deny(Whom::Everybody, None, None);
+            change(&mut text["Statement"][0]);
+            assert_eq!(met_by(&text.to_string()), None, "{text}");
+        }
+        assert_eq!((met_by("{}"), met_by("x"), met_by("{\"Statement\":[]}")), (None, None, None));
     }
 
     #[test]

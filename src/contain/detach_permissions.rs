@@ -3,8 +3,10 @@
 //! Weaker than quarantine (grants by resource policies remain) and harder to undo (many writes), hence off in the shipped playbooks. What it
 //! never touches: the inline policies that `quarantine-role` and `revoke-sessions` wrote, the permissions boundary, the managed policies themselves.
 
-use super::role;
+use super::qualifiers::LIST_VERSIONS;
+use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
+use super::roles_in_use::{Gathered, roles};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -12,7 +14,7 @@ use crate::model::restorable::Restorable;
 use crate::model::target::Target;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
 pub struct DetachPermissions;
 
@@ -25,6 +27,7 @@ static SPEC: ActionSpec = ActionSpec {
                    which can stop half-way",
     restore: "managed policies are attached again and inline policies written back byte for byte, one by one, before any quarantine is lifted",
     calls: &[
+        LIST_VERSIONS,
         role::GET_CONFIGURATION,
         role::GET_ROLE,
         LIST_FUNCTIONS,
@@ -83,6 +86,27 @@ async fn attached_policies(cx: &ActCx<'_>, role: &str) -> Result<Vec<String>, Ac
     Err(ActError::Refused(format!("the list of policies attached to the role {role} has no end")))
 }
 
+async fn of_role(cx: &ActCx<'_>, role: &Role, users: Value) -> Result<Vec<Cell>, ActError> {
+    let mut facts = role.facts();
+    facts["users"] = users;
+    let role = &role.name;
+    let mut ids = vec![];
+    for arn in attached_policies(cx, role).await? {
+        ids.push(CellId::new(SPEC.id, &format!("attached/{role}/{arn}")));
+    }
+    for policy in role::inline_policies(cx, role).await?.into_iter().filter(|p| !role::is_ours(p)) {
+        ids.push(CellId::new(SPEC.id, &format!("inline/{role}/{policy}")));
+    }
+    // What somebody detached already is in no list any more, and is held all the same.
+    let of_role = |id: &&CellId| matches!(place(id), Ok(Place::Attached { role: r, .. } | Place::Inline { role: r, .. }) if r == role);
+    for id in cx.held().iter().filter(of_role) {
+        if !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    ids.into_iter().map(|id| Ok(Cell { label: label(&id)?, id, facts: facts.clone() })).collect()
+}
+
 #[async_trait]
 impl Action for DetachPermissions {
     type State = Permission;
@@ -92,24 +116,15 @@ impl Action for DetachPermissions {
     }
 
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        let role = role::of_target(cx).await?;
-        let facts = json!({"role": role.name, "users": role_users::must_be_alone(cx, &role).await?});
-        let role = role.name;
-        let mut ids = vec![];
-        for arn in attached_policies(cx, &role).await? {
-            ids.push(CellId::new(SPEC.id, &format!("attached/{role}/{arn}")));
+        let roles = roles(cx).await?;
+        let mut cells = Gathered::default();
+        for (role, alone) in roles.iter().zip(role_users::must_be_alone(cx, &roles).await) {
+            cells.take(match alone {
+                Ok(users) => of_role(cx, role, users).await,
+                Err(e) => Err(e),
+            });
         }
-        for policy in role::inline_policies(cx, &role).await?.into_iter().filter(|p| !role::is_ours(p)) {
-            ids.push(CellId::new(SPEC.id, &format!("inline/{role}/{policy}")));
-        }
-        // What somebody detached already is in no list any more, and is held all the same.
-        let of_role = |id: &&CellId| matches!(place(id), Ok(Place::Attached { role: r, .. } | Place::Inline { role: r, .. }) if r == role);
-        for id in cx.held().iter().filter(of_role) {
-            if !ids.contains(id) {
-                ids.push(id.clone());
-            }
-        }
-        ids.into_iter().map(|id| Ok(Cell { label: label(&id)?, id, facts: facts.clone() })).collect()
+        Ok(cells.done(cx)?.into_iter().flatten().collect())
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Permission>, ActError> {

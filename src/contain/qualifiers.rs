@@ -51,6 +51,9 @@ pub(super) struct Version {
     pub name: String,
     /// It runs on managed instances.
     pub managed: bool,
+    /// ARN of the role that it was published with.
+    pub role: Option<String>,
+    pub log_group: Option<String>,
 }
 
 /// What Lambda allows in a qualifier, which goes into ARNs, cell ids and policies.
@@ -92,7 +95,12 @@ pub(super) async fn versions(cx: &ActCx<'_>) -> Result<Vec<Version>, ActError> {
         let page = cx.call(&LIST_VERSIONS, &format!("listing {}", pages.what()), call).await?;
         for version in page.versions() {
             let managed = version.capacity_provider_config().is_some();
-            all.push(Version { name: checked(pages.what(), version.version())?, managed });
+            all.push(Version {
+                name: checked(pages.what(), version.version())?,
+                managed,
+                role: version.role().filter(|r| !r.is_empty()).map(str::to_string),
+                log_group: version.logging_config().and_then(|l| l.log_group()).map(str::to_string),
+            });
         }
         if !pages.more(page.next_marker())? {
             return Ok(all);

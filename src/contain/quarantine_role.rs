@@ -1,12 +1,18 @@
 //! One inline deny on the execution role, scoped to the function when others share the role (`containment.md` C7, B.3). It is the strongest
 //! single step against stolen credentials: IAM is global, so one deny covers their use in every Region.
 //!
+//! One deny for each role that a version of the function runs under. Where a deny of everybody stands already under our name, another case's say,
+//! it stays one of everybody whatever scope this step has; a deny of the function is not replaced by one of old sessions. DOUBT(design): IAM gives
+//! no revision of a policy, so of two cases that read at the same moment the later write stands, be it the narrower one.
+//!
 //! Nothing is removed; restore deletes one policy. What it never does: spare `sqs:SendMessage` for any queue but the one that the step names,
 //! allow anything, meet everybody on a role that others use without somebody's word.
 
-use super::deny::{self, Deny, Whom};
-use super::role::{self, QUARANTINE_PREFIX};
-use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
+use super::deny::{self, Deny, Met, Whom, met_by};
+use super::qualifiers::LIST_VERSIONS;
+use super::role::{self, QUARANTINE_PREFIX, Role};
+use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS, Users};
+use super::roles_in_use::{Gathered, roles};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::id::CellId;
@@ -22,13 +28,14 @@ pub struct QuarantineRole;
 static SPEC: ActionSpec = ActionSpec {
     id: "quarantine-role",
     title: "Deny the execution role everything but its own logs and traces",
-    stops: "every use of the role's credentials by this function, stolen copies included, in all Regions, once IAM has spread it (minutes)",
+    stops: "every use of the role's credentials by this function, those of former roles that a version still runs under included, stolen copies included, in all Regions, once IAM has spread it (minutes)",
     does_not_stop: "invocations themselves, sessions of other roles already assumed, tokens from GetWebIdentityToken, data already copied; \
                     with scope `function`, sessions of the role under another session name; with scope `sessions`, whatever is issued from now on",
     side_effects: "the function fails at its first AWS call; with scope `role` so does everybody else who uses the role, and their logs \
                    outside the function's own group stop; with scope `sessions` warm environments fail until they are recycled",
     restore: "the inline policy is deleted, or set to the text that stood under its name before; denies are lifted after everything else",
     calls: &[
+        LIST_VERSIONS,
         role::GET_CONFIGURATION,
         role::GET_ROLE,
         LIST_FUNCTIONS,
@@ -43,7 +50,8 @@ static SPEC: ActionSpec = ActionSpec {
             name: "scope",
             kind: ParamKind::Word(&["auto", "function", "role", "sessions"]),
             default: "auto",
-            doc: "whom the deny meets: this function's sessions, every user of the role, or sessions issued until now; auto asks who uses the role",
+            doc: "whom the deny meets: this function's sessions, every user of the role, or sessions issued until now; auto asks who uses the role; a deny \
+                  of every user that stands already is not narrowed",
         },
         Param {
             name: "queue",
@@ -70,6 +78,48 @@ fn place(cell: &CellId) -> Result<(&str, &str), ActError> {
     }
 }
 
+/// Of each role whom the deny meets, and what is known of its users.
+async fn whom(cx: &ActCx<'_>, roles: &[Role]) -> Result<Vec<Result<(Whom, Value), ActError>>, ActError> {
+    let all_of = |whom: Whom, alone: Vec<Result<Value, ActError>>| alone.into_iter().map(|users| Ok((whom, users?))).collect();
+    Ok(match cx.params().text("scope").as_deref() {
+        Some("function") => roles.iter().map(|_| Ok((Whom::Function, Value::Null))).collect(),
+        Some("role") => all_of(Whom::Everybody, role_users::must_be_alone(cx, roles).await),
+        Some("sessions") => all_of(Whom::SessionsBefore(deny::now(cx)?), role_users::must_be_alone(cx, roles).await),
+        None | Some("auto") => {
+            // Not knowing who else would be hit, hit nobody else; it must not keep us from stopping this function.
+            let decide = |(role, users): (&Role, Users)| {
+                if users.nobody() {
+                    role_users::tell_where(cx, role);
+                }
+                Ok((if users.nobody() { Whom::Everybody } else { Whom::Function }, users.facts()))
+            };
+            roles.iter().zip(role_users::others(cx, roles).await).map(decide).collect()
+        }
+        Some(other) => {
+            return Err(ActError::Refused(format!("`{}` is no scope: use auto, function, role or sessions", tame(other, 40))));
+        }
+    })
+}
+
+impl QuarantineRole {
+    async fn cell(&self, cx: &ActCx<'_>, role: &Role, whom: Whom, users: Value) -> Result<Cell, ActError> {
+        let target = cx.target();
+        let deny = Deny::new(target, role, whom, cx.params().unless_none("queue"));
+        let (text, policy) = (deny.text(), format!("{QUARANTINE_PREFIX}{}", target.function));
+        role::must_fit(cx, &role.name, &policy, &text).await?;
+        let simulated = deny::simulate(cx, &deny).await;
+        let (scope, label) = match whom {
+            Whom::Function => ("function", format!("quarantine of {} on the role {}", target.function, role.label())),
+            Whom::Everybody => ("role", format!("quarantine of the whole role {}", role.label())),
+            Whom::SessionsBefore(_) => ("sessions", format!("quarantine of the sessions of the role {} until now", role.label())),
+        };
+        let mut facts = role.facts();
+        (facts["scope"], facts["users"], facts["simulated"]) = (scope.into(), users, json!(simulated));
+        (facts["document"], facts["whole"]) = (text.into(), deny.of_everybody().text().into());
+        Ok(Cell { id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)), label, facts })
+    }
+}
+
 #[async_trait]
 impl Action for QuarantineRole {
     type State = InlinePolicy;
@@ -79,40 +129,15 @@ impl Action for QuarantineRole {
     }
 
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        let role = role::of_target(cx).await?;
-        let (whom, users) = match cx.params().text("scope").as_deref() {
-            Some("function") => (Whom::Function, Value::Null),
-            Some("role") => (Whom::Everybody, role_users::must_be_alone(cx, &role).await?),
-            Some("sessions") => {
-                let users = role_users::must_be_alone(cx, &role).await?;
-                (Whom::SessionsBefore(deny::now(cx)?), users)
-            }
-            None | Some("auto") => {
-                let users = role_users::others(cx, &role).await;
-                // Not knowing who else would be hit, hit nobody else; it must not keep us from stopping this function.
-                (if users.nobody() { Whom::Everybody } else { Whom::Function }, users.facts())
-            }
-            Some(other) => {
-                return Err(ActError::Refused(format!("`{}` is no scope: use auto, function, role or sessions", tame(other, 40))));
-            }
-        };
-        let target = cx.target();
-        let deny = Deny::new(target, &role, whom, cx.params().unless_none("queue"));
-        let (text, policy) = (deny.text(), format!("{QUARANTINE_PREFIX}{}", target.function));
-        role::must_fit(cx, &role.name, &policy, &text).await?;
-        let simulated = deny::simulate(cx, &deny).await;
-        let (scope, label) = match whom {
-            Whom::Function => ("function", format!("quarantine of {} on the role {}", target.function, role.name)),
-            Whom::Everybody => ("role", format!("quarantine of the whole role {}", role.name)),
-            Whom::SessionsBefore(_) => ("sessions", format!("quarantine of the sessions of the role {} until now", role.name)),
-        };
-        Ok(vec![Cell {
-            id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)),
-            label,
-            facts: json!({
-                "role": role.name, "role_id": role.id, "scope": scope, "users": users, "document": text, "simulated": simulated,
-            }),
-        }])
+        let roles = roles(cx).await?;
+        let mut cells = Gathered::default();
+        for (role, whom) in roles.iter().zip(whom(cx, &roles).await?) {
+            cells.take(match whom {
+                Ok((whom, users)) => self.cell(cx, role, whom, users).await,
+                Err(e) => Err(e),
+            });
+        }
+        cells.done(cx)
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<InlinePolicy>, ActError> {
@@ -120,10 +145,22 @@ impl Action for QuarantineRole {
         Ok(Reading::Settled(InlinePolicy(role::inline_policy(cx, role, policy).await?)))
     }
 
-    fn contained(&self, cell: &Cell, _: &InlinePolicy) -> Result<InlinePolicy, ActError> {
-        let text = cell.facts.get("document").and_then(Value::as_str);
-        let text = text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: "its facts hold no document".into() })?;
-        Ok(InlinePolicy(Some(text.to_string())))
+    /// What stands under our name may be another case's deny, or this one's from before: it is never made to meet fewer.
+    fn contained(&self, cell: &Cell, before: &InlinePolicy) -> Result<InlinePolicy, ActError> {
+        let fact = |name: &str| {
+            let text = cell.facts.get(name).and_then(Value::as_str).map(str::to_string);
+            text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: format!("its facts hold no {name}") })
+        };
+        let text = fact("document")?;
+        match (before.0.as_deref().and_then(met_by), met_by(&text)) {
+            (Some(Met::Everybody), _) => fact("whole").map(Some).map(InlinePolicy),
+            (Some(Met::Function), Some(Met::OldSessions)) => Err(ActError::Refused(
+                "a deny of the function's sessions stands already, and one of old sessions alone would lift it; revoke-sessions adds a policy of \
+                 its own"
+                    .into(),
+            )),
+            _ => Ok(InlinePolicy(Some(text))),
+        }
     }
 
     fn restorable(&self, _: &InlinePolicy) -> Restorable {

@@ -13,8 +13,10 @@
 //! DOUBT(aws): that an update which changes no member replaces environments is experience, not documentation.
 
 use super::deny::{self, Deny, Whom};
-use super::role::{self, SESSIONS_PREFIX};
+use super::qualifiers::LIST_VERSIONS;
+use super::role::{self, Role, SESSIONS_PREFIX};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
+use super::roles_in_use::{Gathered, roles};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::clock;
 use crate::model::call::{Call, Scope, Service};
@@ -40,6 +42,7 @@ static SPEC: ActionSpec = ActionSpec {
     restore: "environments of $LATEST are recycled by an update of the configuration that changes nothing but RevisionId and LastModified, then \
               the inline policy is deleted; credentials issued before are good again until they expire, twelve hours after their issue",
     calls: &[
+        LIST_VERSIONS,
         role::GET_CONFIGURATION,
         role::GET_ROLE,
         LIST_FUNCTIONS,
@@ -112,6 +115,22 @@ async fn recycle(cx: &ActCx<'_>) -> Result<(), ActError> {
     }
 }
 
+async fn cell(cx: &ActCx<'_>, role: &Role, users: Value) -> Result<Cell, ActError> {
+    let until = deny::now(cx)?;
+    let policy = format!("{SESSIONS_PREFIX}{}", clock::basic(until));
+    let deny = Deny::new(cx.target(), role, Whom::SessionsBefore(until), cx.params().unless_none("queue"));
+    role::must_fit(cx, &role.name, &policy, &deny.text()).await?;
+    let simulated = deny::simulate(cx, &deny).await;
+    let mut facts = role.facts();
+    (facts["until"], facts["users"]) = (clock::seconds(until).into(), users);
+    (facts["document"], facts["simulated"]) = (deny.text().into(), json!(simulated));
+    Ok(Cell {
+        id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)),
+        label: format!("sessions of the role {} issued until {}", role.label(), clock::seconds(until)),
+        facts,
+    })
+}
+
 #[async_trait]
 impl Action for RevokeSessions {
     type State = Revocation;
@@ -121,21 +140,15 @@ impl Action for RevokeSessions {
     }
 
     async fn cells(&self, cx: &ActCx<'_>) -> Result<Vec<Cell>, ActError> {
-        let role = role::of_target(cx).await?;
-        let users = role_users::must_be_alone(cx, &role).await?;
-        let until = deny::now(cx)?;
-        let policy = format!("{SESSIONS_PREFIX}{}", clock::basic(until));
-        let deny = Deny::new(cx.target(), &role, Whom::SessionsBefore(until), cx.params().unless_none("queue"));
-        role::must_fit(cx, &role.name, &policy, &deny.text()).await?;
-        let simulated = deny::simulate(cx, &deny).await;
-        Ok(vec![Cell {
-            id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)),
-            label: format!("sessions of the role {} issued until {}", role.name, clock::seconds(until)),
-            facts: json!({
-                "role": role.name, "role_id": role.id, "until": clock::seconds(until), "users": users, "document": deny.text(),
-                "simulated": simulated,
-            }),
-        }])
+        let roles = roles(cx).await?;
+        let mut cells = Gathered::default();
+        for (role, alone) in roles.iter().zip(role_users::must_be_alone(cx, &roles).await) {
+            cells.take(match alone {
+                Ok(users) => cell(cx, role, users).await,
+                Err(e) => Err(e),
+            });
+        }
+        cells.done(cx)
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Revocation>, ActError> {

@@ -3,9 +3,11 @@
 //! Restoring an inline policy must give back the bytes that were there. IAM keeps the text as it was put and hands it out URL-encoded
 //! (RFC 3986), so what is kept is the decoded text, never a re-serialised document.
 
+use super::qualifiers::LATEST;
 use super::{ActCx, ActError, AwsCli};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
+use serde_json::{Value, json};
 
 pub(super) const GET_CONFIGURATION: Call =
     Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function);
@@ -33,6 +35,7 @@ const INLINE_QUOTA: usize = 10_240;
 pub(super) const PAGES: u32 = 50;
 
 pub(super) struct Role {
+    /// As the function names it.
     pub arn: String,
     pub name: String,
     /// `AROA…`: unlike the name, never used again for another role.
@@ -41,6 +44,29 @@ pub(super) struct Role {
     pub log_group: Option<String>,
     /// Who may assume it: the document's text, if AWS gave it in the form that it documents.
     pub trust: Option<String>,
+    /// Of the function, those that run under it: `7`, `$LATEST`.
+    pub versions: Vec<String>,
+}
+
+impl Role {
+    /// The role in a cell's label: with its versions where it is not `$LATEST`'s, for which a reader would take it.
+    pub fn label(&self) -> String {
+        match self.versions.iter().any(|v| v == LATEST) {
+            true => self.name.clone(),
+            false => format!("{} of {}", self.name, versions_in_words(&self.versions)),
+        }
+    }
+    /// What every cell on a role tells of it.
+    pub fn facts(&self) -> Value {
+        let versions: Vec<&String> = self.versions.iter().take(50).collect();
+        json!({"role": self.name, "role_id": self.id, "role_arn": self.arn, "versions": versions, "versions_counted": self.versions.len()})
+    }
+}
+
+/// The first of them: a function can have hundreds.
+pub(super) fn versions_in_words(versions: &[String]) -> String {
+    let more = if versions.len() > 5 { format!(" and {} more", versions.len() - 5) } else { String::new() };
+    format!("version {}{more}", versions.iter().take(5).cloned().collect::<Vec<_>>().join(", "))
 }
 
 /// A name that can be one of a role's, from a cell's id.
@@ -48,19 +74,15 @@ pub(super) fn is_role_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
 }
 
-/// The role of the target. Refuses service-linked roles, which AWS lets nobody change.
-pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
+/// A role of the target's function, by its ARN. Refuses service-linked roles, which AWS lets nobody change.
+pub(super) async fn of_arn(cx: &ActCx<'_>, arn: &str, versions: Vec<String>, log_group: Option<String>) -> Result<Role, ActError> {
     let function = &cx.target().function;
-    let call = cx.aws().lambda().get_function_configuration().function_name(function).send();
-    let conf = cx.call(&GET_CONFIGURATION, &format!("reading the configuration of {function}"), call).await?;
-    let arn = conf.role().unwrap_or_default().to_string();
     let name = arn.split_once(":role/").and_then(|(_, path)| path.rsplit('/').next()).filter(|n| !n.is_empty());
     let name = name.ok_or_else(|| ActError::Refused(format!("the configuration of {function} names no execution role")))?.to_string();
     let account = arn.split(':').nth(4).unwrap_or_default();
     if account != cx.target().account {
         return Err(ActError::Refused(format!("the execution role of {function} lies in another account than the function")));
     }
-    let log_group = conf.logging_config().and_then(|l| l.log_group()).map(str::to_string);
 
     let call = cx.aws().iam().get_role().role_name(&name).send();
     let answer = cx.call(&GET_ROLE, &format!("reading the role {name}"), call).await?;
@@ -76,7 +98,7 @@ pub(super) async fn of_target(cx: &ActCx<'_>) -> Result<Role, ActError> {
     }
     let id = role.role_id().to_string();
     let trust = role.assume_role_policy_document().and_then(decode);
-    Ok(Role { arn, name, id, log_group, trust })
+    Ok(Role { arn: arn.to_string(), name, id, log_group, trust, versions })
 }
 
 /// The names of the role's inline policies.

@@ -3,8 +3,10 @@
 //!
 //! What it never does: write the policy, judge what it allows.
 
-use super::role;
+use super::qualifiers::LIST_VERSIONS;
+use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
+use super::roles_in_use::{Gathered, roles};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -13,7 +15,7 @@ use crate::model::restorable::Restorable;
 use crate::model::target::Target;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub struct SetPermissionsBoundary;
 
@@ -25,7 +27,7 @@ static SPEC: ActionSpec = ActionSpec {
                     unless the boundary denies it in so many words",
     side_effects: "everybody who uses the role is bound, logging included unless the boundary allows it, so the function's own traces may end here",
     restore: "the former boundary is put back, or the boundary is removed if there was none",
-    calls: &[role::GET_CONFIGURATION, role::GET_ROLE, LIST_FUNCTIONS, PUT, DELETE],
+    calls: &[LIST_VERSIONS, role::GET_CONFIGURATION, role::GET_ROLE, LIST_FUNCTIONS, PUT, DELETE],
     params: &[
         Param {
             name: "boundary",
@@ -64,13 +66,15 @@ impl Action for SetPermissionsBoundary {
         let boundary = cx.params().unless_none("boundary").filter(is_policy).ok_or_else(|| {
             ActError::Refused("set-permissions-boundary needs the policy: `with: { boundary: arn:aws:iam::aws:policy/AWSDenyAll }`".into())
         })?;
-        let role = role::of_target(cx).await?;
-        let users = role_users::must_be_alone(cx, &role).await?;
-        Ok(vec![Cell {
-            id: CellId::new(SPEC.id, &role.name),
-            label: format!("permissions boundary of the role {}", role.name),
-            facts: json!({"role": role.name, "role_id": role.id, "users": users, "boundary": boundary}),
-        }])
+        let roles = roles(cx).await?;
+        let cell = |(role, alone): (&Role, Result<Value, ActError>)| {
+            let (label, mut facts) = (format!("permissions boundary of the role {}", role.label()), role.facts());
+            (facts["users"], facts["boundary"]) = (alone?, boundary.clone().into());
+            Ok(Cell { id: CellId::new(SPEC.id, &role.name), label, facts })
+        };
+        let mut cells = Gathered::default();
+        roles.iter().zip(role_users::must_be_alone(cx, &roles).await).map(cell).for_each(|c| cells.take(c));
+        cells.done(cx)
     }
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Boundary>, ActError> {

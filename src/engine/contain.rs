@@ -63,10 +63,12 @@ impl Saga<'_> {
             };
             let found = step.action.cells(&cx).await;
             report.remarks.extend(cx.remarks().into_iter().map(|words| ActionRemark { action: id, words: tame(&words, 300) }));
+            let trouble = |e: &ActError| ActionTrouble { action: id, error: Trouble::of(e), refused: matches!(e, ActError::Refused(_)) };
+            report.actions.extend(cx.shortfalls().iter().map(trouble));
             let cells = match found {
                 Ok(cells) => cells,
                 Err(e) => {
-                    report.actions.push(ActionTrouble { action: id, error: Trouble::of(&e), refused: matches!(e, ActError::Refused(_)) });
+                    report.actions.push(trouble(&e));
                     continue;
                 }
             };

@@ -76,7 +76,7 @@ impl Trouble {
     }
 }
 
-/// An action whose cells could not be found; the others went on.
+/// An action whose cells could not be found, or not all of them; what else was found went on.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ActionTrouble {
     pub action: &'static str,

@@ -26,6 +26,7 @@ use crate::store::Store;
 use async_trait::async_trait;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use futures_util::future::join;
+use serde_json::Value;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -60,11 +61,22 @@ impl Default for Guarding {
 
 impl Guarding {
     pub fn judge(&self, target: &Target, caller: &str, approval: Option<&Approval>) -> Judgement {
-        let policy = match &self.policy {
-            Ok(policy) => policy,
-            Err(refusal) => return Judgement { refusals: vec![refusal.clone()], ..Judgement::default() },
-        };
-        let subject = Subject {
+        match &self.policy {
+            Ok(policy) => guard::judge(policy, &self.subject(target, caller, approval)),
+            Err(refusal) => Judgement { refusals: vec![refusal.clone()], ..Judgement::default() },
+        }
+    }
+
+    /// Objections to writing to this very role.
+    fn one_role(&self, target: &Target, caller: &str, arn: &str) -> Vec<Refusal> {
+        match &self.policy {
+            Ok(policy) => guard::one_role(policy, &self.subject(target, caller, None), arn),
+            Err(refusal) => vec![refusal.clone()],
+        }
+    }
+
+    fn subject<'s>(&'s self, target: &'s Target, caller: &'s str, approval: Option<&'s Approval>) -> Subject<'s> {
+        Subject {
             target,
             known: &self.known,
             caller,
@@ -73,8 +85,7 @@ impl Guarding {
             wants_approval: self.wants_approval,
             approval,
             in_earnest: self.in_earnest,
-        };
-        guard::judge(policy, &subject)
+        }
     }
 
     pub(super) fn only_foretells(&self) -> bool {
@@ -162,7 +173,7 @@ pub(super) struct Sentry {
     pub run: RunId,
     pub who: String,
     pub approval: Option<Approval>,
-    /// Objections to writing to the role.
+    /// Objections to writing to `$LATEST`'s role.
     pub of_role: Vec<Refusal>,
     /// What has to be asked once, before the first write: tags that were left open, room within the rate.
     pub ready: OnceCell<Option<Refusal>>,
@@ -179,6 +190,14 @@ impl Sentry {
     pub async fn open(&self) -> Result<(), Refusal> {
         let (stopped, unready) = join(self.stopped(), self.ready.get_or_init(|| self.unready())).await;
         stopped.or(unready.clone()).map_or(Ok(()), Err)
+    }
+
+    /// Each cell is judged by the role that it writes to: a version may run under another one than `$LATEST`.
+    fn of_its_role(&self, cell: &Cell) -> Option<Refusal> {
+        match cell.facts.get("role_arn").and_then(Value::as_str) {
+            Some(arn) => self.guarding.one_role(&self.target, &self.who, arn).into_iter().next(),
+            None => self.of_role.first().cloned(),
+        }
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -242,9 +261,9 @@ impl Sentry {
 #[async_trait]
 impl Gate for Sentry {
     async fn may(&self, action: &dyn DynAction, cell: &Cell) -> Result<(), Refusal> {
-        let of_role = self.of_role.first().filter(|_| action.spec().writes_roles());
+        let of_role = if action.spec().writes_roles() { self.of_its_role(cell) } else { None };
         let ours = self.policy().objects_to_cell(&self.guarding.ourselves, cell.id.key(), &cell.facts);
-        let leave = match ours.or_else(|| of_role.cloned()) {
+        let leave = match ours.or(of_role) {
             Some(refusal) => Err(refusal),
             None => self.open().await,
         };

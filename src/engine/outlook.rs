@@ -15,15 +15,18 @@ use crate::model::call::Service;
 use crate::model::item::Group;
 use crate::model::target::Target;
 use crate::plan::forecast::{Configuration, FORECAST, Fact, Mapping, Outlook, Queue, Traffic};
-use aws_sdk_lambda::types::ExecutionStatus;
+use aws_sdk_lambda::types::{ExecutionStatus, FunctionVersion};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Pages of any list: what is longer is too long for a forecast, and said so.
 const PAGES: usize = 40;
+/// Of the list of all versions of all functions, fifty on each.
+const VERSION_PAGES: usize = 100;
 /// Queues that are asked for their depth.
 const QUEUES: usize = 25;
 
@@ -280,21 +283,22 @@ fn trusts(policy: &Value) -> Vec<String> {
     out
 }
 
-/// The other functions of the Region on the role. Of each no more than name and role is looked at.
+/// The other functions of the Region of which any version runs under the role. Of each no more than name and role is looked at.
 async fn role_users(ask: &Ask<'_>, role: Option<&str>) -> Fact<Vec<String>> {
     let role = role.ok_or("the role is not known")?;
-    let mut out = vec![];
+    let mut out = BTreeSet::new();
     let mut marker: Option<String> = None;
-    for _ in 0..PAGES {
-        let page = ask.call(Service::Lambda, "ListFunctions", ask.aws.lambda().list_functions().set_marker(marker).send()).await?;
+    for _ in 0..VERSION_PAGES {
+        let call = ask.aws.lambda().list_functions().function_version(FunctionVersion::All).set_marker(marker).send();
+        let page = ask.call(Service::Lambda, "ListFunctions", call).await?;
         let using = page.functions().iter().filter(|f| f.role() == Some(role)).filter_map(|f| f.function_name());
         out.extend(using.filter(|n| *n != ask.target.function).map(|n| tame(n, 140)));
         marker = page.next_marker().filter(|m| !m.is_empty()).map(str::to_string);
         if marker.is_none() {
-            return Ok(out);
+            return Ok(out.into_iter().collect());
         }
     }
-    Err(format!("the Region has more functions than a forecast counts; {} of those counted use the role", out.len()))
+    Err(format!("the Region has more versions of functions than a forecast counts; {} of those counted use the role", out.len()))
 }
 
 /// A metric's value as a count: never negative, never more than can be counted.

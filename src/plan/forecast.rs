@@ -314,6 +314,15 @@ impl Teller<'_> {
                 };
                 self.say(action, Effect::Costs, text);
             }
+            let own = self.param(action, "regions").is_none_or(|r| r == "own");
+            let whole = wide || self.o.role_trusts.as_ref().is_ok_and(Vec::is_empty);
+            let auto = self.param(action, "scope").as_deref() != Some("function");
+            if self.o.role_users.as_ref().is_ok_and(Vec::is_empty) && own && whole && auto {
+                let region = &self.plan.target.region;
+                let text =
+                    format!("functions of other Regions that run under the role stop as well: they were looked for in {region} alone");
+                self.say(action, Effect::Costs, text);
+            }
             if let Some(trusts) = self.o.role_trusts.as_ref().ok().filter(|t| wide && !t.is_empty()) {
                 self.say(action, Effect::Costs, format!("others may assume the role, and are met as well: {}", names(trusts)));
             }
@@ -426,6 +435,17 @@ mod tests {
         assert!(told(&o, Effect::Stops).contains("until 2026-11-21T16:00:00"));
         assert!(told(&o, Effect::FightsBack).contains("stack pay"));
         assert!(foretell(&plan(), &o).unknown.is_empty());
+    }
+
+    #[test]
+    fn a_role_that_nobody_else_was_seen_to_use_may_be_used_where_nobody_looked() {
+        let mut o = outlook();
+        assert!(!told(&o, Effect::Costs).contains("other Regions"), "the deny meets this function alone");
+        o.role_users = Ok(vec![]);
+        let costs = told(&o, Effect::Costs);
+        assert!(costs.contains("functions of other Regions") && costs.contains("in eu-west-1 alone"), "{costs}");
+        o.role_trusts = Ok(vec!["arn:aws:iam::1:root".into()]);
+        assert!(!told(&o, Effect::Costs).contains("other Regions"), "somebody else is met already, so nobody else is");
     }
 
     #[test]

@@ -220,6 +220,14 @@ pub(super) fn of(phases: &[PlannedPhase], target: &Target, known: &Known) -> Per
     if uses(Scope::Role) && wants.role.is_none() {
         notes.push("Which execution role the function has is known only after the first call, so every role of the account is named. Put its ARN there to narrow it.".into());
     }
+    let writes_roles =
+        |p: &PlannedPhase| p.steps.iter().flat_map(|s| &s.calls).any(|c| c.scope == Scope::Role && c.access == Access::Write);
+    if phases.iter().any(writes_roles) && wants.role.is_some() {
+        notes.push(
+            "The role that is named is $LATEST's. Where published versions run under others, each of those is contained too: add their ARNs beside it."
+                .into(),
+        );
+    }
     if phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.calls).any(|c| c.action.as_deref() == Some("s3:GetObjectVersion")) {
         notes.push("BUCKET-OF-THE-CODE stands for the bucket of a function whose code Lambda only refers to (REFERENCE mode). Put its name there; for every other function the s3 statements can go.".into());
     }

@@ -187,6 +187,11 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     // End of sources and the rest.
     ("freeze-concurrency", "PutFunctionConcurrency", "to 0; on restore to the former value"),
     ("freeze-concurrency", "DeleteFunctionConcurrency", "on restore only, where no reservation was set before"),
+    (
+        "quarantine-role",
+        "GetFunctionConfiguration",
+        "only where the versions cannot be listed: of $LATEST and of the qualifier that was named",
+    ),
     ("quarantine-role", "ListFunctions", "to learn who else uses the role; once per page; not with scope function"),
     ("quarantine-role", "PutRolePolicy", "one inline policy"),
     ("quarantine-role", "DeleteRolePolicy", "on restore only"),
@@ -198,11 +203,26 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("revoke-sessions", "PutRolePolicy", "one inline policy"),
     ("revoke-sessions", "DeleteRolePolicy", "on restore only"),
     ("revoke-sessions", "UpdateFunctionConfiguration", "changes nothing, recycles environments: on restore, and with recycle on"),
+    (
+        "block-role-assumption",
+        "GetFunctionConfiguration",
+        "only where the versions cannot be listed: of $LATEST and of the qualifier that was named",
+    ),
     ("block-role-assumption", "ListFunctions", "to learn who else uses the role; once per page; not where that was accepted"),
     ("block-role-assumption", "UpdateAssumeRolePolicy", "the document with one deny more; on restore the former document"),
+    (
+        "set-permissions-boundary",
+        "GetFunctionConfiguration",
+        "only where the versions cannot be listed: of $LATEST and of the qualifier that was named",
+    ),
     ("set-permissions-boundary", "ListFunctions", "to learn who else uses the role; once per page; not where that was accepted"),
     ("set-permissions-boundary", "PutRolePermissionsBoundary", "once; on restore the former boundary, if there was one"),
     ("set-permissions-boundary", "DeleteRolePermissionsBoundary", "on restore only, where there was no boundary"),
+    (
+        "detach-permissions",
+        "GetFunctionConfiguration",
+        "only where the versions cannot be listed: of $LATEST and of the qualifier that was named",
+    ),
     ("detach-permissions", "ListFunctions", "to learn who else uses the role; once per page; not where that was accepted"),
     ("detach-permissions", "GetRolePolicy", "once per inline policy"),
     ("detach-permissions", "DetachRolePolicy", "once per attached policy"),

@@ -347,7 +347,10 @@ async fn a_role_is_left_alone_and_the_function_stopped() {
         for playbook in [careful(BOTH), hasty(BOTH)] {
             let mut conf = function(json!({}))["Configuration"].clone();
             conf["Role"] = json!(role);
-            let ran = Place::new().run(&playbook, saying(world(), json!({"Configuration": conf})), by(text)).await;
+            conf["Version"] = json!("$LATEST");
+            let versions = Answer::json(&json!({"Versions": [conf]}));
+            let world = saying(world(), json!({"Configuration": conf})).on("Lambda.ListVersionsByFunction", [versions]);
+            let ran = Place::new().run(&playbook, world, by(text)).await;
             assert_eq!(ran.rules(), [rule], "{:#?}", ran.report.refusals);
             assert_eq!(ran.writes(), ["Lambda.PutFunctionConcurrency"]);
             let cells = &ran.report.containment.as_ref().unwrap().cells;
@@ -356,6 +359,30 @@ async fn a_role_is_left_alone_and_the_function_stopped() {
             assert!(ran.report.headline.starts_with("containment refused in part"), "{}", ran.report.headline);
             let refused = |e: &JournalEvent| matches!(e, JournalEvent::Refused { cell: Some(c), .. } if c.action() == "quarantine-role");
             assert!(ran.journal.iter().any(refused), "{:#?}", ran.journal);
+        }
+    }
+}
+
+/// `$LATEST` may run under a role that is left alone, and a published version under another; or the other way round.
+#[tokio::test]
+async fn each_role_is_judged_by_itself() {
+    let text = "guard: g\nroles:\n  never: [ { path: /platform/, why: x } ]\n";
+    let arn = |path: &str| format!("arn:aws:iam::123456789012:role{path}");
+    for (latest, published) in [("/platform/payments-role", "/service/former"), ("/service/payments-role", "/platform/former")] {
+        for playbook in [careful(BOTH), hasty(BOTH)] {
+            let version = |name: &str, path: &str| {
+                let mut conf = function(json!({}))["Configuration"].clone();
+                (conf["Version"], conf["Role"]) = (name.into(), arn(path).into());
+                conf
+            };
+            let all = json!({"Versions": [version("$LATEST", latest), version("7", published)]});
+            let world = saying(world(), json!({"Configuration": version("$LATEST", latest)}));
+            let ran = Place::new().run(&playbook, world.on("Lambda.ListVersionsByFunction", [Answer::json(&all)]), by(text)).await;
+            assert_eq!(ran.rules(), ["role"], "{:#?}", ran.report.refusals);
+            assert_eq!(ran.writes(), ["Lambda.PutFunctionConcurrency", "IAM.PutRolePolicy"], "{latest}");
+            let refused = ran.report.containment.as_ref().unwrap().cells.iter().filter(|c| c.stand == Stand::Refused);
+            let refused: Vec<&str> = refused.map(|c| c.facts["role_arn"].as_str().unwrap()).collect();
+            assert_eq!(refused, [arn([latest, published].into_iter().find(|p| p.starts_with("/platform")).unwrap())]);
         }
     }
 }

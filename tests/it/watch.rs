@@ -119,8 +119,22 @@ impl Watched {
 }
 
 async fn watched_for(world: World, how_long: Option<u64>, interrupted: bool) -> Watched {
+    watched_with(world, how_long, interrupted, &[]).await
+}
+
+/// The case contained these as well: cell and what was written.
+async fn watched_with(world: World, how_long: Option<u64>, interrupted: bool, more: &[(&str, Value)]) -> Watched {
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::at("2026-11-20T12:00:00Z").unwrap());
     let store = case(&clock).await;
+    let journal = CaseJournal::open(store.clone(), clock.clone(), "responder").await.unwrap();
+    for (cell, after) in more {
+        let (cell, permit) = (CellId(cell.to_string()), PermitRecord::Override { who: "responder".into(), why: "a test".into() });
+        let (before, restorable) = (Value::Null, Restorable::Exactly);
+        let intent =
+            JournalEvent::Intent { run: run(), cell: cell.clone(), target: ARN.into(), before, after: after.clone(), restorable, permit };
+        journal.append(intent).await.unwrap();
+        journal.append(JournalEvent::Applied { run: run(), cell }).await.unwrap();
+    }
     clock.sleep(Duration::from_secs(10)).await;
     let world = Arc::new(world);
     let connector = Connector::from_conf(wire::config_in(&world, "eu-west-1".into()), clock.clone()).unwrap();
@@ -281,6 +295,63 @@ async fn what_runs_is_asked_of_every_version() {
     let w = watched(quiet().on("Lambda.ListVersionsByFunction", [denied])).await;
     assert_eq!(w.report.functions[0].running_until.as_deref(), Some("2026-11-20T12:15:00.000Z"));
     assert!(w.says(About::Reading, "allow lambda:ListVersionsByFunction"));
+}
+
+/// A version that runs under a role of before.
+#[tokio::test]
+async fn credentials_are_not_called_refused_while_a_version_has_others() {
+    const DENY: &str = "{\"Effect\":\"Deny\"}";
+    let policy = |name: &str| {
+        let body = format!(
+            "<GetRolePolicyResponse><GetRolePolicyResult><RoleName>{name}</RoleName><PolicyName>p</PolicyName><PolicyDocument>{{\"Effect\":\"Deny\"}}</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>"
+        );
+        Answer::new(200, "text/xml", body)
+    };
+    let cell = |role: &str| format!("quarantine-role/{role}/freezeframe-quarantine-payments-export");
+    let two = versions(json!({"Role": "arn:aws:iam::123456789012:role/former"}));
+    // Used by whoever holds credentials of the other role, long after the deny.
+    let used = json!({"Events": [event("a", 400, "PutObject", "payments-export", "Boto3", None)]});
+    let world = || {
+        let world = quiet().on("Lambda.ListVersionsByFunction", [two.clone()]).on("IAM.GetRolePolicy", [policy("x")]);
+        world.on("CloudTrail.LookupEvents", [Answer::json(&used)])
+    };
+    let (latest, former) = (cell("payments-role"), cell("former"));
+    let w = watched_with(world(), Some(600), false, &[(&latest, DENY.into())]).await;
+    assert!(w.says(About::Verdict, "nothing that this case holds denies the role former of version 1"), "{:?}", w.told);
+    assert_eq!(w.report.outcome, Outcome::Complete, "what was not promised is not broken: {:#?}", w.report);
+    assert!(w.sent.iter().any(|s| s.key == "CloudTrail.LookupEvents" && s.says("\"former\"")), "both roles are looked up");
+
+    let w = watched_with(world(), Some(600), false, &[(&latest, DENY.into()), (&former, DENY.into())]).await;
+    assert!(!w.says(About::Verdict, "denies the role"), "{:?}", w.told);
+    assert_eq!((w.report.outcome, w.record().holding), (Outcome::Stuck, Holding::DoesNotHold), "{:#?}", w.report);
+
+    // Versions that nobody can list may run under any role.
+    let denied = Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException");
+    let w = watched_with(world().on("Lambda.ListVersionsByFunction", [denied]), Some(600), false, &[(&latest, DENY.into())]).await;
+    assert_eq!(w.record().holding, Holding::CouldNotTell, "{:#?}", w.report);
+    assert!(w.record().why.iter().any(|y| y.contains("under which roles")), "{:?}", w.record());
+}
+
+/// A managed `$LATEST` runs as it was last published, if it ever was.
+#[tokio::test]
+async fn a_latest_that_was_never_published_need_not_stand_at_zero() {
+    let managed = json!({"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p"}});
+    let version =
+        |name: &str| json!({"FunctionName": "payments-export", "Version": name, "Timeout": 30, "CapacityProviderConfig": managed});
+    let zero = json!({"min": 0, "max": 0});
+    let scaled = Answer::json(&json!({"AppliedFunctionScalingConfig": {"MinExecutionEnvironments": 0, "MaxExecutionEnvironments": 0}}));
+    let key = "Lambda.GetFunctionScalingConfig";
+    for (published, claimed) in [
+        (Answer::error(key, 404, "ResourceNotFoundException"), true),
+        (Answer::error(key, 403, "AccessDeniedException"), false),
+        (scaled.clone(), false),
+    ] {
+        let all = Answer::json(&json!({"Versions": [version("$LATEST"), version("1")]}));
+        let world = quiet().on("Lambda.ListVersionsByFunction", [all]).on(key, [scaled.clone()]);
+        let world = world.when(key, |s| s.uri.contains("LATEST"), [published]);
+        let w = watched_with(world, Some(30), false, &[("scale-to-zero/payments-export:1", zero.clone())]).await;
+        assert_eq!(w.says(About::Verdict, "nothing that this case holds stops every invocation"), !claimed, "{:?}", w.told);
+    }
 }
 
 #[tokio::test]

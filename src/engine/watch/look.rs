@@ -48,10 +48,17 @@ const EVENTS_LATE: TimeDelta = TimeDelta::minutes(20);
 pub(super) struct Versions {
     /// The longest that an invocation of any of them can run.
     pub timeout: TimeDelta,
-    pub managed: bool,
+    /// Those that run on managed instances, by the names under which they are scaled.
+    pub managed: BTreeSet<String>,
     pub log_groups: BTreeSet<String>,
-    pub role: Option<String>,
+    /// The names of the roles that they run under, each with its versions: any of them can be invoked.
+    pub roles: BTreeMap<String, Vec<String>>,
 }
+
+/// Under which a managed `$LATEST` is scaled; no list shows it (`contain::scale_to_zero`).
+pub(super) const LATEST_PUBLISHED: &str = "$LATEST.PUBLISHED";
+
+const LATEST: &str = "$LATEST";
 
 /// Lambda's longest, and that of Managed Instances (`containment.md` B.1).
 pub(super) const LONGEST: TimeDelta = TimeDelta::minutes(15);
@@ -140,11 +147,14 @@ impl<'t> Asker<'t> {
             for version in page.versions() {
                 let timeout = version.timeout().map_or(LONGEST, |s| TimeDelta::seconds(s.into()));
                 let managed = version.capacity_provider_config().is_some();
-                found.managed |= managed;
+                let name = version.version().map(|v| tame(v, 80)).unwrap_or_default();
+                if managed {
+                    found.managed.insert(if name == LATEST { LATEST_PUBLISHED.to_string() } else { name.clone() });
+                }
                 found.timeout = found.timeout.max(if managed { LONGEST_MANAGED } else { timeout });
                 found.log_groups.extend(version.logging_config().and_then(|l| l.log_group()).map(str::to_string));
-                if version.version() == Some("$LATEST") {
-                    found.role = version.role().map(str::to_string);
+                if let Some(role) = version.role().and_then(|r| r.rsplit('/').next()).filter(|r| !r.is_empty()) {
+                    found.roles.entry(role.to_string()).or_default().push(name);
                 }
             }
             marker = page.next_marker().filter(|m| !m.is_empty()).map(str::to_string);
@@ -219,24 +229,23 @@ impl<'t> Asker<'t> {
         Ok(found)
     }
 
-    /// What happened since `from` to the function and its role, and what its credentials were used for; but for what `ours` did, and for what
+    /// What happened since `from` to the function and its roles, and what its credentials were used for; but for what `ours` did, and for what
     /// others merely read. Oldest first; none twice.
     pub async fn events(
         &mut self,
-        role: Option<&str>,
+        roles: &[String],
         from: DateTime<Utc>,
         to: DateTime<Utc>,
         ours: &dyn Fn(&str) -> bool,
     ) -> Fact<Vec<Event>> {
         let home = self.target.region.clone();
         let global = regions::global(&self.target.partition, &home).to_string();
-        let role = role.and_then(|r| r.rsplit('/').next()).filter(|r| !r.is_empty()).map(str::to_string);
         let mut searches = vec![
             (home.clone(), LookupAttributeKey::Username, self.target.function.clone()),
             (home.clone(), LookupAttributeKey::ResourceName, self.target.function.clone()),
             (home, LookupAttributeKey::ResourceName, self.target.arn()),
         ];
-        searches.extend(role.map(|name| (global, LookupAttributeKey::ResourceName, name)));
+        searches.extend(roles.iter().map(|name| (global.clone(), LookupAttributeKey::ResourceName, name.clone())));
         let (mut found, mut fresh) = (vec![], BTreeSet::new());
         let from = from.max(to - EVENTS_LATE);
         for (region, key, value) in searches {

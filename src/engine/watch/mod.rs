@@ -10,31 +10,29 @@
 mod followed;
 mod look;
 mod promises;
+mod reading;
 mod report;
 mod sight;
 
 pub use report::{About, Change, SeenAs, WatchReport, WatchedCell, WatchedFunction};
 
-use super::log::{OpenCell, open_cells, restores_begun};
+use super::log::{OpenCell, open_cells};
 use super::saga::Trouble;
 use crate::aws::Connector;
-use crate::aws::fault::tame;
-use crate::aws::record::HeadRecorder;
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::journal::JournalError;
 use crate::clock::{Clock, stamp};
-use crate::contain::{self, ActCx, Reading};
 use crate::model::digest::Sha256;
 use crate::model::id::{CaseId, RunId};
 use crate::model::journal_event::{Holding, JournalEvent, WatchRecord};
 use crate::model::outcome::Outcome;
-use crate::model::params::Params;
 use crate::model::target::Target;
 use crate::store::Store;
 use chrono::TimeDelta;
 use followed::{Followed, enough, seen, shown, words};
-use promises::{Promise, claims, promises};
-use serde_json::Value;
+use look::LATEST_PUBLISHED;
+use promises::{Promise, SCALE, claims, left_alone, promises};
+use reading::Reader;
 use sight::Look;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -227,12 +225,15 @@ impl Watch<'_> {
             );
             return;
         };
+        let promises = promises(&lines, &open, f.asker.skew);
         if f.versions.is_none() {
             let read = f.asker.versions().await;
-            let read = self.reading(f, "the versions", read);
-            f.versions = read;
+            f.versions = self.reading(f, "the versions", read);
+            for words in f.versions.iter().flat_map(|v| left_alone(&promises, v)) {
+                self.say(About::Verdict, format!("{}: {words}", f.target));
+            }
         }
-        let promises = promises(&lines, &open, f.asker.skew);
+        self.forget_unpublished(f, &open).await;
         f.sight.claims = claims(&promises, f.versions.as_ref(), f.from + f.asker.skew);
         if f.now.is_none() && f.sight.claims.invocations.is_none() {
             let words = "nothing that this case holds stops every invocation: that it runs is no contradiction, and is told alone";
@@ -245,11 +246,24 @@ impl Watch<'_> {
         self.judge(f).await;
     }
 
+    fn reader(&self) -> Reader<'_> {
+        Reader { connector: self.doors.connector, account: &self.order.account }
+    }
+
+    /// A managed `$LATEST` that was never published need not stand at zero. Asked only where that decides what the case promises.
+    async fn forget_unpublished(&self, f: &mut Followed<'_>, open: &[OpenCell]) {
+        let scaled: Vec<&str> = open.iter().filter(|o| o.cell.action() == SCALE).map(|o| o.cell.key()).collect();
+        let Some(versions) = f.versions.as_mut().filter(|v| v.managed.contains(LATEST_PUBLISHED) && !scaled.is_empty()) else { return };
+        if !scaled.iter().any(|key| key.ends_with(LATEST_PUBLISHED)) && self.reader().never_published(f.target).await {
+            versions.managed.remove(LATEST_PUBLISHED);
+        }
+    }
+
     async fn settings(&mut self, f: &mut Followed<'_>, events: &[JournalEvent], open: &[OpenCell], promises: Vec<Promise>) {
         let mut cells = vec![];
         let mut looks = BTreeMap::new();
         for (open, promise) in open.iter().zip(promises) {
-            let (look, found) = self.cell(f.target, events, open).await;
+            let (look, found) = self.reader().cell(f.target, events, open).await;
             let before = f.sight.cells.get(&open.cell);
             if before.is_some_and(|b| *b != look) || (before.is_none() && look != Look::AsLeft) {
                 let value =
@@ -272,40 +286,6 @@ impl Watch<'_> {
             self.say(About::Setting, format!("{cell} is not held by case {} any more: it was put back", self.order.case));
         }
         (f.cells, f.sight.cells) = (cells, looks);
-    }
-
-    /// How the cell looks, and what it reads as.
-    async fn cell(&self, target: &Target, events: &[JournalEvent], open: &OpenCell) -> (Look, Option<Value>) {
-        let Some(action) = contain::find(open.cell.action()) else {
-            return (Look::Unread(format!("this build knows no action `{}`", tame(open.cell.action(), 80))), None);
-        };
-        if target.account != self.order.account {
-            return (Look::Unread(format!("it lies in account {}, the credentials are of {}", target.account, self.order.account)), None);
-        }
-        let params = Params::default();
-        let home = self.doors.connector;
-        let connector = if home.region() == target.region { home.clone() } else { home.in_region(&target.region) };
-        let cx = ActCx::reading(action.spec(), target, &params, &connector, Arc::new(HeadRecorder::default()));
-        match action.read(&cx, &open.cell).await {
-            Ok(Reading::Over) => (Look::Over, None),
-            Ok(Reading::Moving) => (Look::Moving, None),
-            Ok(Reading::Settled(state)) => {
-                let as_left = open.is_ours(|after| action.same(after, &state)) || open.found().is_some_and(|s| action.same(s, &state));
-                let look = match (as_left, open.before()) {
-                    (true, _) => Look::AsLeft,
-                    // Somebody of this case is putting it back just now.
-                    (false, _) if restores_begun(events, &open.cell, None).open => Look::Moving,
-                    (false, Some(before)) if action.same(before, &state) => Look::AsBefore,
-                    (false, _) => Look::Adrift,
-                };
-                (look, Some(action.shown(&open.cell, &state)))
-            }
-            Err(e) => {
-                let trouble = Trouble::of(&e);
-                let lift = trouble.denied.map(|a| format!(" (allow {a})")).unwrap_or_default();
-                (Look::Unread(format!("{}{lift}", trouble.what)), None)
-            }
-        }
     }
 
     async fn counters(&mut self, f: &mut Followed<'_>) {
@@ -357,10 +337,10 @@ impl Watch<'_> {
             events.iter().filter_map(|e| if let JournalEvent::RunStarted { run, .. } = e { Some(run) } else { None }).collect();
         // Our user agent names the run (`aws::connect`).
         let ours = |agent: &str| agent.contains("app/freezeframe-") && runs.iter().any(|r| agent.contains(r.0.as_str()));
-        let role = f.versions.as_ref().and_then(|v| v.role.clone());
+        let roles: Vec<String> = f.versions.iter().flat_map(|v| v.roles.keys().cloned()).collect();
         let now = self.doors.clock.now() + f.asker.skew;
         let from = f.sight.claims.credentials.or(f.sight.claims.invocations).unwrap_or(f.from + f.asker.skew);
-        let read = f.asker.events(role.as_deref(), from, now, &ours).await;
+        let read = f.asker.events(&roles, from, now, &ours).await;
         for event in self.reading(f, "CloudTrail", read).into_iter().flatten() {
             let how = event.error.as_ref().map_or_else(|| "done".to_string(), |e| format!("refused or failed ({e})"));
             let whose = if event.by_function { "the function's credentials" } else { event.who.as_str() };

@@ -30,8 +30,10 @@ pub(super) struct Claims {
     pub invocations: Option<Time>,
     /// An invocation that had begun before is over by then.
     pub running_until: Option<Time>,
-    /// From then on the role's credentials are refused.
+    /// From then on the credentials of every role that the function runs under are refused.
     pub credentials: Option<Time>,
+    /// A role is denied, and whether it is the only one could not be read.
+    pub roles_unknown: bool,
 }
 
 /// How a cell was last seen.
@@ -170,6 +172,9 @@ impl Sight {
     }
 
     fn credentials_open(&self, now: Time) -> Vec<String> {
+        if self.claims.roles_unknown {
+            return vec!["under which roles its versions run could not be read, so nobody knows that each is denied".to_string()];
+        }
         let Some(since) = self.claims.credentials else { return vec![] };
         let spread = since + IAM_SPREAD;
         if now >= spread || self.refused.is_some_and(|at| at >= since) {
@@ -198,7 +203,12 @@ mod tests {
     }
     /// Contained at noon, long ago, and everything reads as left.
     fn well() -> (Sight, Time) {
-        let claims = Claims { invocations: Some(t("12:00:10")), running_until: Some(t("12:00:13")), credentials: Some(t("12:00:20")) };
+        let claims = Claims {
+            invocations: Some(t("12:00:10")),
+            running_until: Some(t("12:00:13")),
+            credentials: Some(t("12:00:20")),
+            roles_unknown: false,
+        };
         let now = t("12:10:00");
         let cells = [(cell(), Look::AsLeft), (CellId::new("quarantine-role", "r/p"), Look::Over)].into();
         (Sight { claims, cells, counted: Some(Ok(now)), ..Sight::default() }, now)
@@ -244,7 +254,8 @@ mod tests {
     #[test]
     fn what_cannot_be_known_yet_is_not_held() {
         type Change = fn(&mut Sight, &mut Time);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
+            (|s, _| (s.claims.credentials, s.claims.roles_unknown) = (None, true), "under which roles its versions run could not be read"),
             (|s, _| drop(s.cells.insert(cell(), Look::Unread("denied".into()))), "could not be read: denied"),
             (|s, _| drop(s.cells.insert(cell(), Look::Moving)), "being changed just now"),
             (|s, _| s.claims.running_until = Some(t("12:15:10")), "may run until 2026-11-20T12:15:10Z"),

@@ -35,7 +35,7 @@ pub fn judge(policy: &Policy, subject: &Subject<'_>) -> Judgement {
     out.refusals.extend(account(policy, subject));
     out.refusals.extend(ourselves(policy, subject));
     about_function(policy, subject, &mut out);
-    out.of_role = role(policy, subject);
+    out.of_role = subject.known.role_arn.as_deref().map_or_else(Vec::new, |arn| role(policy, arn));
     if subject.wants_approval && !approved(subject) {
         out.refusals.push(Rule::Mode.refuses(
             "every containment by this handler wants somebody's approval, and there is none",
@@ -93,11 +93,13 @@ fn listed<'l>(list: &'l [(Glob, Pos)], texts: &[&str]) -> Option<&'l (Glob, Pos)
     list.iter().find(|(glob, _)| texts.iter().any(|t| glob.matches_any_case(t)))
 }
 
+const NOTHING_LIFTS: &str = "nothing does; contain it by hand if it must be, from an identity that is not its own";
+
 /// Self-protection. Hard-coded: a policy can add to what is ours, and take nothing from it.
 fn ourselves(policy: &Policy, subject: &Subject<'_>) -> Vec<Refusal> {
     let Subject { target, known, ourselves, .. } = subject;
     let mut out = vec![];
-    let lift = "nothing does; contain it by hand if it must be, from an identity that is not its own";
+    let lift = NOTHING_LIFTS;
     let mut say = |why: String, stands: String| out.push(Rule::Ourselves.refuses(why, stands, lift));
     // In whatever Region: a responder is deployed under one name in many.
     if ourselves.function.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&target.function)) {
@@ -117,16 +119,26 @@ fn ourselves(policy: &Policy, subject: &Subject<'_>) -> Vec<Refusal> {
     if let Some((key, (_, at))) = known.kms_key.as_deref().and_then(|k| Some((k, listed(&policy.ours.keys, &[k, last_part(k)])?))) {
         say(format!("{} is encrypted under {key}, one of our own keys", target.function), policy.place(Some(*at)));
     }
-    let Some(arn) = known.role_arn.as_deref() else {
-        let why = format!("whose role {} runs under could not be read, so nobody can say that it is not our own", target.function);
-        out.push(Rule::FunctionUnreadable.refuses(why, "built in", "allow lambda:GetFunction on the function"));
-        return out;
-    };
+    match known.role_arn.as_deref() {
+        Some(arn) => out.extend(our_role(policy, subject, arn)),
+        None => {
+            let why = format!("whose role {} runs under could not be read, so nobody can say that it is not our own", target.function);
+            out.push(Rule::FunctionUnreadable.refuses(why, "built in", "allow lambda:GetFunction on the function"));
+        }
+    }
+    out
+}
+
+/// Whether a role that the function runs under is ours.
+fn our_role(policy: &Policy, subject: &Subject<'_>, arn: &str) -> Vec<Refusal> {
+    let target = subject.target;
     let Some((account, path, name)) = role_parts(arn) else {
         let why = format!("the role of {} is named in a form that is no role's ARN: {arn}", target.function);
-        out.push(Rule::FunctionUnreadable.refuses(why, "built in", "give the function a role"));
-        return out;
+        return vec![Rule::FunctionUnreadable.refuses(why, "built in", "give the function a role")];
     };
+    let mut out = vec![];
+    let lift = NOTHING_LIFTS;
+    let mut say = |why: String, stands: String| out.push(Rule::Ourselves.refuses(why, stands, lift));
     if callers_role(subject.caller).is_some_and(|(own, role)| own == account && role.eq_ignore_ascii_case(name)) {
         say(format!("{} runs under the role {name}, which is ours in this session", target.function), "built in".into());
     }
@@ -250,11 +262,16 @@ fn otherwise(policy: &Policy, subject: &Subject<'_>) -> Option<Refusal> {
     }
 }
 
+/// Objections to writing to this very role: a function has as many as its versions name.
+pub fn one_role(policy: &Policy, subject: &Subject<'_>, arn: &str) -> Vec<Refusal> {
+    let mut out = our_role(policy, subject, arn);
+    out.extend(role(policy, arn));
+    out
+}
+
 /// Roles that are not to be written to. The function may be stopped all the same.
-fn role(policy: &Policy, subject: &Subject<'_>) -> Vec<Refusal> {
-    let Some((arn, (_, path, name))) = subject.known.role_arn.as_deref().and_then(|arn| Some((arn, role_parts(arn)?))) else {
-        return vec![];
-    };
+fn role(policy: &Policy, arn: &str) -> Vec<Refusal> {
+    let Some((_, path, name)) = role_parts(arn) else { return vec![] };
     let mut out = vec![];
     if path.to_ascii_lowercase().starts_with("/aws-service-role/") {
         let why = format!("{name} is a service-linked role, which only its service can change");

@@ -12,7 +12,7 @@ mod judge;
 mod policy;
 
 pub use glob::Glob;
-pub use judge::{Judgement, judge};
+pub use judge::{Judgement, judge, one_role};
 pub use policy::{EXAMPLE, read};
 
 use crate::aws::fault::tame;

@@ -66,21 +66,25 @@ impl Case {
         self.approval = Some(Approval { by: by.into() });
         self
     }
+    fn subject<'s>(&'s self, target: &'s Target) -> Subject<'s> {
+        Subject {
+            target,
+            known: &self.known,
+            caller: self.caller,
+            ourselves: &self.ourselves,
+            face: self.face,
+            wants_approval: self.wants_approval,
+            approval: self.approval.as_ref(),
+            in_earnest: self.in_earnest,
+        }
+    }
     fn judged(&self) -> Judgement {
-        let target = target();
-        judge(
-            &self.policy,
-            &Subject {
-                target: &target,
-                known: &self.known,
-                caller: self.caller,
-                ourselves: &self.ourselves,
-                face: self.face,
-                wants_approval: self.wants_approval,
-                approval: self.approval.as_ref(),
-                in_earnest: self.in_earnest,
-            },
-        )
+        judge(&self.policy, &self.subject(&target()))
+    }
+    /// Of a role that another version runs under.
+    fn of_another(&self, role: &str) -> Vec<String> {
+        let arn = format!("arn:aws:iam::123456789012:role/{role}");
+        one_role(&self.policy, &self.subject(&target()), &arn).into_iter().map(|r| r.rule).collect()
     }
     fn rules(&self) -> Vec<String> {
         self.judged().refusals.into_iter().map(|r| r.rule).collect()
@@ -244,6 +248,21 @@ fn roles_by_path_and_name_are_left_alone_and_the_function_is_not() {
     // Both given, both must fit.
     assert!(Case::with(&text.replace("why: Shared.", "why: x\n      name: other")).judged().of_role.is_empty());
     Case::with(&text.replace("/service-role/*", "/platform/")).free();
+}
+
+#[test]
+fn the_role_of_another_version_is_judged_by_itself() {
+    let case = Case::with("guard: g\nours:\n  roles: [ir-*]\nroles:\n  never:\n    - path: /platform/*\n      why: Shared.\n");
+    case.free();
+    assert_eq!(case.of_another("former"), [""; 0]);
+    assert_eq!(case.of_another("platform/pay/former"), ["role"]);
+    assert_eq!(case.of_another("aws-service-role/x.amazonaws.com/X"), ["service-linked-role"]);
+    assert_eq!(case.of_another("ir-vault"), ["ourselves"]);
+    assert_eq!(case.of_another("IR-responder"), ["ourselves", "ourselves"], "it is the caller's too");
+    // What `$LATEST` runs under is nothing to the role of another version.
+    let mut barred = case;
+    barred.known.role_arn = Some("arn:aws:iam::123456789012:role/platform/pay/now".into());
+    assert_eq!((barred.judged().of_role.len(), barred.of_another("former").len()), (1, 0));
 }
 
 #[test]

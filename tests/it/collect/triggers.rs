@@ -237,7 +237,8 @@ async fn the_census_counts_and_keeps_nobody_s_environment() {
     assert_eq!((&census["functions"], &census["sharingTheRole"], &census["complete"]), (&json!(3), &json!(2), &json!(true)));
     let mut members: Vec<_> = census["census"][1].as_object().unwrap().keys().cloned().collect();
     members.sort();
-    assert_eq!(members, ["arn", "lastModified", "name", "role", "sharesRole", "version"]);
+    assert_eq!(members, ["arn", "lastModified", "name", "role", "sharesRole", "versions"]);
+    assert!(bag.sent("Lambda.ListFunctions").iter().all(|s| s.says("FunctionVersion=ALL")));
     assert!(!somewhere(&bag, "a-neighbours-secret") && !somewhere(&bag, "NEIGHBOUR_KEY"), "a stranger's secret in the bundle");
     let item = bag.item("functions in ");
     let [exchange] = bag.exchanges(item).try_into().unwrap();
@@ -246,6 +247,29 @@ async fn the_census_counts_and_keeps_nobody_s_environment() {
     assert_eq!(exchange.body_sha256, None, "a digest of what is not kept lets a short secret be guessed");
     assert_eq!(exchange.body_end, freezeframe::model::exchange::BodyEnd::Complete);
     assert!(exchange.body_withheld.is_some_and(|why| why.contains("environment")));
+}
+
+/// A version keeps the role that it was published with.
+#[tokio::test]
+async fn a_function_whose_older_version_runs_under_the_role_shares_it() {
+    let mut list: Value = serde_json::from_str(&World::healthy("Lambda.ListFunctions").text()).unwrap();
+    let (ours, unrelated) = (list["Functions"][0]["Role"].clone(), list["Functions"][2].clone());
+    for number in ["1", "2"] {
+        let mut version = unrelated.clone();
+        (version["Version"], version["Role"]) = (number.into(), ours.clone());
+        (version["FunctionArn"], version["LastModified"]) = (
+            format!("{}:{number}", unrelated["FunctionArn"].as_str().unwrap()).into(),
+            format!("2026-09-0{number}T08:00:00.000+0000").into(),
+        );
+        list["Functions"].as_array_mut().unwrap().push(version);
+    }
+    let bag = run(&["shared-role-census"], World::default().on("Lambda.ListFunctions", [Answer::json(&list)])).await;
+    let census = table(&bag, "functions and their roles, without their environment");
+    assert_eq!((&census["functions"], &census["sharingTheRole"]), (&json!(3), &json!(3)), "functions are counted, not versions");
+    let lines: Vec<&Value> = census["census"].as_array().unwrap().iter().filter(|l| l["name"] == "unrelated").collect();
+    assert_eq!((&lines[0]["versions"], &lines[0]["sharesRole"]), (&json!(["$LATEST"]), &json!(false)));
+    assert_eq!((&lines[1]["versions"], &lines[1]["sharesRole"]), (&json!(["1", "2"]), &json!(true)));
+    assert_eq!((&lines[1]["arn"], &lines[1]["lastModified"]), (&unrelated["FunctionArn"], &json!("2026-09-02T08:00:00.000+0000")));
 }
 
 #[tokio::test]

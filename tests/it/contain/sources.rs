@@ -3,7 +3,7 @@
 use super::rig::{Rig, never, nobody, permit};
 use crate::support::cells::events::{PARTNER_BUS, SPECIAL, function_arn, subscriber_arn};
 use crate::support::cells::qualified::{GOOD_SHA, QUEUE, execution_arn};
-use crate::support::cells::{FUNCTION, Fault, World, params_of, target};
+use crate::support::cells::{DATE, FUNCTION, Fault, World, params_of, target};
 use async_trait::async_trait;
 use freezeframe::contain::find;
 use freezeframe::engine::log::{IntentLog, LogError, MemLog};
@@ -331,9 +331,64 @@ async fn a_schedule_is_put_whole_and_shown_without_its_input() {
     };
     let command = find("disable-schedules").unwrap().by_hand(&target(), &cell, &before).unwrap()[0].to_string();
     assert!(
-        command.starts_with("aws scheduler update-schedule --cli-input-json '{") && command.contains("\"State\":\"ENABLED\""),
+        command.contains("then aws scheduler update-schedule --cli-input-json '{") && command.contains("\"State\":\"ENABLED\""),
         "{command}"
     );
+}
+
+/// Schedules with that StartDate, in a world whose clock says this.
+fn starting(start: f64, date: &'static str) -> World {
+    let mut world = World::shared_role();
+    world.events.schedules.values_mut().for_each(|s| s["StartDate"] = start.into());
+    World { date, ..world }
+}
+
+/// Every other member as it was, that of a schedule which is not ours too.
+fn but_for_start(world: &World) -> Vec<Value> {
+    let mut schedules: Vec<Value> = world.events.schedules.values().cloned().collect();
+    schedules.iter_mut().for_each(|s| drop(s.as_object_mut().unwrap().remove("StartDate")));
+    schedules
+}
+
+#[tokio::test]
+async fn a_schedule_that_has_begun_is_disabled_and_put_back_without_its_start() {
+    const LATER: &str = "Sat, 21 Nov 2026 12:34:56 GMT";
+    let day = 1_795_178_096.0;
+    for (start, at_first, later) in [
+        // Begun long ago; within the five minutes that Scheduler allows; while it was disabled; not yet.
+        (1_760_000_000.25, false, false),
+        (day - 200.0, false, false),
+        (day + 3_600.0, true, false),
+        (day + 86_400.0 * 30.0, true, true),
+    ] {
+        let world = starting(start, DATE);
+        let (rig, log) = (Rig::new(world.clone()), MemLog::default());
+        let report = contain(&rig, &log, "disable-schedules", Value::Null).await;
+        assert_eq!(report.outcome(), Outcome::Complete, "{start}: {report:?}");
+        let ours = |w: &World| w.events.schedules[&("default".to_string(), "nightly".to_string())].clone();
+        assert_eq!((ours(&rig.aws.world())["StartDate"].is_f64(), &ours(&rig.aws.world())["State"]), (at_first, &json!("DISABLED")));
+        let again = contain(&rig, &log, "disable-schedules", Value::Null).await;
+        assert!(again.cells.iter().all(|c| c.stand == Stand::AlreadyContained), "{start}: {again:?}");
+
+        rig.aws.change(|w| w.date = LATER);
+        let restored = rig.restore(&log).await;
+        assert_eq!(restored.outcome(), Outcome::Complete, "{start}: {restored:?}");
+        assert_eq!(ours(&rig.aws.world())["StartDate"].is_f64(), later, "{start}");
+        assert_eq!(but_for_start(&rig.aws.world()), but_for_start(&world), "{start}");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_that_counts_from_its_start_wants_a_word() {
+    let mut world = starting(1_760_000_000.25, DATE);
+    world.events.schedules.values_mut().for_each(|s| s["ScheduleExpression"] = "rate(1 day)".into());
+    let (rig, log) = (Rig::new(world), MemLog::default());
+    let report = contain(&rig, &log, "disable-schedules", Value::Null).await;
+    assert_eq!((report.outcome(), rig.aws.landed().len()), (Outcome::Refused, 0), "{report:?}");
+    assert!(report.cells[0].error.as_ref().unwrap().what.contains("StartDate"), "{report:?}");
+    let report = contain_accepting(&rig, &log, "disable-schedules", Value::Null, Accept::Approximate).await;
+    assert_eq!(report.outcome(), Outcome::Complete, "{report:?}");
+    assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete);
 }
 
 // ── subscribers ──

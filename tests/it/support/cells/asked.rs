@@ -84,7 +84,8 @@ impl Asked {
     }
 
     pub fn respond(&self, world: &mut World) -> HttpResponse {
-        let answer = match events::answer(self, &mut world.events) {
+        let now = chrono::DateTime::parse_from_rfc2822(world.date).unwrap().timestamp();
+        let answer = match events::answer(self, &mut world.events, now) {
             Some(answer) => answer,
             None => qualified::answer(self, &mut world.qualified),
         };

@@ -74,8 +74,9 @@ impl Events {
                    "Input": json!({"FunctionName": function, "Payload": "{}"}).to_string()})
         };
         let schedule = |target: Value| {
+            // It begins long after AWS's clock here: one that has begun cannot be put back with its StartDate, and has tests of its own.
             json!({"ScheduleExpression": "cron(0 3 * * ? *)", "ScheduleExpressionTimezone": "Europe/Berlin", "State": "ENABLED",
-                   "StartDate": 1_760_000_000.25, "Description": "", "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+                   "StartDate": 1_860_000_000.25, "Description": "", "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
                    "ActionAfterCompletion": "NONE", "Target": target, "NotKnownYet": {"Member": [1, null, "é\u{2028}"]}})
         };
         let plain = json!({"Arn": ours, "RoleArn": "arn:aws:iam::123456789012:role/s", "Input": "{ \"odd\" :\t\"a+b%20é\" }\n",
@@ -156,13 +157,13 @@ pub fn operation(host: &str, method: &str, path: &[&str], target: &str) -> &'sta
 }
 
 /// `None` when the operation is of another file.
-pub fn answer(asked: &Asked, world: &mut Events) -> Option<Answer> {
+pub fn answer(asked: &Asked, world: &mut Events, now: i64) -> Option<Answer> {
     Some(match asked.operation {
         "ListEventBuses" | "ListRuleNamesByTarget" | "DescribeRule" | "ListTargetsByRule" | "DisableRule" | "EnableRule" | "PutRule" => {
             rules(asked, world)
         }
         "ListPipes" | "DescribePipe" | "StopPipe" | "StartPipe" => pipes(asked, world),
-        "ListSchedules" | "GetSchedule" | "UpdateSchedule" => schedules(asked, world),
+        "ListSchedules" | "GetSchedule" | "UpdateSchedule" => schedules(asked, world, now),
         "ListSubscribers" | "DescribeSubscriber" | "UpdateSubscriber" => subscribers(asked, world),
         _ => return None,
     })
@@ -228,7 +229,7 @@ fn pipes(asked: &Asked, world: &mut Events) -> Answer {
     Ok(told(name, pipe))
 }
 
-fn schedules(asked: &Asked, world: &mut Events) -> Answer {
+fn schedules(asked: &Asked, world: &mut Events, now: i64) -> Answer {
     let Some(name) = asked.path.get(1) else {
         let told = |((group, name), s): (&(String, String), &Value)| json!({"Name": name, "GroupName": group, "State": s["State"], "Target": {"Arn": s["Target"]["Arn"]}});
         return asked.page("Schedules", "NextToken", asked.query("NextToken"), world.schedules.iter().map(told).collect());
@@ -236,6 +237,10 @@ fn schedules(asked: &Asked, world: &mut Events) -> Answer {
     let group = asked.query("groupName").or(asked.body["GroupName"].as_str()).unwrap_or("default");
     let Some(schedule) = world.schedules.get_mut(&(group.to_string(), name.clone())) else { return Err(absent("Schedule")) };
     if asked.operation == "UpdateSchedule" {
+        if asked.body["StartDate"].as_f64().is_some_and(|start| start < (now - 300) as f64) {
+            let why = "The StartDate you specify cannot be earlier than 5 minutes ago.";
+            return Err((400, "ValidationException", why.into()));
+        }
         let mut whole = asked.body.clone();
         ["Name", "GroupName"].iter().for_each(|m| drop(whole.as_object_mut().unwrap().remove(*m)));
         *schedule = whole;

@@ -53,10 +53,23 @@ impl Parsed {
         }
         assert_eq!(self.args["Region"], REGION);
         if self.operation == "ListFunctions" {
-            // One on a page, so that whoever does not follow the marker is found out.
+            // One on a page, so that whoever does not follow the marker is found out. Published versions only to whoever asks for all.
+            let all = self.args.get("FunctionVersion").is_some_and(|v| v == "ALL");
+            let told = world.functions.iter().flat_map(|(n, f)| {
+                let versions = f.surface.versions.keys().filter(move |v| all || *v == "$LATEST");
+                versions.map(move |v| {
+                    let mut conf = describe(n, f);
+                    conf["Version"] = v.clone().into();
+                    if let Some(role) = f.surface.roles.get(v) {
+                        conf["Role"] = role.clone().into();
+                    }
+                    conf
+                })
+            });
+            let told: Vec<Value> = told.collect();
             let at: usize = self.args.get("Marker").map_or(0, |m| m.parse().unwrap());
-            let page: Vec<Value> = world.functions.iter().skip(at).take(1).map(|(n, f)| describe(n, f)).collect();
-            let next = (at + 1 < world.functions.len()).then(|| (at + 1).to_string());
+            let next = (at + 1 < told.len()).then(|| (at + 1).to_string());
+            let page: Vec<Value> = told.into_iter().skip(at).take(1).collect();
             return ok(json!({"Functions": page, "NextMarker": next}));
         }
         if let Some(answer) = self.beside_functions(world) {
@@ -70,7 +83,13 @@ impl Parsed {
             "GetFunctionConfiguration" if !f.surface.knows(self.args.get("Qualifier").map_or("", String::as_str)) => {
                 self.error(404, "ResourceNotFoundException", "Function not found")
             }
-            "GetFunctionConfiguration" => ok(describe(name, f)),
+            "GetFunctionConfiguration" => {
+                let mut conf = describe(name, f);
+                if let Some(role) = self.args.get("Qualifier").and_then(|q| f.surface.roles.get(q)) {
+                    conf["Role"] = role.clone().into();
+                }
+                ok(conf)
+            }
             "UpdateFunctionConfiguration" => {
                 if self.args.get("RevisionId").is_some_and(|r| *r != f.revision.0.to_string()) {
                     return self.error(412, "PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId");

@@ -117,6 +117,8 @@ pub struct World {
     pub qualified: qualified::Qualified,
     /// Functions of other Regions: Region, name, ARN of the role.
     pub elsewhere: Vec<(String, String, String)>,
+    /// What AWS's clock says.
+    pub date: &'static str,
 }
 
 impl World {
@@ -156,6 +158,7 @@ impl World {
             roles: [(ROLE.to_string(), role("AROASHARED0001")), ("lone-role".into(), role("AROALONE0001"))].into(),
             events: events::Events::seeded(),
             qualified: qualified::Qualified::seeded(),
+            date: DATE,
             elsewhere: vec![("us-east-1".into(), "distant".into(), format!("arn:aws:iam::{ACCOUNT}:role/lone-role"))],
         }
     }
@@ -519,7 +522,7 @@ impl Parsed {
             (None, _) if self.iam => self.iam(world),
             (None, _) => self.lambda(world),
         };
-        response.headers_mut().insert("date", DATE);
+        response.headers_mut().insert("date", world.date);
         response
     }
 }

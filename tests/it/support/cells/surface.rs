@@ -28,6 +28,8 @@ pub struct Surface {
     pub aliases: Vec<String>,
     /// Version → whether it runs on managed instances.
     pub versions: BTreeMap<String, bool>,
+    /// Version → ARN of its role, where it was published under another one than `$LATEST` has now.
+    pub roles: BTreeMap<String, String>,
     /// What was published for managed instances → its scaling, if it has one.
     pub scaling: BTreeMap<String, Option<Value>>,
     /// Qualifier (empty for none) → text of the policy.
@@ -64,6 +66,7 @@ impl Surface {
         Surface {
             aliases: vec![],
             versions: [("$LATEST".to_string(), false)].into(),
+            roles: BTreeMap::new(),
             scaling: BTreeMap::new(),
             policies: BTreeMap::new(),
             documents: true,
@@ -290,6 +293,7 @@ impl Parsed {
     pub(super) fn surface(&self, f: &mut Function) -> HttpResponse {
         let body: Value = self.args.get("Body").and_then(|b| serde_json::from_str(b).ok()).unwrap_or_default();
         let qualifier = self.args.get("Qualifier").cloned().unwrap_or_default();
+        let (latest, group) = (f.role.clone(), f.log_group.clone());
         let s = &mut f.surface;
         if !s.knows(&qualifier) {
             return self.error(404, "ResourceNotFoundException", &format!("Function not found: {}", arn(&qualifier)));
@@ -300,7 +304,11 @@ impl Parsed {
         };
         match self.operation.as_str() {
             "ListVersionsByFunction" => self.page("Versions", s.versions.iter().collect(), |(version, managed)| {
-                let mut conf = json!({"FunctionName": FUNCTION, "Version": version});
+                let role = s.roles.get(version).unwrap_or(&latest);
+                let mut conf = json!({"FunctionName": FUNCTION, "Version": version, "Role": role});
+                if let Some(group) = group.as_ref().filter(|_| *version == "$LATEST") {
+                    conf["LoggingConfig"] = json!({"LogGroup": group});
+                }
                 if *managed {
                     conf["CapacityProviderConfig"] =
                         json!({"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p"}});
