@@ -1,7 +1,7 @@
 //! What is particular to the collectors of triggers and identity.
 
 use super::{Bag, is_gap, run, run_with};
-use crate::support::wire::{Answer, World};
+use crate::support::wire::{Answer, Sent, World};
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
@@ -187,6 +187,26 @@ async fn an_api_is_of_one_kind_or_the_other() {
     assert_eq!(bag.item("stages of HTTP or WebSocket API").status, ItemStatus::Collected);
     let bag = run(&["api-gateways"], World::default()).await;
     assert!(bag.sent("API-Gateway.GetResources")[0].says("embed=methods"), "without it there are no integrations");
+}
+
+/// As the service does it: whoever does not ask for plain JSON gets HAL.
+#[tokio::test]
+async fn api_gateway_is_asked_for_plain_json_and_hal_is_no_empty_list() {
+    const LISTS: [&str; 3] = ["API-Gateway.GetResources", "API-Gateway.GetAuthorizers", "API-Gateway.GetStages"];
+    let hal = || Answer::json(&json!({"_links": {"next": {"href": "/restapis/a?position=p"}}, "_embedded": {"item": {"id": "only"}}}));
+    let not_plain = |s: &Sent| s.header("accept") != Some("application/json");
+    let world = LISTS.into_iter().fold(World::default(), |world, key| world.when(key, not_plain, [hal()]));
+    let bag = run(&["api-gateways"], world).await;
+    assert_eq!(bag.gaps(), []);
+    for what in ["resources, methods and integrations", "authorizers", "stages"] {
+        assert_eq!(bag.item(&format!("{what} of REST API")).status, ItemStatus::Collected, "{what}");
+    }
+    let signed = &bag.sent("API-Gateway.GetStages")[0];
+    assert!(signed.header("authorization").is_some_and(|a| a.contains("SignedHeaders=accept;")), "{signed:?}");
+    // An endpoint that answers in HAL all the same has told us nothing that we can read.
+    let world = LISTS.into_iter().fold(World::default(), |world, key| world.on(key, [hal()]));
+    let bag = run(&["api-gateways"], world).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Transport; 3], "{:?}", bag.gaps());
 }
 
 #[tokio::test]
