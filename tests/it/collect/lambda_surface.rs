@@ -544,6 +544,24 @@ async fn a_manifest_or_a_layer_that_is_not_its_digest_is_recorded_not_refused() 
 }
 
 #[tokio::test]
+async fn an_image_whose_address_did_not_resolve_is_a_gap_and_no_absence() {
+    let mut function = healthy_json("Lambda.GetFunction");
+    function["Configuration"]["PackageType"] = json!("Image");
+    function["Code"] = json!({"RepositoryType": "ECR", "ImageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:latest"});
+    let unresolved = || [Answer::json(&function)];
+    let bag = run(&["container-image"], World::default().on("Lambda.GetFunction", unresolved())).await;
+    let mut gaps = bag.gaps();
+    gaps.sort();
+    let whose = ["container image of $LATEST", "container image of version 1", "container image of version 2"];
+    assert_eq!(gaps, whose.map(|subject| ("container-image", GapKind::Unsupported, subject)));
+    assert_eq!(bag.of("container-image").len(), 3, "nowhere is it said that there is none");
+    // One that did not resolve leaves the others as they are.
+    let bag = run(&["container-image"], World::default().when("Lambda.GetFunction", |s| !s.says("Qualifier"), unresolved())).await;
+    assert_eq!(bag.gaps(), [("container-image", GapKind::Unsupported, "container image of $LATEST")]);
+    assert_eq!(bag.sent("ECR.BatchGetImage").len(), 1);
+}
+
+#[tokio::test]
 async fn an_image_elsewhere_is_not_asked_for() {
     let mut function = healthy_json("Lambda.GetFunction");
     function["Configuration"]["PackageType"] = json!("Image");
