@@ -4,6 +4,7 @@
 
 use super::grants::{self, Grant, Principal, ShownBy};
 use super::qualified;
+use super::qualifier::{LATEST, LATEST_REFUSED};
 use super::resource_policy::SPEC as RESOURCE_POLICY;
 use super::resource_policy_document::SPEC as DOCUMENT;
 use super::trigger_table::{Way, source, way_of};
@@ -46,6 +47,7 @@ pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<Strin
 /// The same by the newer call; recorded as the `resource-policy-document` unit's, whose context `cx` must be.
 pub(super) async fn ask_document(cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
     let question = Question::new(&DOCUMENT.calls[0], format!("policy document of {whose}"));
+    let question = if whose == LATEST { question.not_in_use(LATEST_REFUSED) } else { question };
     // Boxed: it is asked through the shared look-ups, each of which would carry it along.
     Ok(match cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).boxed().await? {
         Reply::Got(answer) => Ok(answer.output.policy().map(|document| (answer.item, document.to_string()))),
@@ -61,7 +63,8 @@ pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
     // Each alone, and in the order of the names.
     let asked = names.into_iter().map(|name| {
         async move {
-            let older = cx.policy(&name.whose, name.qualifier).await;
+            // The older call's policies have none for it (`resource_policy.rs`).
+            let older = if name.whose == LATEST { Ok(Ok(None)) } else { cx.policy(&name.whose, name.qualifier).await };
             (older, cx.policy_document(&name.whose, &name.arn).await, name.whose)
         }
         .boxed()

@@ -45,10 +45,10 @@ async fn everybody_is_an_item_of_its_own_and_known_services_point_to_where_they_
     let bag = run(&["resource-policy"], World::default()).await;
     assert_eq!(bag.gaps(), []);
     let open: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("open to everybody: statement public of")).collect();
-    assert_eq!(open.len(), 4, "the function, an alias, two versions");
+    assert_eq!(open.len(), 5, "the function, $LATEST, an alias, two versions");
     assert!(open.iter().all(|i| i.derived_from.len() == 1));
     let all = table(&bag, "statements of all resource policies in one table");
-    assert_eq!(all.as_array().unwrap().len(), 4 * 13);
+    assert_eq!(all.as_array().unwrap().len(), 4 * 13 + 1, "of $LATEST only the newer call tells, and it tells one");
     let machine = table(&bag, "trigger to be looked up by a person: states.amazonaws.com");
     assert!(machine["look"].as_str().unwrap().contains("describe-state-machine"));
     assert!(machine["sources"][0].as_str().unwrap().contains("stateMachine:ledger"));
@@ -99,9 +99,9 @@ async fn what_only_the_newer_call_shows_is_a_trigger_and_a_denial_is_seen() {
     assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().all(|s| s.says("only-in-the-document")));
     assert!(!bag.sent("SNS.ListSubscriptionsByTopic").is_empty() && bag.sent("S3.GetBucketNotificationConfiguration").is_empty());
     let denials: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("denied by a resource policy: statement keep-out")).collect();
-    assert_eq!(denials.len(), 4, "the function, an alias, two versions");
+    assert_eq!(denials.len(), 5, "the function, $LATEST, an alias, two versions");
     assert!(denials.iter().all(|i| i.subject.ends_with("which GetPolicy does not show")), "{denials:?}");
-    assert_eq!(bag.sent("Lambda.GetResourcePolicy").len(), 4, "asked once for all of them");
+    assert_eq!(bag.sent("Lambda.GetResourcePolicy").len(), 5, "asked once for all of them");
     let all = table(&bag, "statements of all resource policies in one table");
     assert!(all.as_array().unwrap().iter().all(|g| g["shownBy"] == "GetResourcePolicy"), "{all}");
     // What cannot be read there is a gap with every search, as with the older call.
@@ -125,6 +125,53 @@ async fn a_policy_cannot_make_us_ask_another_host_or_the_wrong_service() {
 }
 
 #[tokio::test]
+async fn statements_on_latest_and_on_what_is_published_of_it_are_triggers_too() {
+    let mut list: Value = serde_json::from_str(&World::healthy("Lambda.ListVersionsByFunction").text()).unwrap();
+    list["Versions"][0]["CapacityProviderConfig"] = list["Versions"][2]["CapacityProviderConfig"].clone();
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [admits("sns.amazonaws.com", Some("arn:aws:sns:eu-west-1:123456789012:on-latest"))]});
+    let none = |key| [gone(key)];
+    let world = World::default()
+        .on("Lambda.ListVersionsByFunction", [Answer::json(&list)])
+        .on("Lambda.GetPolicy", none("Lambda.GetPolicy"))
+        .when(
+            "Lambda.GetPolicy",
+            |s| s.says("Qualifier=%24LATEST.PUBLISHED"),
+            [policy(&json!([admits("s3.amazonaws.com", Some("arn:aws:s3:::on-the-published"))]))],
+        )
+        .on("Lambda.GetResourcePolicy", none("Lambda.GetResourcePolicy"))
+        .when("Lambda.GetResourcePolicy", |s| s.uri.ends_with("%3A%24LATEST"), [Answer::json(&json!({"Policy": document.to_string()}))]);
+    let bag = run(&["resource-policy", "resource-policy-document", "s3-notifications", "sns-subscriptions"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("notifications of bucket on-the-published").status, ItemStatus::Collected);
+    assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().any(|s| s.says("on-latest")));
+    let all = table(&bag, "statements of all resource policies in one table");
+    let mut whose: Vec<_> = all.as_array().unwrap().iter().map(|g| g["whose"].as_str().unwrap()).collect();
+    whose.sort_unstable();
+    assert_eq!(whose, ["$LATEST", "version $LATEST.PUBLISHED"]);
+    assert!(bag.sent("Lambda.GetPolicy").iter().all(|s| !s.uri.ends_with("%24LATEST")), "AddPermission refuses it");
+}
+
+#[tokio::test]
+async fn that_lambda_takes_no_latest_is_an_answer_and_for_an_alias_the_same_refusal_is_a_gap() {
+    let refused = |key| [Answer::error(key, 400, "InvalidParameterValueException")];
+    let (mappings, document) = ("Lambda.ListEventSourceMappings", "Lambda.GetResourcePolicy");
+    let searches = ["resource-policy-document", "event-source-mappings", "delivery-targets", "s3-notifications"];
+    let latest = |s: &Sent| s.says("%3A%24LATEST");
+    let bag = run(&searches, World::default().when(mappings, latest, refused(mappings)).when(document, latest, refused(document))).await;
+    assert_eq!(bag.gaps(), []);
+    for subject in ["event source mappings of $LATEST", "policy document of $LATEST"] {
+        let item = bag.item(subject);
+        assert!(item.status == ItemStatus::NotApplicable && item.exchanges.len() == 1, "{item:?}");
+    }
+    let live = |s: &Sent| s.says("%3Alive");
+    let bag = run(&searches, World::default().when(mappings, live, refused(mappings)).when(document, live, refused(document))).await;
+    let mut open: Vec<_> = bag.gaps().into_iter().map(|(collector, ..)| collector).collect();
+    open.sort_unstable();
+    assert_eq!(open, ["delivery-targets", "event-source-mappings", "resource-policy-document", "s3-notifications"]);
+}
+
+#[tokio::test]
 async fn policies_that_cannot_be_read_leave_a_gap_with_every_search_that_needs_them() {
     let searches =
         ["eventbridge-rules", "log-subscriptions", "s3-notifications", "sns-subscriptions", "api-gateways", "load-balancer-targets"];
@@ -144,7 +191,8 @@ async fn policies_that_cannot_be_read_leave_a_gap_with_every_search_that_needs_t
 async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_them() {
     let bag = run(&["eventbridge-rules"], World::default()).await;
     let searches = bag.sent("EventBridge.ListRuleNamesByTarget");
-    assert_eq!(searches.len(), 2 * 4, "two buses; the function, an alias, two versions");
+    assert_eq!(searches.len(), 2 * 5, "two buses; the function, $LATEST, an alias, two versions");
+    assert_eq!(searches.iter().filter(|s| s.says(":payments-export:$LATEST\"")).count(), 2);
     assert!(searches.iter().any(|s| s.says(":payments-export:live") && s.says(r#""EventBusName":"ledger""#)));
     let mut read: Vec<_> =
         bag.of("eventbridge-rules").iter().filter(|i| i.subject.starts_with("EventBridge rule ")).map(|i| i.subject.clone()).collect();
@@ -155,7 +203,7 @@ async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_
     let world =
         World::default().on("EventBridge.ListEventBuses", [Answer::error("EventBridge.ListEventBuses", 403, "AccessDeniedException")]);
     let bag = run(&["eventbridge-rules"], world).await;
-    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 4);
+    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 5);
     let bag = run_with(&["eventbridge-rules"], World::default(), r#"{"max-searches": 3}"#).await;
     assert!(is_gap(bag.item("EventBridge rules of further names and buses"), GapKind::TooLarge));
     assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 3);
