@@ -124,6 +124,46 @@ async fn a_policy_cannot_make_us_ask_another_host_or_the_wrong_service() {
     assert_eq!(bag.item("SNS subscriptions").status, ItemStatus::NotApplicable);
 }
 
+/// `AddPermission --principal "*" --source-arn …`: the bucket fires the function as well as if the service had been named.
+#[tokio::test]
+async fn sources_on_whose_behalf_everybody_may_call_are_followed_like_those_of_a_service() {
+    let everybody = |principal: Value, source: &str| {
+        let mut statement = admits("", Some(source));
+        statement["Principal"] = principal;
+        statement
+    };
+    let anyone = |source| everybody(json!("*"), source);
+    let statements = json!([
+        anyone("arn:aws:s3:::anybodys-inbox"),
+        everybody(json!({"AWS": "*"}), "arn:aws:sns:eu-west-1:123456789012:anybodys-topic"),
+        anyone("arn:aws:secretsmanager:eu-west-1:123456789012:secret:rotated"),
+        anyone("arn:aws:states:eu-west-1:123456789012:stateMachine:ledger"),
+    ]);
+    let searches = ["resource-policy", "s3-notifications", "sns-subscriptions", "named-sources", "load-balancer-targets"];
+    let world = |statements: &Value| World::default().on("Lambda.GetPolicy", [policy(statements)]);
+    let bag = run(&searches, world(&statements)).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("notifications of bucket anybodys-inbox").status, ItemStatus::Collected);
+    assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().any(|s| s.says("anybodys-topic")));
+    assert_eq!((bag.sent("Secrets-Manager.ListSecrets").len(), bag.sent("Cognito-Identity-Provider.DescribeUserPool").len()), (1, 0));
+    let machine = table(&bag, "trigger to be looked up by a person: states.amazonaws.com");
+    assert_eq!(machine["sources"], json!(["arn:aws:states:eu-west-1:123456789012:stateMachine:ledger"]));
+    // What no collector looks up, and what names no one thing, stays open.
+    for (source, kind, subject) in [
+        ("arn:aws:brand-new:eu-west-1:1:x", GapKind::Unsupported, "unresolved trigger: brand-new.amazonaws.com"),
+        ("arn:aws:s3:::*", GapKind::NotAcquirable, "unresolved trigger: s3.amazonaws.com without one source"),
+        ("*", GapKind::Unsupported, "unresolved trigger: everybody, for sources of no known form"),
+    ] {
+        let bag = run(&["resource-policy", "s3-notifications"], world(&json!([anyone(source)]))).await;
+        assert!(is_gap(bag.item(subject), kind), "{source}");
+        assert!(bag.sent("S3.GetBucketNotificationConfiguration").is_empty(), "{source}");
+    }
+    let mut deny = anyone("arn:aws:s3:::never-asked");
+    deny["Effect"] = json!("Deny");
+    let bag = run(&["resource-policy", "s3-notifications"], world(&json!([deny]))).await;
+    assert_eq!((bag.gaps(), bag.sent("S3.GetBucketNotificationConfiguration").len()), (vec![], 0));
+}
+
 #[tokio::test]
 async fn statements_on_latest_and_on_what_is_published_of_it_are_triggers_too() {
     let mut list: Value = serde_json::from_str(&World::healthy("Lambda.ListVersionsByFunction").text()).unwrap();
