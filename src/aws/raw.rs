@@ -78,7 +78,13 @@ impl RawCall {
         if !pairs.is_empty() {
             path = format!("{path}?{}", pairs.join("&"));
         }
-        let headers = body.map(|_| ("content-type", "application/json".to_string())).into_iter().collect();
+        let json = || "application/json".to_string();
+        let mut headers: Vec<_> = body.map(|_| ("content-type", json())).into_iter().collect();
+        if service == Service::Apigateway {
+            // Who does not ask for plain JSON gets HAL, whose lists have other names. botocore (`add_accept_header` in `handlers.py`, 1.44.5) and
+            // the SDKs of Go and Rust (smithy-rs issue 128) ask this service, and no other, for it.
+            headers.push(("accept", json()));
+        }
         let body = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
         RawCall { service, operation, method, path, headers, body, form: Form::Json, signed: None }
     }
@@ -151,6 +157,12 @@ fn encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// A list in HAL: an object of links and embedded things alone (`_links`, `_embedded`), without a member of the list that was asked for.
+fn is_hal_list(body: &[u8]) -> bool {
+    let members: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(body).ok();
+    members.is_some_and(|all| !all.is_empty() && all.keys().all(|name| name.starts_with('_')))
 }
 
 /// A service's refusal: code and message, whatever the protocol.
@@ -238,6 +250,7 @@ impl Aws {
         let http = conf.http_client().ok_or_else(|| missing("there is no HTTP client"))?;
         let origin = self.raw_endpoint(call.service).trim_end_matches('/').to_string();
         let form = call.form;
+        let may_be_hal = call.service == Service::Apigateway;
         let signed: Vec<(String, String)> = match call.signed.clone() {
             Some(theirs) => theirs.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
             None => self.signed_headers(&call).await?,
@@ -280,6 +293,8 @@ impl Aws {
                     let body = response.body().bytes().unwrap_or_default();
                     // A page of some proxy with status 200 would read as an empty list: unknown is never clean.
                     let readable = match form {
+                        // Neither do we find in HAL what we look for.
+                        Form::Json if may_be_hal && is_hal_list(body) => false,
                         Form::Json => body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok(),
                         Form::Xml => xml::readable(body),
                         Form::Cbor => {
@@ -334,6 +349,25 @@ impl aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry for Thr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn api_gateway_alone_is_told_that_plain_json_is_wanted() {
+        let accept = |service| RawCall::rest(service, "GetX", "GET", &["x"], &[], None).headers;
+        assert_eq!(accept(Service::Apigateway), [("accept", "application/json".to_string())]);
+        for other in [Service::Apigatewayv2, Service::Scheduler, Service::Efs] {
+            assert_eq!(accept(other), [], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_hal_is_known_by_its_members() {
+        for hal in [r#"{"_links": {}}"#, r#"{"_embedded": {"item": {"id": "a"}}, "_links": {"next": {"href": "/x"}}}"#] {
+            assert!(is_hal_list(hal.as_bytes()), "{hal}");
+        }
+        for plain in ["", "{}", "[]", r#"{"item": []}"#, r#"{"_links": {}, "item": []}"#, r#"{"_links": {}, "id": "a"}"#] {
+            assert!(!is_hal_list(plain.as_bytes()), "{plain}");
+        }
+    }
 
     #[test]
     fn what_strangers_named_cannot_leave_its_place() {

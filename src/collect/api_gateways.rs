@@ -61,7 +61,7 @@ impl Collector for ApiGateways {
         let sources = trigger_table::sources(cx, Way::Api, "APIs").await?;
         let apis: BTreeSet<(String, String)> = sources.into_iter().map(|Source { region, resource, .. }| (region, resource)).collect();
         if apis.is_empty() {
-            return cx.not_applicable("API Gateway", "no statement that was read admits an API").map(drop);
+            return cx.not_applicable("API Gateway", "no statement that was read admits an API by its name").map(drop);
         }
         at_once(apis.into_iter().map(|(region, api)| both(cx, region, api).boxed())).await
     }

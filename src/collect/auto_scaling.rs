@@ -3,6 +3,7 @@
 
 use super::cx::at_once;
 use super::qualified;
+use super::qualifier::LATEST;
 use super::raw_list::{Members, text};
 use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::aws::raw::{JsonVersion, RawCall};
@@ -50,9 +51,9 @@ impl Collector for AutoScaling {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         const WHAT: &str = "scaling of provisioned concurrency";
         let names = qualified::names(cx, WHAT).await?;
-        // `$LATEST` can have none.
-        let ids: Vec<String> =
-            names.iter().filter_map(|n| n.qualifier.as_ref()).map(|q| format!("function:{}:{q}", cx.target().function)).collect();
+        // `$LATEST` can have none, published or not.
+        let qualifiers = names.iter().filter_map(|n| n.qualifier.as_ref()).filter(|q| !q.starts_with(LATEST));
+        let ids: Vec<String> = qualifiers.map(|q| format!("function:{}:{q}", cx.target().function)).collect();
         if ids.is_empty() {
             return cx.not_applicable(WHAT, "no alias and no published version was read, and only those can have any").map(drop);
         }

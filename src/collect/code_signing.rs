@@ -2,7 +2,7 @@
 //! attacker who may change the configuration turns the check to `Warn`, or the function away from it.
 
 use super::cx::at_once;
-use super::qualifier::Qualifier;
+use super::qualifier::{LATEST_PUBLISHED, Qualifier, published_latest};
 use super::versions::VERSIONS;
 use super::{Abort, CollectCx, Collector, CollectorSpec, Question, Volatility};
 use crate::aws::raw::RawCall;
@@ -75,6 +75,10 @@ async fn jobs(cx: &CollectCx<'_>) -> Result<(), Abort> {
             for v in list.published() {
                 note(v.signing_job.as_ref(), Qualifier::version(&v.version).words);
                 v.layers.iter().for_each(|l| note(l.signing_job.as_ref(), format!("layer {}", l.arn)));
+            }
+            if let Ok(Some(fact)) = published_latest(cx, &list, "which job signed the code").await? {
+                note(fact.signing_job.as_ref(), Qualifier::version(LATEST_PUBLISHED).words);
+                fact.layers.iter().for_each(|l| note(l.signing_job.as_ref(), format!("layer {}", l.arn)));
             }
             cx.gap_of_rest(&list, "which jobs signed the code of further versions")?;
         }

@@ -97,17 +97,17 @@ impl Collector for ContainerImage {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        let named = Mutex::new(BTreeMap::new());
+        let named = Mutex::default();
         match cx.function().await? {
-            Ok(fact) => note(&named, "$LATEST", &fact),
+            Ok(fact) => note(cx, &named, "$LATEST", &fact)?,
             Err(fault) => drop(cx.gap_from(&fault, "container image of $LATEST")?),
         }
         each_version(cx, "container images", &|q| of_version(cx, &named, q).boxed()).await?;
-        let named = named.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if named.is_empty() {
+        let Named { addresses, unresolved } = named.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if addresses.is_empty() && !unresolved {
             return cx.not_applicable("container image", "no configuration that could be read names one").map(drop);
         }
-        images(cx, Layout("image"), named).await
+        images(cx, Layout("image"), addresses).await
     }
 }
 
@@ -118,20 +118,36 @@ pub(super) async fn images(cx: &CollectCx<'_>, layout: Layout, named: BTreeMap<S
     index(cx, layout, entries.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-type Named = Mutex<BTreeMap<String, Vec<String>>>;
+/// What the configurations say of their images.
+#[derive(Default)]
+struct Named {
+    /// By digest, each with who names it.
+    addresses: BTreeMap<String, Vec<String>>,
+    /// A configuration runs an image of which AWS did not say which, and that has been said.
+    unresolved: bool,
+}
 
-async fn of_version(cx: &CollectCx<'_>, named: &Named, q: Qualifier) -> Result<(), Abort> {
+async fn of_version(cx: &CollectCx<'_>, named: &Mutex<Named>, q: Qualifier) -> Result<(), Abort> {
     match cx.qualified(&q).await? {
-        Ok(fact) => note(named, &q.words, &fact),
+        Ok(fact) => note(cx, named, &q.words, &fact)?,
         Err(fault) => drop(cx.gap_from_lookup(&QUALIFIED_CONFIGURATION, &fault, &format!("container image of {}", q.words))?),
     }
     Ok(())
 }
 
-fn note(named: &Named, whose: &str, fact: &FunctionFact) {
-    if let Some(uri) = &fact.image_uri {
-        named.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.clone()).or_default().push(whose.to_string());
+/// Only `ResolvedImageUri` holds the digest of what runs. It is no required member of the answer (`FunctionCodeLocation` in botocore 1.44.5), and
+/// the `ImageUri` beside it may be a tag that somebody has moved since.
+fn note(cx: &CollectCx<'_>, named: &Mutex<Named>, whose: &str, fact: &FunctionFact) -> Result<(), Abort> {
+    let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
+    match &fact.image_uri {
+        Some(uri) => named.addresses.entry(uri.clone()).or_default().push(whose.to_string()),
+        None if fact.package_type.as_deref() == Some("Image") => {
+            named.unresolved = true;
+            cx.gap(GapKind::Unsupported, &format!("container image of {whose}"), "GetFunction did not resolve its address to a digest")?;
+        }
+        None => {}
     }
+    Ok(())
 }
 
 /// A manifest that is in the layout, as `index.json` names it.

@@ -1,9 +1,10 @@
-//! Event source mappings: the pollers that fetch from queues and streams and invoke the function. Listed for the function, every alias and
-//! every published version, because a mapping belongs to the exact ARN that it was made for; then each one read, because encrypted filter
-//! criteria show only there.
+//! Event source mappings: the pollers that fetch from queues and streams and invoke the function. Listed for the function, for `$LATEST` by that
+//! name, every alias and every published version, because a mapping belongs to the exact ARN that it was made for; then each one read, because
+//! encrypted filter criteria show only there.
 
 use super::aliases::ALIASES;
 use super::cx::at_once;
+use super::qualifier::{LATEST, LATEST_PUBLISHED, LATEST_REFUSED, Qualifier, has_published_latest};
 use super::versions::VERSIONS;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, PagesEnd, Question, Volatility};
 use crate::aws::fault::{Fault, FaultClass};
@@ -75,6 +76,7 @@ pub(super) async fn ask(cx: &CollectCx<'_>) -> Result<Mappings, Abort> {
     let arn = cx.target().arn();
     tokio::try_join!(
         list(cx, &found, "the function".into(), cx.target().function.clone()),
+        list(cx, &found, LATEST.into(), format!("{arn}:{LATEST}")),
         of_aliases(cx, &found, &arn),
         of_versions(cx, &found, &arn)
     )?;
@@ -103,10 +105,9 @@ async fn of_aliases(cx: &CollectCx<'_>, found: &Mutex<Mappings>, arn: &str) -> R
 async fn of_versions(cx: &CollectCx<'_>, found: &Mutex<Mappings>, arn: &str) -> Result<(), Abort> {
     match cx.versions().await? {
         Ok(versions) => {
-            at_once(
-                versions.published().map(|v| list(cx, found, format!("version {}", v.version), format!("{arn}:{}", v.version)).boxed()),
-            )
-            .await?;
+            let published_latest = has_published_latest(&versions).then_some(LATEST_PUBLISHED);
+            let names = versions.published().map(|v| v.version.as_str()).chain(published_latest);
+            at_once(names.map(|v| list(cx, found, Qualifier::version(v).words, format!("{arn}:{v}")).boxed())).await?;
             locked(found).lack(versions.unfinished.clone());
             cx.gap_of_rest(&versions, "event source mappings of further versions")
         }
@@ -119,9 +120,10 @@ async fn of_versions(cx: &CollectCx<'_>, found: &Mutex<Mappings>, arn: &str) -> 
 
 async fn list(cx: &CollectCx<'_>, found: &Mutex<Mappings>, whose: String, name: String) -> Result<(), Abort> {
     let call = || cx.aws().lambda().list_event_source_mappings().function_name(&name);
+    let refused = if whose == LATEST { LATEST_REFUSED } else { &[] };
     let pages = cx
         .ask_all(
-            Question::new(&LIST, format!("event source mappings of {whose}")),
+            Question::new(&LIST, format!("event source mappings of {whose}")).not_in_use(refused),
             Bound::default(),
             |marker| call().set_marker(marker).send(),
             |out: &ListEventSourceMappingsOutput| out.next_marker().map(str::to_string),
@@ -139,6 +141,8 @@ async fn list(cx: &CollectCx<'_>, found: &Mutex<Mappings>, whose: String, name: 
     match pages.end {
         PagesEnd::Complete => {}
         PagesEnd::Stopped(kind, why) => locked(found).lack(Some((kind, why))),
+        // An answer: no mapping bears that name.
+        PagesEnd::Failed(fault) if refused.iter().any(|(code, _)| fault.code.as_deref() == Some(code)) => {}
         PagesEnd::Failed(fault) => locked(found).miss(&fault),
     }
     Ok(())

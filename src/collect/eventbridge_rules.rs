@@ -1,5 +1,5 @@
-//! EventBridge rules, from both ends: every bus is asked which rules target the function, an alias or a version (a rule is listed under the
-//! exact ARN that it names), and the rules that the resource policies admit are read as well, whether or not they still target the function.
+//! EventBridge rules, from both ends: every bus is asked which rules target the function, `$LATEST`, an alias or a version (a rule is listed under
+//! the exact ARN that it names), and the rules that the resource policies admit are read as well, whether or not they still target the function.
 
 use super::cx::at_once;
 use super::qualified::{self, Named};

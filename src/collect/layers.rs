@@ -6,6 +6,7 @@
 use super::code::{self, limit};
 use super::cx::at_once;
 use super::facts::LayerFact;
+use super::qualifier::published_latest;
 use super::versions::VERSIONS as LISTING;
 use super::{Abort, Bound, CollectCx, Collector, CollectorSpec, Question, Reply, Volatility};
 use crate::aws::fault::tame;
@@ -49,6 +50,9 @@ impl Collector for Layers {
         match cx.versions().await? {
             Ok(list) => {
                 layers.extend(list.entries.iter().flat_map(|v| &v.layers).map(|l| (l.arn.clone(), l.clone())));
+                if let Ok(Some(fact)) = published_latest(cx, &list, "layers").await? {
+                    layers.extend(fact.layers.iter().map(|l| (l.arn.clone(), l.clone())));
+                }
                 cx.gap_of_rest(&list, "layers of further versions")?;
             }
             Err(fault) => drop(cx.gap_from_lookup(&LISTING, &fault, "layers of the versions")?),

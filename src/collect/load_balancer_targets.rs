@@ -35,7 +35,9 @@ impl Collector for LoadBalancerTargets {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let groups = trigger_table::sources(cx, Way::TargetGroup, "target groups").await?;
         if groups.is_empty() {
-            return cx.not_applicable("load balancer target groups", "no statement that was read admits a load balancer").map(drop);
+            return cx
+                .not_applicable("load balancer target groups", "no statement that was read admits a load balancer by its name")
+                .map(drop);
         }
         at_once(groups.into_iter().map(|group| target_group(cx, group).boxed())).await
     }

@@ -17,14 +17,22 @@ use tokio::sync::OnceCell;
 /// Units that make a look-up which is recorded as another's. Without the other in the plan its calls would be made and stand in no plan and no
 /// IAM policy. (What everybody looks up is always in the plan: `playbook::ALWAYS`.)
 pub const LOOKS_UP: &[(&str, &[&str])] = &[
-    ("delivery-targets", &["async-destinations", "event-source-mappings"]),
+    ("version-code", &["qualified-configuration"]),
+    ("layers", &["qualified-configuration"]),
+    ("container-image", &["qualified-configuration"]),
+    ("code-object", &["qualified-configuration"]),
+    ("code-signing", &["qualified-configuration"]),
+    ("function-key", &["qualified-configuration"]),
+    ("customer-runtime", &["qualified-configuration"]),
+    ("file-systems", &["qualified-configuration"]),
+    ("delivery-targets", &["async-destinations", "event-source-mappings", "qualified-configuration"]),
     ("deployment", &["tags"]),
-    ("network-interfaces", &["capacity", "network-paths"]),
-    ("network-paths", &["capacity"]),
-    ("network-rules", &["capacity", "network-paths"]),
-    ("flow-logs", &["capacity", "network-paths", "network-interfaces"]),
-    ("name-resolution", &["capacity", "network-paths"]),
-    ("flow-records", &["flow-logs", "capacity", "network-paths", "network-interfaces"]),
+    ("network-interfaces", &["capacity", "network-paths", "qualified-configuration"]),
+    ("network-paths", &["capacity", "qualified-configuration"]),
+    ("network-rules", &["capacity", "network-paths", "qualified-configuration"]),
+    ("flow-logs", &["capacity", "network-paths", "network-interfaces", "qualified-configuration"]),
+    ("name-resolution", &["capacity", "network-paths", "qualified-configuration"]),
+    ("flow-records", &["flow-logs", "capacity", "network-paths", "network-interfaces", "qualified-configuration"]),
 ];
 
 /// The units whose look-ups `id` makes.

@@ -45,7 +45,7 @@ impl Collector for NamedSources {
             trigger_table::admitted(cx, Way::MailRules).await?,
         );
         if pools.is_empty() && rules.is_empty() && !secrets && !config && !mail {
-            let why = "no statement that was read admits a user pool, an IoT rule, Secrets Manager, Config or SES";
+            let why = "no statement that was read names a user pool, an IoT rule, Secrets Manager, Config or SES";
             return cx.not_applicable("sources of other services", why).map(drop);
         }
         let by_name = pools.into_iter().map(|s| pool(cx, s).boxed()).chain(rules.into_iter().map(|s| topic_rule(cx, s).boxed()));

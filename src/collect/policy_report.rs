@@ -1,12 +1,14 @@
 //! The statements of all resource policies, as the older call and the newer one show them: in one table, and of each what it means for the
 //! search for triggers: a service that we look up (by the collectors that `trigger_table.rs` names), one that a person must, or one that we do
-//! not know. Nothing is dropped; a denial is no trigger, and is an item of its own.
+//! not know. A statement for everybody means the services that its sources (`aws:SourceArn`) are of. Nothing is dropped; a denial is no trigger,
+//! and is an item of its own.
 
 use super::grants::{self, Grant, Principal, ShownBy};
 use super::qualified;
+use super::qualifier::{LATEST, LATEST_REFUSED};
 use super::resource_policy::SPEC as RESOURCE_POLICY;
 use super::resource_policy_document::SPEC as DOCUMENT;
-use super::trigger_table::{Way, source, way_of};
+use super::trigger_table::{Way, principal_of, source, way_of};
 use super::{Abort, CollectCx, Question, Reply};
 use crate::aws::fault::{Fault, tame};
 use crate::model::canon;
@@ -46,6 +48,7 @@ pub(super) async fn ask(cx: &CollectCx<'_>, whose: &str, qualifier: Option<Strin
 /// The same by the newer call; recorded as the `resource-policy-document` unit's, whose context `cx` must be.
 pub(super) async fn ask_document(cx: &CollectCx<'_>, whose: &str, arn: &str) -> Result<PolicyFact, Abort> {
     let question = Question::new(&DOCUMENT.calls[0], format!("policy document of {whose}"));
+    let question = if whose == LATEST { question.not_in_use(LATEST_REFUSED) } else { question };
     // Boxed: it is asked through the shared look-ups, each of which would carry it along.
     Ok(match cx.ask(question, cx.aws().lambda().get_resource_policy().resource_arn(arn).send()).boxed().await? {
         Reply::Got(answer) => Ok(answer.output.policy().map(|document| (answer.item, document.to_string()))),
@@ -61,7 +64,8 @@ pub(super) async fn all(cx: &CollectCx<'_>) -> Result<Policies, Abort> {
     // Each alone, and in the order of the names.
     let asked = names.into_iter().map(|name| {
         async move {
-            let older = cx.policy(&name.whose, name.qualifier).await;
+            // The older call's policies have none for it (`resource_policy.rs`).
+            let older = if name.whose == LATEST { Ok(Ok(None)) } else { cx.policy(&name.whose, name.qualifier).await };
             (older, cx.policy_document(&name.whose, &name.arn).await, name.whose)
         }
         .boxed()
@@ -129,20 +133,53 @@ fn table<T: Serialize + ?Sized>(cx: &CollectCx<'_>, subject: &str, name: &str, v
     }
 }
 
-/// For each service principal: who looks it up, or what stays open.
-fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
-    let mut services: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
+/// What the statements say of one service: those that admit it by name, or everybody on behalf of sources that are its.
+#[derive(Default)]
+struct Admitted<'g> {
+    grants: Vec<&'g Grant>,
+    sources: BTreeSet<&'g String>,
+    /// Statements that admit it by name, whatever the source.
+    nameless: usize,
+}
+
+/// By service principal; and the sources of everybody that tell no service.
+fn by_principal(grants: &[Grant]) -> (BTreeMap<String, Admitted<'_>>, BTreeSet<&String>) {
+    let mut services: BTreeMap<String, Admitted<'_>> = BTreeMap::new();
+    let mut odd = BTreeSet::new();
     for grant in grants.iter().filter(|g| g.allow) {
+        let mut of_grant: BTreeMap<String, BTreeSet<&String>> = BTreeMap::new();
         for principal in &grant.principals {
-            if let Principal::Service(name) = principal {
-                services.entry(name).or_default().push(grant);
+            match principal {
+                Principal::Service(name) => of_grant.entry(name.clone()).or_default().extend(&grant.sources),
+                Principal::Everybody => {
+                    for source in &grant.sources {
+                        let of = principal_of(source).map_or(&mut odd, |name| of_grant.entry(name).or_default());
+                        of.insert(source);
+                    }
+                }
+                Principal::Aws(_) | Principal::Other(_) => {}
             }
         }
+        for (name, sources) in of_grant {
+            let admitted = services.entry(name).or_default();
+            admitted.grants.push(grant);
+            admitted.nameless += usize::from(sources.is_empty());
+            admitted.sources.extend(sources);
+        }
     }
-    for (n, (service, grants)) in services.into_iter().enumerate() {
-        let sources: BTreeSet<&String> = grants.iter().flat_map(|g| &g.sources).collect();
-        let shown = tame(service, 100);
-        match way_of(service) {
+    (services, odd)
+}
+
+/// For each service that is admitted: who looks it up, or what stays open.
+fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
+    let (services, odd) = by_principal(grants);
+    if !odd.is_empty() {
+        let why = format!("everybody may invoke the function on behalf of sources that tell no service: {}", listed(&odd));
+        cx.gap(GapKind::Unsupported, "unresolved trigger: everybody, for sources of no known form", &why)?;
+    }
+    for (n, (service, Admitted { grants, sources, nameless })) in services.into_iter().enumerate() {
+        let shown = tame(&service, 100);
+        match way_of(&service) {
             None => {
                 let why = format!(
                     "{shown} may invoke the function; freezeframe does not know where that service keeps what it invokes. Sources named: {}",
@@ -163,7 +200,6 @@ fn by_service(cx: &CollectCx<'_>, grants: &[Grant]) -> Result<(), Abort> {
             Some(way) if way.needs_no_source() => {}
             Some(way) => {
                 let open: BTreeSet<&String> = sources.iter().copied().filter(|arn| source(cx, way, arn).is_none()).collect();
-                let nameless = grants.iter().filter(|g| g.sources.is_empty()).count();
                 if nameless > 0 || !open.is_empty() {
                     let why = format!(
                         "{nameless} statements for {shown} name no source, so that any source of any account may stand behind them; sources that name no one thing: {}",

@@ -1,14 +1,15 @@
-//! The ARNs under which a function can be called: its own, and one for each alias and published version. Whoever points at a function points
-//! at one of them, and is found under that one only.
+//! The ARNs under which a function can be called: its own, the same with `$LATEST` written out, and one for each alias and published version.
+//! Whoever points at a function points at one of them, and is found under that one only.
 
 use super::aliases::ALIASES;
 use super::cx::{Abort, CollectCx};
+use super::qualifier::{LATEST, LATEST_PUBLISHED, has_published_latest};
 use super::versions::VERSIONS;
 use crate::aws::fault::{Fault, FaultClass};
 use crate::model::gap::GapKind;
 
 pub(super) struct Named {
-    /// `the function`, `alias live`, `version 3`.
+    /// `the function`, `$LATEST`, `alias live`, `version 3`.
     pub whose: String,
     pub arn: String,
     pub qualifier: Option<String>,
@@ -33,7 +34,9 @@ pub(super) async fn names(cx: &CollectCx<'_>, what: &str) -> Result<Vec<Named>, 
 
 /// The same without a word about what is missing, but why something may be.
 pub(super) async fn listed(cx: &CollectCx<'_>) -> Result<(Vec<Named>, Option<(GapKind, String)>), Abort> {
-    let mut all = vec![Named { whose: "the function".into(), arn: cx.target().arn(), qualifier: None }];
+    let arn = cx.target().arn();
+    let latest = Named { whose: LATEST.into(), arn: format!("{arn}:{LATEST}"), qualifier: Some(LATEST.into()) };
+    let mut all = vec![Named { whose: "the function".into(), arn, qualifier: None }, latest];
     let mut unfinished = None;
     let failed = |fault: Fault| (fault.class != FaultClass::NotFound).then(|| (fault.gap_kind(), fault.to_string()));
     match cx.aliases().await? {
@@ -46,6 +49,7 @@ pub(super) async fn listed(cx: &CollectCx<'_>) -> Result<(Vec<Named>, Option<(Ga
     match cx.versions().await? {
         Ok(list) => {
             all.extend(list.published().map(|v| named(cx, "version", &v.version)));
+            all.extend(has_published_latest(&list).then(|| named(cx, "version", LATEST_PUBLISHED)));
             unfinished = unfinished.or_else(|| list.unfinished.clone());
         }
         Err(fault) => unfinished = unfinished.or_else(|| failed(fault)),

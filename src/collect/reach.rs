@@ -2,6 +2,7 @@
 //! events go. Every published version has such names of its own, so whoever asks about them asks of all configurations.
 
 use super::cx::{Abort, CollectCx};
+use super::qualifier::{LATEST_PUBLISHED, Qualifier, published_latest};
 use super::versions::VERSIONS;
 use crate::aws::fault::FaultClass;
 use aws_sdk_lambda::types::FunctionConfiguration;
@@ -78,6 +79,10 @@ pub(super) async fn reaches(cx: &CollectCx<'_>, what: &str) -> Result<Reaches, A
     match cx.versions().await? {
         Ok(list) => {
             found.all.extend(list.published().map(|v| (format!("version {}", v.version), v.reach.clone())));
+            match published_latest(cx, &list, what).await? {
+                Ok(fact) => found.all.extend(fact.map(|f| (Qualifier::version(LATEST_PUBLISHED).words, f.reach.clone()))),
+                Err(_) => found.whole = false,
+            }
             found.whole &= list.unfinished.is_none();
             cx.gap_of_rest(&list, &format!("{what} of further versions"))?;
         }

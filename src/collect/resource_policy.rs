@@ -1,9 +1,7 @@
 //! The resource policies: of the function itself, of every alias and of every published version. Each is a policy of its own, and a
 //! statement that sits on an alias alone shows nowhere else.
 
-use super::aliases::ALIASES;
-use super::cx::at_once;
-use super::versions::VERSIONS;
+use super::qualifier::{Qualifier, each_alias, each_version};
 use super::{Abort, CollectCx, Collector, CollectorSpec, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
@@ -29,29 +27,15 @@ impl Collector for ResourcePolicy {
     }
 
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
-        tokio::try_join!(policy(cx, "the function".into(), None), of_aliases(cx), of_versions(cx))?;
+        // `$LATEST` takes no statements of its own from AddPermission, which refuses it: the unqualified policy is its policy. What PutResourcePolicy
+        // may write there, `resource-policy-document` asks for.
+        let ask = |q: Qualifier| policy(cx, q.words, Some(q.name)).boxed();
+        tokio::try_join!(
+            policy(cx, "the function".into(), None),
+            each_alias(cx, "resource policies", &ask),
+            each_version(cx, "resource policies", &ask)
+        )?;
         super::policy_report::report(cx).await
-    }
-}
-
-async fn of_aliases(cx: &CollectCx<'_>) -> Result<(), Abort> {
-    match cx.aliases().await? {
-        Ok(list) => {
-            at_once(list.entries.iter().map(|a| policy(cx, format!("alias {}", a.name), Some(a.name.clone())).boxed())).await?;
-            cx.gap_of_rest(&list, "resource policies of further aliases")
-        }
-        Err(fault) => cx.gap_from_lookup(&ALIASES, &fault, "resource policies of the aliases").map(drop),
-    }
-}
-
-async fn of_versions(cx: &CollectCx<'_>) -> Result<(), Abort> {
-    match cx.versions().await? {
-        // `$LATEST` takes no statements of its own (AddPermission refuses it): the unqualified policy is its policy.
-        Ok(list) => {
-            at_once(list.published().map(|v| policy(cx, format!("version {}", v.version), Some(v.version.clone())).boxed())).await?;
-            cx.gap_of_rest(&list, "resource policies of further versions")
-        }
-        Err(fault) => cx.gap_from_lookup(&VERSIONS, &fault, "resource policies of the published versions").map(drop),
     }
 }
 

@@ -1,9 +1,9 @@
-//! The resource policies as documents, by `GetResourcePolicy` (2026): of the function, every alias and every published version. `GetPolicy`,
-//! which `resource-policy` asks, is older; `PutResourcePolicy` can write denials and conditions, and whether the older call shows all of
-//! them is not known to us. So both answers are kept, and the statements of both are the one table that the search for triggers begins with
+//! The resource policies as documents, by `GetResourcePolicy` (2026): of the function, of `$LATEST` by that name, of every alias and every
+//! published version. `GetPolicy`, which `resource-policy` asks, is older; `PutResourcePolicy` can write denials and conditions, and whether the
+//! older call shows all of them is not known to us. So both answers are kept, and the statements of both are the one table that the search for triggers begins with
 //! (`policy_report.rs`).
 
-use super::qualifier::{Qualifier, each_alias, each_version};
+use super::qualifier::{LATEST, Qualifier, each_alias, each_version};
 use super::{Abort, CollectCx, Collector, CollectorSpec, Volatility};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::item::Group;
@@ -33,6 +33,7 @@ impl Collector for ResourcePolicyDocument {
         let ask = |q: Qualifier| document(cx, q.words, format!("{arn}:{}", q.name)).boxed();
         tokio::try_join!(
             document(cx, "the function".into(), arn.clone()),
+            document(cx, LATEST.into(), format!("{arn}:{LATEST}")),
             each_alias(cx, "resource policy documents", &ask),
             each_version(cx, "resource policy documents", &ask)
         )?;

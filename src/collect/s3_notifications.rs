@@ -32,7 +32,7 @@ impl Collector for S3Notifications {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let buckets = trigger_table::sources(cx, Way::Bucket, "S3 buckets").await?;
         if buckets.is_empty() {
-            return cx.not_applicable("S3 notifications", "no statement that was read admits a bucket").map(drop);
+            return cx.not_applicable("S3 notifications", "no statement that was read admits a bucket by its name").map(drop);
         }
         at_once(buckets.into_iter().map(|bucket| notifications(cx, bucket).boxed())).await
     }

@@ -38,7 +38,7 @@ impl Collector for SnsSubscriptions {
     async fn collect(&self, cx: &CollectCx<'_>) -> Result<(), Abort> {
         let topics = trigger_table::sources(cx, Way::Topic, "SNS topics").await?;
         if topics.is_empty() {
-            return cx.not_applicable("SNS subscriptions", "no statement that was read admits a topic").map(drop);
+            return cx.not_applicable("SNS subscriptions", "no statement that was read admits a topic by its name").map(drop);
         }
         at_once(topics.into_iter().map(|topic| subscriptions(cx, topic).boxed())).await
     }

@@ -80,6 +80,17 @@ pub fn way_of(principal: &str) -> Option<Way> {
     known(name).or_else(|| known(name.rsplit_once('.').filter(|(_, last)| is_region(last))?.0))
 }
 
+/// The service that a source is of, as the principal that it would come as. An ARN's service has the principal's name but for these.
+pub(super) fn principal_of(source: &str) -> Option<String> {
+    let service = source.strip_prefix("arn:")?.split(':').nth(1).filter(|s| !s.is_empty())?;
+    let name = match service {
+        "execute-api" => "apigateway",
+        "cloudwatch" => "lambda.alarms.cloudwatch",
+        other => other,
+    };
+    Some(format!("{name}.amazonaws.com"))
+}
+
 /// A word that may stand in a host name for a Region: it comes from a policy, and whoever wrote that must not steer our requests elsewhere.
 pub(super) fn is_region(word: &str) -> bool {
     word.len() <= 32
@@ -139,8 +150,15 @@ pub(super) async fn admitted(cx: &CollectCx<'_>, way: Way) -> Result<bool, Abort
     Ok(policies.grants.iter().any(|g| admits(g, way)))
 }
 
+/// Everybody is every service too, and then the sources tell which one is meant.
 fn admits(grant: &Grant, way: Way) -> bool {
-    grant.allow && grant.principals.iter().any(|p| matches!(p, Principal::Service(s) if way_of(s) == Some(way)))
+    let meant = || grant.sources.iter().filter_map(|arn| principal_of(arn)).any(|s| way_of(&s) == Some(way));
+    let admitted = |p: &Principal| match p {
+        Principal::Service(s) => way_of(s) == Some(way),
+        Principal::Everybody => meant(),
+        Principal::Aws(_) | Principal::Other(_) => false,
+    };
+    grant.allow && grant.principals.iter().any(admitted)
 }
 
 /// Sources that one run asks about for each way. A policy of 20 KiB cannot name many more.
@@ -181,6 +199,23 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), WAYS.len(), "one line for each");
+    }
+
+    #[test]
+    fn a_source_tells_its_service() {
+        for (source, way) in [
+            ("arn:aws:s3:::inbox", Some(Way::Bucket)),
+            ("arn:aws:execute-api:eu-west-1:1:a/*/GET/x", Some(Way::Api)),
+            ("arn:aws:secretsmanager:eu-west-1:1:secret:x", Some(Way::Secrets)),
+            ("arn:aws:brand-new:eu-west-1:1:x", None),
+        ] {
+            assert_eq!(principal_of(source).as_deref().and_then(way_of), way, "{source}");
+        }
+        let alarm = principal_of("arn:aws:cloudwatch:eu-west-1:1:alarm:x").unwrap();
+        assert!(matches!(way_of(&alarm), Some(Way::Pointer(_))));
+        for none in ["", "*", "arn:aws", "arn:aws::eu-west-1:1:x", "s3:::inbox"] {
+            assert_eq!(principal_of(none), None, "{none}");
+        }
     }
 
     #[test]

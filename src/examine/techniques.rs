@@ -103,9 +103,23 @@ pub fn examine(planned: &[PlannedUnit], items: &[Item]) -> Techniques {
     Techniques { v: 1, meaning: MEANING.to_string(), counts, techniques }
 }
 
-/// The look-up of the function itself was answered with "there is none".
+/// Questions that AWS answers for every function that exists, be it with an empty list or without the setting (API reference of each). Collector,
+/// and which of its items where it asks more than this.
+const ANSWERED_WHILE_IT_EXISTS: [(&str, Option<&str>); 6] = [
+    ("configuration", None),
+    ("versions", None),
+    ("aliases", None),
+    ("function-urls", None),
+    ("concurrency", None),
+    ("event-source-mappings", Some("event source mappings of the function")),
+];
+
+/// AWS answered with "there is none" where that can be said of no function that exists. It may have been there when the first question was asked,
+/// and be deleted while the others waited for their turn.
 pub fn is_gone(items: &[Item]) -> bool {
-    items.iter().any(|i| i.collector == "configuration" && i.status == ItemStatus::NotFound)
+    let tells =
+        |i: &Item| ANSWERED_WHILE_IT_EXISTS.iter().any(|(id, of)| i.collector == *id && of.is_none_or(|subject| i.subject == subject));
+    items.iter().any(|i| i.status == ItemStatus::NotFound && tells(i))
 }
 
 /// The document's JSON Schema: file name in `evidence-schema/` and content.
@@ -319,5 +333,21 @@ mod tests {
         let all = [gone, ("control-plane-history", UnitEnd::Done, &[Collected]), ("recent-invocations", UnitEnd::Done, &[Collected])];
         assert_eq!(judged(39, &all).verdict, Verdict::CanShow, "that it was deleted can be shown");
         assert_eq!(judged(18, &all).verdict, Verdict::Undecided, "what needs its configuration cannot: it is absent because all of it is");
+    }
+
+    #[test]
+    fn a_function_that_was_deleted_while_it_was_read_rules_nothing_out() {
+        use ItemStatus::{Empty, NotFound};
+        let policy = ("resource-policy", UnitEnd::Done, &[NotFound][..]);
+        for list in ["versions", "aliases", "function-urls", "concurrency"] {
+            let t = judged(7, &[HERE, NO_DOCUMENT, policy, (list, UnitEnd::Done, &[NotFound])]);
+            assert_eq!((t.verdict, t.why.contains("gone")), (Verdict::Undecided, true), "{list}: {}", t.why);
+            assert_eq!(judged(7, &[HERE, NO_DOCUMENT, policy, (list, UnitEnd::Done, &[Empty])]).verdict, Verdict::RuledOut, "{list}");
+        }
+        assert_eq!(judged(4, &[HERE, ("aliases", UnitEnd::Done, &[NotFound])]).verdict, Verdict::Undecided);
+        // An alias or a mapping may go alone.
+        let mut alone = item(1, "event-source-mappings", NotFound);
+        alone.subject = "event source mappings of alias live".into();
+        assert!(!is_gone(&[alone]));
     }
 }

@@ -35,7 +35,7 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("trail-archive", "ListPublicKeys", "for each Region that signs digests; once per page"),
     ("resource-policy", "GetPolicy", "once for the function, each alias and each published version"),
     // The surface of the Lambda API.
-    ("resource-policy-document", "GetResourcePolicy", "once for the function, each alias and each published version"),
+    ("resource-policy-document", "GetResourcePolicy", "once for the function, $LATEST, each alias and each published version"),
     ("qualified-configuration", "GetFunction", "once for each alias and each published version"),
     ("version-code", "DownloadCode", "once for each digest that is not stored yet; streamed"),
     ("version-code", "GetFunction", "only when a presigned address has expired"),
@@ -56,11 +56,11 @@ pub const PARTICULAR: &[(&str, &str, &str)] = &[
     ("tags", "ListTags", "once"),
     // End of the surface of the Lambda API.
     ("function-urls", "ListFunctionUrlConfigs", "once per page"),
-    ("event-source-mappings", "ListEventSourceMappings", "for the function, each alias and each published version; once per page"),
+    ("event-source-mappings", "ListEventSourceMappings", "for the function, $LATEST, each alias and each published version; once per page"),
     ("event-source-mappings", "GetEventSourceMapping", "once per mapping"),
     // Triggers and identity.
     ("account-mappings", "ListEventSourceMappings", "of the whole account in this Region; once per page"),
-    ("eventbridge-rules", "ListRuleNamesByTarget", "for each event bus, with the function, each alias and each published version"),
+    ("eventbridge-rules", "ListRuleNamesByTarget", "for each event bus, with the function, $LATEST, each alias and each published version"),
     ("eventbridge-rules", "DescribeRule", "once per rule that was found or that a resource policy names"),
     ("eventbridge-rules", "ListTargetsByRule", "the same"),
     ("schedules", "GetSchedule", "once per schedule that targets the function or any Lambda API call"),

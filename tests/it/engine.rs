@@ -214,6 +214,23 @@ async fn what_a_deleted_function_left_behind_is_collected_and_the_bundle_says_th
     assert_eq!(deleted.verdict, Verdict::CanShow, "{deleted:?}");
 }
 
+/// Its configuration was read, then somebody deleted it, and the questions that waited for their turn found nothing.
+#[tokio::test]
+async fn a_function_that_is_deleted_while_it_is_read_is_told_to_be_gone() {
+    let key = "Lambda.ListEventSourceMappings";
+    let deleted = World::default().on(key, [Answer::error(key, 404, "ResourceNotFoundException")]);
+    let ran = snapshot(deleted, &only(&["event-source-mappings"]), &Missing::Refuse).await.unwrap();
+    assert_eq!(ran.status("configuration", "configuration and code location"), ItemStatus::Collected);
+    let mapping = ran.techniques().techniques.into_iter().find(|t| t.number == 25).unwrap();
+    assert_eq!(mapping.verdict, Verdict::Undecided, "{mapping:?}");
+    assert!(mapping.why.contains("the function is gone"), "{mapping:?}");
+    assert!(
+        ran.report.function_gone && ran.report.headline.starts_with("the function does not exist any more; "),
+        "{}",
+        ran.report.headline
+    );
+}
+
 #[tokio::test]
 async fn a_role_that_nobody_remembers_is_a_gap_and_the_operator_may_know_it() {
     let ran = snapshot(gone(&[]), &only(&LEFT_BEHIND), &Missing::Gone { role: None }).await.unwrap();

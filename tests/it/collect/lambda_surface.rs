@@ -4,7 +4,7 @@
 use super::{Bag, is_gap, run};
 use crate::licences::metadata;
 use crate::support::tools::{python_tools, repository};
-use crate::support::wire::{Answer, World};
+use crate::support::wire::{Answer, Sent, World};
 use freezeframe::collect::COLLECTORS;
 use freezeframe::collect::lambda_reads::{Decision, LAMBDA_READS};
 use freezeframe::model::call::Service;
@@ -298,15 +298,63 @@ async fn lists_that_cannot_be_read_leave_a_gap_in_every_question_that_needs_them
     }
 }
 
-#[tokio::test]
-async fn what_is_published_of_latest_on_managed_instances_is_a_version_too() {
+/// The world with `$LATEST` on managed instances.
+fn managed() -> World {
     let mut list = healthy_json("Lambda.ListVersionsByFunction");
     list["Versions"][0]["CapacityProviderConfig"] = list["Versions"][2]["CapacityProviderConfig"].clone();
-    let bag = run(
-        &["qualified-configuration", "runtime-management"],
-        World::default().on("Lambda.ListVersionsByFunction", [Answer::json(&list)]),
-    )
-    .await;
+    World::default().on("Lambda.ListVersionsByFunction", [Answer::json(&list)])
+}
+
+fn of_the_published(sent: &Sent) -> bool {
+    sent.says("%24LATEST.PUBLISHED")
+}
+
+/// Published with them, and then `$LATEST` was cleaned.
+#[tokio::test]
+async fn what_only_the_published_latest_names_is_followed() {
+    let mut published = healthy_json("Lambda.GetFunction");
+    let job = |id: &str| format!("arn:aws:signer:eu-west-1:123456789012:/signing-jobs/{id}");
+    let layer =
+        json!({"Arn": "arn:aws:lambda:eu-west-1:123456789012:layer:shadow:1", "CodeSize": 131, "SigningJobArn": job("of-the-layer")});
+    let configuration = &mut published["Configuration"];
+    configuration["Layers"] = json!([layer]);
+    configuration["SigningJobArn"] = json!(job("of-the-published"));
+    configuration["DeadLetterConfig"]["TargetArn"] = json!("arn:aws:sqs:eu-west-1:123456789012:published-dead");
+    let mount = "arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0published";
+    configuration["FileSystemConfigs"] = json!([{"Arn": mount, "LocalMountPath": "/mnt/x"}]);
+    let units = ["layers", "file-systems", "code-signing", "delivery-targets", "event-source-mappings"];
+    let bag = run(&units, managed().when("Lambda.GetFunction", of_the_published, [Answer::json(&published)])).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("code of layer arn:aws:lambda:eu-west-1:123456789012:layer:shadow:1").status, ItemStatus::Collected);
+    assert_eq!(bag.item("EFS access point fsap-0published").status, ItemStatus::Collected);
+    assert_eq!(bag.item("signing job of-the-published of version $LATEST.PUBLISHED").status, ItemStatus::Collected);
+    assert_eq!(bag.item("signing job of-the-layer of layer").status, ItemStatus::Collected);
+    assert_eq!(bag.item("policy and attributes of queue arn:aws:sqs:eu-west-1:123456789012:published-dead").status, ItemStatus::Collected);
+    assert_eq!(bag.item("event source mappings of version $LATEST.PUBLISHED").status, ItemStatus::Collected);
+    assert_eq!(qualifiers(&bag, "Lambda.GetFunction"), ["", "%24LATEST.PUBLISHED"], "asked once, and of nothing else");
+
+    // Where nothing has been published there is nothing to follow; where it may not be read, that is a gap with each question.
+    let gone = [Answer::error("Lambda.GetFunction", 404, "ResourceNotFoundException")];
+    let bag = run(&units, managed().when("Lambda.GetFunction", of_the_published, gone)).await;
+    assert_eq!(bag.gaps(), []);
+    let bag = run(&units, managed().when("Lambda.GetFunction", of_the_published, denied("Lambda.GetFunction"))).await;
+    let mut open: Vec<_> = bag.gaps().into_iter().map(|(_, _, subject)| subject).collect();
+    open.sort_unstable();
+    assert_eq!(
+        open,
+        [
+            "configuration of version $LATEST.PUBLISHED",
+            "dead-letter queue of version $LATEST.PUBLISHED",
+            "file systems of version $LATEST.PUBLISHED",
+            "layers of version $LATEST.PUBLISHED",
+            "which job signed the code of version $LATEST.PUBLISHED",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_published_of_latest_on_managed_instances_is_a_version_too() {
+    let bag = run(&["qualified-configuration", "runtime-management"], managed()).await;
     assert_eq!(qualifiers(&bag, "Lambda.GetFunction"), ["%24LATEST.PUBLISHED", "1", "2", "live"]);
     assert_eq!(qualifiers(&bag, "Lambda.GetRuntimeManagementConfig"), ["", "%24LATEST.PUBLISHED", "1", "2"]);
 }
@@ -323,12 +371,12 @@ async fn an_operation_that_the_endpoint_does_not_know_is_no_absence() {
 // ── one question each ──
 
 #[tokio::test]
-async fn policy_documents_are_asked_of_the_function_every_alias_and_every_version() {
+async fn policy_documents_are_asked_of_the_function_latest_every_alias_and_every_version() {
     let bag = run(&["resource-policy-document"], World::default()).await;
     let arn = format!("arn%3Aaws%3Alambda%3A{}%3A123456789012%3Afunction%3Apayments-export", bag.region);
     let mut whole: Vec<_> = bag.sent("Lambda.GetResourcePolicy").iter().map(|s| s.uri.rsplit('/').next().unwrap().to_string()).collect();
     whole.sort();
-    assert_eq!(whole, [arn.clone(), format!("{arn}%3A1"), format!("{arn}%3A2"), format!("{arn}%3Alive")]);
+    assert_eq!(whole, [arn.clone(), format!("{arn}%3A%24LATEST"), format!("{arn}%3A1"), format!("{arn}%3A2"), format!("{arn}%3Alive")]);
 }
 
 #[tokio::test]
@@ -541,6 +589,24 @@ async fn a_manifest_or_a_layer_that_is_not_its_digest_is_recorded_not_refused() 
     assert_eq!(bag.gaps(), []);
     let stated = bag.items.iter().filter_map(|i| Some(i.provider_digest.as_ref()?.matches));
     assert_eq!(stated.collect::<Vec<_>>(), [false; 3]);
+}
+
+#[tokio::test]
+async fn an_image_whose_address_did_not_resolve_is_a_gap_and_no_absence() {
+    let mut function = healthy_json("Lambda.GetFunction");
+    function["Configuration"]["PackageType"] = json!("Image");
+    function["Code"] = json!({"RepositoryType": "ECR", "ImageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:latest"});
+    let unresolved = || [Answer::json(&function)];
+    let bag = run(&["container-image"], World::default().on("Lambda.GetFunction", unresolved())).await;
+    let mut gaps = bag.gaps();
+    gaps.sort();
+    let whose = ["container image of $LATEST", "container image of version 1", "container image of version 2"];
+    assert_eq!(gaps, whose.map(|subject| ("container-image", GapKind::Unsupported, subject)));
+    assert_eq!(bag.of("container-image").len(), 3, "nowhere is it said that there is none");
+    // One that did not resolve leaves the others as they are.
+    let bag = run(&["container-image"], World::default().when("Lambda.GetFunction", |s| !s.says("Qualifier"), unresolved())).await;
+    assert_eq!(bag.gaps(), [("container-image", GapKind::Unsupported, "container image of $LATEST")]);
+    assert_eq!(bag.sent("ECR.BatchGetImage").len(), 1);
 }
 
 #[tokio::test]

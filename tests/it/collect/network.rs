@@ -363,7 +363,7 @@ async fn only_targets_of_this_function_are_followed() {
 async fn destinations_and_mappings_are_asked_for_once_and_what_is_missing_of_them_is_said() {
     let bag = run(&["async-destinations", "event-source-mappings", "delivery-targets"], World::default()).await;
     assert_eq!(bag.sent("Lambda.ListFunctionEventInvokeConfigs").len(), 1);
-    assert_eq!(bag.sent("Lambda.ListEventSourceMappings").len(), 4, "the function, an alias, two versions: once each");
+    assert_eq!(bag.sent("Lambda.ListEventSourceMappings").len(), 5, "the function, $LATEST, an alias, two versions: once each");
     assert_eq!(bag.asked("async-destinations", "ListFunctionEventInvokeConfigs").len(), 1);
 
     let denied = |key: &str| World::default().on(key, [Answer::error(key, 403, "AccessDeniedException")]);

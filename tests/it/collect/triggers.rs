@@ -1,7 +1,7 @@
 //! What is particular to the collectors of triggers and identity.
 
 use super::{Bag, is_gap, run, run_with};
-use crate::support::wire::{Answer, World};
+use crate::support::wire::{Answer, Sent, World};
 use freezeframe::model::gap::GapKind;
 use freezeframe::model::item::ItemStatus;
 use serde_json::{Value, json};
@@ -45,10 +45,10 @@ async fn everybody_is_an_item_of_its_own_and_known_services_point_to_where_they_
     let bag = run(&["resource-policy"], World::default()).await;
     assert_eq!(bag.gaps(), []);
     let open: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("open to everybody: statement public of")).collect();
-    assert_eq!(open.len(), 4, "the function, an alias, two versions");
+    assert_eq!(open.len(), 5, "the function, $LATEST, an alias, two versions");
     assert!(open.iter().all(|i| i.derived_from.len() == 1));
     let all = table(&bag, "statements of all resource policies in one table");
-    assert_eq!(all.as_array().unwrap().len(), 4 * 13);
+    assert_eq!(all.as_array().unwrap().len(), 4 * 13 + 1, "of $LATEST only the newer call tells, and it tells one");
     let machine = table(&bag, "trigger to be looked up by a person: states.amazonaws.com");
     assert!(machine["look"].as_str().unwrap().contains("describe-state-machine"));
     assert!(machine["sources"][0].as_str().unwrap().contains("stateMachine:ledger"));
@@ -99,9 +99,9 @@ async fn what_only_the_newer_call_shows_is_a_trigger_and_a_denial_is_seen() {
     assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().all(|s| s.says("only-in-the-document")));
     assert!(!bag.sent("SNS.ListSubscriptionsByTopic").is_empty() && bag.sent("S3.GetBucketNotificationConfiguration").is_empty());
     let denials: Vec<_> = bag.items.iter().filter(|i| i.subject.starts_with("denied by a resource policy: statement keep-out")).collect();
-    assert_eq!(denials.len(), 4, "the function, an alias, two versions");
+    assert_eq!(denials.len(), 5, "the function, $LATEST, an alias, two versions");
     assert!(denials.iter().all(|i| i.subject.ends_with("which GetPolicy does not show")), "{denials:?}");
-    assert_eq!(bag.sent("Lambda.GetResourcePolicy").len(), 4, "asked once for all of them");
+    assert_eq!(bag.sent("Lambda.GetResourcePolicy").len(), 5, "asked once for all of them");
     let all = table(&bag, "statements of all resource policies in one table");
     assert!(all.as_array().unwrap().iter().all(|g| g["shownBy"] == "GetResourcePolicy"), "{all}");
     // What cannot be read there is a gap with every search, as with the older call.
@@ -124,6 +124,93 @@ async fn a_policy_cannot_make_us_ask_another_host_or_the_wrong_service() {
     assert_eq!(bag.item("SNS subscriptions").status, ItemStatus::NotApplicable);
 }
 
+/// `AddPermission --principal "*" --source-arn …`: the bucket fires the function as well as if the service had been named.
+#[tokio::test]
+async fn sources_on_whose_behalf_everybody_may_call_are_followed_like_those_of_a_service() {
+    let everybody = |principal: Value, source: &str| {
+        let mut statement = admits("", Some(source));
+        statement["Principal"] = principal;
+        statement
+    };
+    let anyone = |source| everybody(json!("*"), source);
+    let statements = json!([
+        anyone("arn:aws:s3:::anybodys-inbox"),
+        everybody(json!({"AWS": "*"}), "arn:aws:sns:eu-west-1:123456789012:anybodys-topic"),
+        anyone("arn:aws:secretsmanager:eu-west-1:123456789012:secret:rotated"),
+        anyone("arn:aws:states:eu-west-1:123456789012:stateMachine:ledger"),
+    ]);
+    let searches = ["resource-policy", "s3-notifications", "sns-subscriptions", "named-sources", "load-balancer-targets"];
+    let world = |statements: &Value| World::default().on("Lambda.GetPolicy", [policy(statements)]);
+    let bag = run(&searches, world(&statements)).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("notifications of bucket anybodys-inbox").status, ItemStatus::Collected);
+    assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().any(|s| s.says("anybodys-topic")));
+    assert_eq!((bag.sent("Secrets-Manager.ListSecrets").len(), bag.sent("Cognito-Identity-Provider.DescribeUserPool").len()), (1, 0));
+    let machine = table(&bag, "trigger to be looked up by a person: states.amazonaws.com");
+    assert_eq!(machine["sources"], json!(["arn:aws:states:eu-west-1:123456789012:stateMachine:ledger"]));
+    // What no collector looks up, and what names no one thing, stays open.
+    for (source, kind, subject) in [
+        ("arn:aws:brand-new:eu-west-1:1:x", GapKind::Unsupported, "unresolved trigger: brand-new.amazonaws.com"),
+        ("arn:aws:s3:::*", GapKind::NotAcquirable, "unresolved trigger: s3.amazonaws.com without one source"),
+        ("*", GapKind::Unsupported, "unresolved trigger: everybody, for sources of no known form"),
+    ] {
+        let bag = run(&["resource-policy", "s3-notifications"], world(&json!([anyone(source)]))).await;
+        assert!(is_gap(bag.item(subject), kind), "{source}");
+        assert!(bag.sent("S3.GetBucketNotificationConfiguration").is_empty(), "{source}");
+    }
+    let mut deny = anyone("arn:aws:s3:::never-asked");
+    deny["Effect"] = json!("Deny");
+    let bag = run(&["resource-policy", "s3-notifications"], world(&json!([deny]))).await;
+    assert_eq!((bag.gaps(), bag.sent("S3.GetBucketNotificationConfiguration").len()), (vec![], 0));
+}
+
+#[tokio::test]
+async fn statements_on_latest_and_on_what_is_published_of_it_are_triggers_too() {
+    let mut list: Value = serde_json::from_str(&World::healthy("Lambda.ListVersionsByFunction").text()).unwrap();
+    list["Versions"][0]["CapacityProviderConfig"] = list["Versions"][2]["CapacityProviderConfig"].clone();
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [admits("sns.amazonaws.com", Some("arn:aws:sns:eu-west-1:123456789012:on-latest"))]});
+    let none = |key| [gone(key)];
+    let world = World::default()
+        .on("Lambda.ListVersionsByFunction", [Answer::json(&list)])
+        .on("Lambda.GetPolicy", none("Lambda.GetPolicy"))
+        .when(
+            "Lambda.GetPolicy",
+            |s| s.says("Qualifier=%24LATEST.PUBLISHED"),
+            [policy(&json!([admits("s3.amazonaws.com", Some("arn:aws:s3:::on-the-published"))]))],
+        )
+        .on("Lambda.GetResourcePolicy", none("Lambda.GetResourcePolicy"))
+        .when("Lambda.GetResourcePolicy", |s| s.uri.ends_with("%3A%24LATEST"), [Answer::json(&json!({"Policy": document.to_string()}))]);
+    let bag = run(&["resource-policy", "resource-policy-document", "s3-notifications", "sns-subscriptions"], world).await;
+    assert_eq!(bag.gaps(), []);
+    assert_eq!(bag.item("notifications of bucket on-the-published").status, ItemStatus::Collected);
+    assert!(bag.sent("SNS.ListSubscriptionsByTopic").iter().any(|s| s.says("on-latest")));
+    let all = table(&bag, "statements of all resource policies in one table");
+    let mut whose: Vec<_> = all.as_array().unwrap().iter().map(|g| g["whose"].as_str().unwrap()).collect();
+    whose.sort_unstable();
+    assert_eq!(whose, ["$LATEST", "version $LATEST.PUBLISHED"]);
+    assert!(bag.sent("Lambda.GetPolicy").iter().all(|s| !s.uri.ends_with("%24LATEST")), "AddPermission refuses it");
+}
+
+#[tokio::test]
+async fn that_lambda_takes_no_latest_is_an_answer_and_for_an_alias_the_same_refusal_is_a_gap() {
+    let refused = |key| [Answer::error(key, 400, "InvalidParameterValueException")];
+    let (mappings, document) = ("Lambda.ListEventSourceMappings", "Lambda.GetResourcePolicy");
+    let searches = ["resource-policy-document", "event-source-mappings", "delivery-targets", "s3-notifications"];
+    let latest = |s: &Sent| s.says("%3A%24LATEST");
+    let bag = run(&searches, World::default().when(mappings, latest, refused(mappings)).when(document, latest, refused(document))).await;
+    assert_eq!(bag.gaps(), []);
+    for subject in ["event source mappings of $LATEST", "policy document of $LATEST"] {
+        let item = bag.item(subject);
+        assert!(item.status == ItemStatus::NotApplicable && item.exchanges.len() == 1, "{item:?}");
+    }
+    let live = |s: &Sent| s.says("%3Alive");
+    let bag = run(&searches, World::default().when(mappings, live, refused(mappings)).when(document, live, refused(document))).await;
+    let mut open: Vec<_> = bag.gaps().into_iter().map(|(collector, ..)| collector).collect();
+    open.sort_unstable();
+    assert_eq!(open, ["delivery-targets", "event-source-mappings", "resource-policy-document", "s3-notifications"]);
+}
+
 #[tokio::test]
 async fn policies_that_cannot_be_read_leave_a_gap_with_every_search_that_needs_them() {
     let searches =
@@ -144,7 +231,8 @@ async fn policies_that_cannot_be_read_leave_a_gap_with_every_search_that_needs_t
 async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_them() {
     let bag = run(&["eventbridge-rules"], World::default()).await;
     let searches = bag.sent("EventBridge.ListRuleNamesByTarget");
-    assert_eq!(searches.len(), 2 * 4, "two buses; the function, an alias, two versions");
+    assert_eq!(searches.len(), 2 * 5, "two buses; the function, $LATEST, an alias, two versions");
+    assert_eq!(searches.iter().filter(|s| s.says(":payments-export:$LATEST\"")).count(), 2);
     assert!(searches.iter().any(|s| s.says(":payments-export:live") && s.says(r#""EventBusName":"ledger""#)));
     let mut read: Vec<_> =
         bag.of("eventbridge-rules").iter().filter(|i| i.subject.starts_with("EventBridge rule ")).map(|i| i.subject.clone()).collect();
@@ -155,7 +243,7 @@ async fn rules_are_sought_on_every_bus_under_every_name_and_where_policies_name_
     let world =
         World::default().on("EventBridge.ListEventBuses", [Answer::error("EventBridge.ListEventBuses", 403, "AccessDeniedException")]);
     let bag = run(&["eventbridge-rules"], world).await;
-    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 4);
+    assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 5);
     let bag = run_with(&["eventbridge-rules"], World::default(), r#"{"max-searches": 3}"#).await;
     assert!(is_gap(bag.item("EventBridge rules of further names and buses"), GapKind::TooLarge));
     assert_eq!(bag.sent("EventBridge.ListRuleNamesByTarget").len(), 3);
@@ -187,6 +275,26 @@ async fn an_api_is_of_one_kind_or_the_other() {
     assert_eq!(bag.item("stages of HTTP or WebSocket API").status, ItemStatus::Collected);
     let bag = run(&["api-gateways"], World::default()).await;
     assert!(bag.sent("API-Gateway.GetResources")[0].says("embed=methods"), "without it there are no integrations");
+}
+
+/// As the service does it: whoever does not ask for plain JSON gets HAL.
+#[tokio::test]
+async fn api_gateway_is_asked_for_plain_json_and_hal_is_no_empty_list() {
+    const LISTS: [&str; 3] = ["API-Gateway.GetResources", "API-Gateway.GetAuthorizers", "API-Gateway.GetStages"];
+    let hal = || Answer::json(&json!({"_links": {"next": {"href": "/restapis/a?position=p"}}, "_embedded": {"item": {"id": "only"}}}));
+    let not_plain = |s: &Sent| s.header("accept") != Some("application/json");
+    let world = LISTS.into_iter().fold(World::default(), |world, key| world.when(key, not_plain, [hal()]));
+    let bag = run(&["api-gateways"], world).await;
+    assert_eq!(bag.gaps(), []);
+    for what in ["resources, methods and integrations", "authorizers", "stages"] {
+        assert_eq!(bag.item(&format!("{what} of REST API")).status, ItemStatus::Collected, "{what}");
+    }
+    let signed = &bag.sent("API-Gateway.GetStages")[0];
+    assert!(signed.header("authorization").is_some_and(|a| a.contains("SignedHeaders=accept;")), "{signed:?}");
+    // An endpoint that answers in HAL all the same has told us nothing that we can read.
+    let world = LISTS.into_iter().fold(World::default(), |world, key| world.on(key, [hal()]));
+    let bag = run(&["api-gateways"], world).await;
+    assert_eq!(bag.gaps().iter().map(|g| g.1).collect::<Vec<_>>(), [GapKind::Transport; 3], "{:?}", bag.gaps());
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub struct Sent {
     pub host: String,
     /// Path and query.
     pub uri: String,
+    pub headers: Vec<(String, String)>,
     pub body: String,
     /// In a world that answers in rounds, the round in which this was answered; else 0.
     pub round: usize,
@@ -52,6 +53,9 @@ impl Sent {
     /// `needle` in the address or in the body.
     pub fn says(&self, needle: &str) -> bool {
         self.uri.contains(needle) || self.body.contains(needle)
+    }
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 }
 
@@ -503,7 +507,7 @@ impl HttpConnector for Wire {
         let key = recognise(&host, request.method(), &uri, &headers, &body);
         let (round, answered) = self.0.rounds.as_ref().map(Rounds::enter).unzip();
         let step = self.0.answered.load(Ordering::SeqCst) + 1;
-        let sent = Sent { key: key.clone(), host, uri, body, round: round.unwrap_or_default(), step };
+        let sent = Sent { key: key.clone(), host, uri, headers, body, round: round.unwrap_or_default(), step };
         let answer = self.0.answer(&sent).in_region(sent.host.split('.').nth(1).unwrap_or_default());
         let number = {
             let mut all = self.0.sent.lock().unwrap();
