@@ -195,6 +195,22 @@ async fn what_was_archived_again_over_a_delete_marker_is_whole() {
     }
 }
 
+/// A bucket holds a file and others below its name; a disk does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_name_is_a_directorys_as_well_is_no_file_of_a_whole_bundle() {
+    let vault = Vault::set(&Bag::good()).await;
+    let (shell, place) = (vault.shell(), vault.place());
+    ok(vault.archive(LOCKED).await, 0);
+    // Longer than the others, so that it is read first.
+    put(&vault, &format!("{RECORD}/x"), vec![b'x'; 1 << 20]).await;
+    let told = ok(shell.run(&["verify", &place]).await.unwrap(), 4);
+    let twice = finding(&told, "its name is a directory's as well");
+    assert_eq!((&twice["check"], &twice["path"]), (&json!("container"), &json!(RECORD)));
+    let out = vault.stage.files.path().join("out");
+    let fetched = ok(shell.run(&["fetch", &place, "--to", out.to_str().unwrap()]).await.unwrap(), 4);
+    assert_eq!(fetched["path"], json!(out.join(format!("{NAME}.broken"))));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_that_was_cut_off_is_visibly_unfinished() {
     let bag = Bag::good();
