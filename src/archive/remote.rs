@@ -134,19 +134,22 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
     if listed.is_empty() {
         return Err(nothing(bucket, place).await);
     }
-    let heads = stream::iter(read).map(async |(path, version, hidden, others)| {
-        let ask = |source| RemoteError::Ask { key: version.key.clone(), source };
-        let head = bucket.head(&version.key, version.id.as_deref()).await.map_err(ask)?;
-        let parts = match head.as_ref().and_then(|h| h.checksum.as_ref()).map(|c| c.kind) {
-            Some(ChecksumKind::Composite) => bucket.parts_of(&version.key, version.id.as_deref()).await.map_err(ask)?,
-            _ => None,
-        };
-        Ok::<_, RemoteError>((path, version, hidden, others, head, parts))
+    let heads = stream::iter(read).map(async |(path, version, hidden, others)| match said_of(bucket, &version).await {
+        Err(source) if !of_the_object(&source) => Err(RemoteError::Ask { key: version.key.clone(), source }),
+        said => Ok((path, version, hidden, others, said)),
     });
     let heads: Vec<_> = heads.buffered(AT_ONCE).try_collect().await?;
+    // Where none is told of, it is not for the objects.
+    if let Some((_, version, .., Err(source))) = heads.first()
+        && heads.iter().all(|(.., said)| said.is_err())
+    {
+        return Err(RemoteError::Ask { key: version.key.clone(), source: source.clone() });
+    }
     let mut records = Records::read(bucket, place, &addenda).await;
     let (mut held, mut kept) = (BTreeMap::new(), BTreeMap::new());
-    for (path, version, hidden, others, head, part_bytes) in heads {
+    for (path, version, hidden, others, said) in heads {
+        let untold = said.as_ref().err().map(ToString::to_string);
+        let (head, part_bytes) = said.unwrap_or_default();
         let Head { version: id, checksum, lock, .. } = head.unwrap_or_else(|| Head::unknown(version.bytes));
         let id = version.id.clone().or(id);
         let recorded = records.versions.remove(&path).filter(|named| Some(named) != id.as_ref());
@@ -160,6 +163,7 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
                 lock: lock_words(&lock),
                 others,
                 hidden,
+                untold,
                 recorded,
                 stated: records.stated.remove(&path).unwrap_or_default(),
                 first: records.first.remove(&path),
@@ -189,6 +193,22 @@ async fn nothing(bucket: &Bucket, place: &Place) -> RemoteError {
         }
     }
     RemoteError::Nothing { place: place.to_string() }
+}
+
+/// What S3 says of a version, and its parts' length where it went up in parts.
+async fn said_of(bucket: &Bucket, version: &Version) -> Result<(Option<Head>, Option<u64>), Fault> {
+    let head = bucket.head(&version.key, version.asked()).await?;
+    let parts = match head.as_ref().and_then(|h| h.checksum.as_ref()).map(|c| c.kind) {
+        Some(ChecksumKind::Composite) => bucket.parts_of(&version.key, version.asked()).await?,
+        _ => None,
+    };
+    Ok((head, parts))
+}
+
+/// A refusal that may be for this one object: encrypted with a key that only a stranger has (400, without a word: HEAD has no body), or with one of
+/// KMS that we may not use. It may not keep the others from being read.
+fn of_the_object(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::Refused | FaultClass::Denied)
 }
 
 /// What may be otherwise a moment later.

@@ -23,6 +23,8 @@ pub struct Kept {
     pub lock: Option<String>,
     /// Older and newer versions and delete markers under the same key.
     pub others: u64,
+    /// Why the place says nothing of it.
+    pub untold: Option<String>,
     /// A delete marker hides it from whoever does not ask for versions.
     pub hidden: bool,
     /// The version that the archive's own record names, where there is one and names another.
@@ -61,6 +63,9 @@ impl Check for Stored {
         let mut without = 0;
         for (path, kept) in &files {
             let at = Some(path.as_str());
+            if let Some(why) = &kept.untold {
+                out.error(at, format!("S3 does not say what it keeps of it: {why}"), ASK_VAULT);
+            }
             if let Some(Err(why)) = &kept.first {
                 out.error(at, format!("the version of it that was there first {why}"), ASK_VAULT);
             }

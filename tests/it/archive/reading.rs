@@ -195,6 +195,48 @@ async fn what_was_archived_again_over_a_delete_marker_is_whole() {
     }
 }
 
+/// One object that cannot be read is one finding; everything else is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_puts_there_keeps_nothing_else_from_being_read() {
+    let bag = Bag::good();
+    let vault = Vault::set(&bag).await;
+    let (shell, place, s3) = (vault.shell(), vault.place(), &vault.stage.aws.s3);
+    ok(vault.archive(LOCKED).await, 0);
+    let key = |path: &str| format!("{}{path}", vault.lead());
+    let read = async |out: &str| {
+        let told = ok(shell.run(&["verify", &place]).await.unwrap(), 4);
+        let out = vault.stage.files.path().join(out);
+        let fetched = ok(shell.run(&["fetch", &place, "--to", out.to_str().unwrap()]).await.unwrap(), 4);
+        let dir = out.join(format!("{NAME}.broken"));
+        assert_eq!(fetched["path"], json!(dir));
+        for (path, bytes) in &bag.files {
+            assert_eq!(&std::fs::read(dir.join(path)).unwrap(), bytes, "{path}");
+        }
+        told
+    };
+
+    // Larger than any record is.
+    let large = put(&vault, RECORD, vec![b' '; (64 << 20) + 1]).await;
+    let told = read("large").await;
+    assert_eq!(finding(&told, "it was put there with")["path"], RECORD);
+    s3.delete_object().bucket(VAULT).key(key(RECORD)).version_id(large).send().await.unwrap();
+
+    // Hidden.
+    let marker = s3.delete_object().bucket(VAULT).key(key(RECORD)).send().await.unwrap();
+    let told = read("hidden").await;
+    let hidden = finding(&told, "a delete marker hides it");
+    assert_eq!((&hidden["path"], check(&told, "archive").0), (&json!(RECORD), 1), "{told:#}");
+    s3.delete_object().bucket(VAULT).key(key(RECORD)).version_id(marker.version_id().unwrap()).send().await.unwrap();
+    ok(shell.run(&["verify", &place]).await.unwrap(), 0);
+
+    // Encrypted with a key that only he has: base64 of 32 times `k`, and the MD5 of that.
+    let theirs = s3.put_object().bucket(VAULT).key(key("seal/theirs.txt")).body(b"nobody reads this".to_vec().into());
+    let theirs = theirs.sse_customer_algorithm("AES256").sse_customer_key("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=");
+    theirs.sse_customer_key_md5("mT2HRsMGJ5IX5C+0rreZ8Q==").send().await.unwrap();
+    let told = read("encrypted").await;
+    assert_eq!(finding(&told, "S3 does not say what it keeps of it")["path"], "seal/theirs.txt");
+}
+
 /// A bucket holds a file and others below its name; a disk does not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_whose_name_is_a_directorys_as_well_is_no_file_of_a_whole_bundle() {
