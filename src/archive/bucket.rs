@@ -77,6 +77,14 @@ pub struct Version {
     pub marker: bool,
 }
 
+impl Version {
+    /// The id to ask for it with. One from before the bucket kept versions has none, and is `null` where something lies over it
+    /// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html).
+    pub(super) fn asked(&self) -> Option<&str> {
+        self.id.as_deref().or((!self.latest).then_some("null"))
+    }
+}
+
 /// How S3 checks an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

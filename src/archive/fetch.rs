@@ -4,7 +4,7 @@
 
 use super::bucket::Bucket;
 use super::place::Place;
-use super::remote::{Files, RemoteError, find};
+use super::remote::{RemoteError, find};
 use crate::bundle::addenda::{WITHIN, beside as addenda};
 use crate::bundle::source::{BagSource, Elsewhere};
 use crate::bundle::verify::{Verdict, Verification, verify_source};
@@ -12,9 +12,11 @@ use crate::model::path::BundlePath;
 use crate::store::disk;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// `fetch --json`
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -54,7 +56,7 @@ pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched,
     // A directory of this process alone: two that fetch the same do not write into each other's files.
     let dir = tempfile::Builder::new().prefix(&format!(".fetch-{}-", place.name())).tempdir_in(to);
     let dir = dir.map_err(|source| FetchError::Write { path: to.into(), source })?;
-    let saving = Saving { from: found.files, to: dir.path().to_path_buf() };
+    let saving = Saving { from: found.files, to: dir.path().to_path_buf(), begun: Mutex::default() };
     let opened = BagSource::elsewhere(&found.place, &found.name, found.listed, Box::new(saving));
     let source = opened.map_err(|source| RemoteError::Open { place: place.to_string(), source })?;
     let checked = tokio::task::spawn_blocking(move || verify_source(&source, &[], &[&check]).0).await;
@@ -82,21 +84,24 @@ pub async fn fetch(bucket: &Bucket, place: &Place, to: &Path) -> Result<Fetched,
 
 /// Reads through, and leaves what passes on the disk.
 #[derive(Debug)]
-struct Saving {
-    from: Files,
+struct Saving<F> {
+    from: F,
     to: PathBuf,
+    /// What was put there: a check reads some files a second time, and then nothing is written.
+    begun: Mutex<BTreeSet<BundlePath>>,
 }
 
-impl Elsewhere for Saving {
+impl<F: Elsewhere> Elsewhere for Saving<F> {
     fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
         let at = path.under(&self.to);
-        disk::make_dirs(at.parent().unwrap_or(&self.to))?;
-        match disk::create_new(&at) {
-            Ok(into) => Ok(Box::new(Copying { from: self.from.stream(path)?, into })),
-            // The directory is this process's alone: a check reads the file a second time.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.from.stream(path),
-            Err(e) => Err(e),
+        if self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(path) {
+            return self.from.stream(path);
         }
+        disk::make_dirs(at.parent().unwrap_or(&self.to))?;
+        // The directory is this process's alone, so what is there already is another name's: a directory, or a twin on a disk that knows no case.
+        let into = disk::create_new(&at)?;
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+        Ok(Box::new(Copying { from: self.from.stream(path)?, into }))
     }
 }
 
@@ -113,5 +118,41 @@ impl Read for Copying<'_> {
             n => self.into.write_all(&buf[..n])?,
         }
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every file's bytes are its name.
+    #[derive(Debug)]
+    struct Names;
+
+    impl Elsewhere for Names {
+        fn stream(&self, path: &BundlePath) -> io::Result<Box<dyn Read + '_>> {
+            Ok(Box::new(io::Cursor::new(path.as_str().as_bytes().to_vec())))
+        }
+    }
+
+    fn read(from: &Saving<Names>, path: &str) -> io::Result<String> {
+        let mut text = String::new();
+        from.stream(&BundlePath::parse(path).unwrap())?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_put_on_the_disk_is_not_read_past_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let saving = Saving { from: Names, to: dir.path().into(), begun: Mutex::default() };
+        for _ in 0..2 {
+            assert_eq!(read(&saving, "seal/a").unwrap(), "seal/a", "a second reading is as good as the first");
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("seal/a")).unwrap(), "seal/a", "and was written once");
+        // A bucket holds a file and, under its name, others.
+        read(&saving, "seal/b/x").unwrap();
+        for path in ["seal/b", "seal/a/x"] {
+            read(&saving, path).expect_err(path);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! it back, without a copy on a disk and without ever holding a file in memory.
 //!
 //! Start at `send.rs` (`prove.rs` believes nothing of what it put, `told.rs` writes down what S3 says, `addenda.rs` states and signs that, `case.rs` brings the case's journal along);
-//! `remote.rs` and `fetch.rs` read what it left. `preflight.rs` looks at a bucket before evidence goes there; `bucket.rs` is the bucket, `parts.rs`
+//! `remote.rs` and `fetch.rs` read what it left, `records.rs` what it wrote down. `preflight.rs` looks at a bucket before evidence goes there; `bucket.rs` is the bucket, `parts.rs`
 //! what is larger than S3 takes at once, `parcel.rs` the bundle made ready, `record.rs` what is written down; `straight/` carries
 //! a bag there while it is made.
 //!
@@ -24,6 +24,7 @@ mod preflight;
 mod prove;
 mod reach;
 mod record;
+mod records;
 mod remote;
 mod send;
 pub mod straight;

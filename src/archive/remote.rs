@@ -1,6 +1,6 @@
 //! An archived bundle, read where it lies: by version, front to back, without a copy on a disk and without ever holding a file in memory.
 //!
-//! What S3 says of each object is gathered beside (checksum, lock, versions, the archive's own record) and judged together with the manifests
+//! What S3 says of each object is gathered beside (checksum, lock, versions, the archive's own records) and judged together with the manifests
 //! (`bundle::verify::Stored`). What it never does: believe a listing about an object's bytes.
 
 use super::bucket::{Bucket, ChecksumKind, Stored as Head, Version};
@@ -8,16 +8,16 @@ use super::in_effect::lock_words;
 use super::parts::Composite;
 use super::place::Place;
 use super::reach::ReachError;
-use super::record::ArchiveRecord;
+use super::records::{First, Records};
 use crate::aws::fault::{Fault, FaultClass};
-use crate::bundle::addenda::{STATEMENT, WITHIN, folder, number};
+use crate::bundle::addenda::WITHIN;
 use crate::bundle::source::{BagSource, Elsewhere, OpenError};
 use crate::bundle::verify::{DemandedKey, Kept, Stored, Verification, verify_source};
 use crate::model::path::BundlePath;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -25,8 +25,7 @@ use tokio::runtime::Handle;
 /// So many objects are asked about at a time.
 const AT_ONCE: usize = 16;
 /// So often is a body that breaks off taken up again where it broke.
-const TRIES: u32 = 5;
-const MAX_RECORD: u64 = 64 << 20;
+pub(super) const TRIES: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -87,6 +86,8 @@ pub(super) struct Found {
     pub files: Files,
     kept: BTreeMap<BundlePath, Kept>,
     recorded: bool,
+    /// What records name and nothing lies under.
+    gone: Vec<BundlePath>,
     versions_seen: bool,
 }
 
@@ -115,39 +116,43 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
     for version in versions {
         by_key.entry(version.key.clone()).or_default().push(version);
     }
-    let mut listed = BTreeMap::new();
-    let mut read = vec![];
+    let (mut listed, mut read, mut addenda) = (BTreeMap::new(), vec![], BTreeMap::new());
     for (key, versions) in by_key {
         let (Some(path), Some(newest)) = (key.strip_prefix(&lead), versions.iter().find(|v| !v.marker)) else { continue };
         listed.insert(path.to_string(), newest.bytes);
         // What cannot be a path of a bundle is listed, and never asked for.
         if let Ok(path) = BundlePath::parse(path) {
             let hidden = versions.iter().any(|v| v.latest && v.marker);
+            if path.as_str().starts_with(WITHIN)
+                && let Some(first) = versions.iter().rfind(|v| !v.marker)
+            {
+                addenda.insert(path.clone(), First { version: first.clone(), several: first != newest });
+            }
             read.push((path, newest.clone(), hidden, versions.len() as u64 - 1));
         }
     }
     if listed.is_empty() {
         return Err(nothing(bucket, place).await);
     }
-    let heads = stream::iter(read).map(async |(path, version, hidden, others)| {
-        let ask = |source| RemoteError::Ask { key: version.key.clone(), source };
-        let head = bucket.head(&version.key, version.id.as_deref()).await.map_err(ask)?;
-        let parts = match head.as_ref().and_then(|h| h.checksum.as_ref()).map(|c| c.kind) {
-            Some(ChecksumKind::Composite) => bucket.parts_of(&version.key, version.id.as_deref()).await.map_err(ask)?,
-            _ => None,
-        };
-        Ok::<_, RemoteError>((path, version, hidden, others, head, parts))
+    let heads = stream::iter(read).map(async |(path, version, hidden, others)| match said_of(bucket, &version).await {
+        Err(source) if !of_the_object(&source) => Err(RemoteError::Ask { key: version.key.clone(), source }),
+        said => Ok((path, version, hidden, others, said)),
     });
     let heads: Vec<_> = heads.buffered(AT_ONCE).try_collect().await?;
-    let record = last_record(bucket, place, listed.keys()).await?;
-    let recorded_at: BTreeMap<&BundlePath, &Option<String>> =
-        record.iter().flat_map(|r| &r.objects).map(|o| (&o.path, &o.version_id)).collect();
+    // Where none is told of, it is not for the objects.
+    if let Some((_, version, .., Err(source))) = heads.first()
+        && heads.iter().all(|(.., said)| said.is_err())
+    {
+        return Err(RemoteError::Ask { key: version.key.clone(), source: source.clone() });
+    }
+    let mut records = Records::read(bucket, place, &addenda).await;
     let (mut held, mut kept) = (BTreeMap::new(), BTreeMap::new());
-    for (path, version, hidden, others, head, part_bytes) in heads {
+    for (path, version, hidden, others, said) in heads {
+        let untold = said.as_ref().err().map(ToString::to_string);
+        let (head, part_bytes) = said.unwrap_or_default();
         let Head { version: id, checksum, lock, .. } = head.unwrap_or_else(|| Head::unknown(version.bytes));
         let id = version.id.clone().or(id);
-        let named = recorded_at.get(&path).and_then(|v| v.as_deref());
-        let recorded = named.filter(|named| Some(*named) != id.as_deref()).map(str::to_string);
+        let recorded = records.versions.remove(&path).filter(|named| Some(named) != id.as_ref());
         kept.insert(
             path.clone(),
             Kept {
@@ -158,9 +163,13 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
                 lock: lock_words(&lock),
                 others,
                 hidden,
+                untold,
                 recorded,
+                stated: records.stated.remove(&path).unwrap_or_default(),
+                first: records.first.remove(&path),
             },
         );
+        let id = version.asked().map(str::to_string).or(id);
         held.insert(path, Held { key: version.key, version: id, bytes: version.bytes, part_bytes });
     }
     let files = Files { bucket: bucket.clone(), handle: Handle::current(), held: Arc::new(held), computed: Arc::default() };
@@ -170,7 +179,8 @@ pub(super) async fn find(bucket: &Bucket, place: &Place) -> Result<Found, Remote
         listed,
         files,
         kept,
-        recorded: record.is_some(),
+        recorded: records.any,
+        gone: records.stated.into_keys().collect(),
         versions_seen: all_seen,
     })
 }
@@ -185,18 +195,25 @@ async fn nothing(bucket: &Bucket, place: &Place) -> RemoteError {
     RemoteError::Nothing { place: place.to_string() }
 }
 
-/// The newest record of an archive that came to its end.
-async fn last_record(bucket: &Bucket, place: &Place, paths: impl Iterator<Item = &String>) -> Result<Option<ArchiveRecord>, RemoteError> {
-    let paths: BTreeSet<&String> = paths.collect();
-    // Without a statement it was begun, and is nobody's word.
-    let stated = |n: &u32| paths.contains(&format!("{WITHIN}{}/{STATEMENT}", folder(*n)));
-    let numbers = paths.iter().filter_map(|p| number(p.strip_prefix(WITHIN)?.strip_suffix("/archive.json")?));
-    let Some(last) = numbers.filter(stated).max() else { return Ok(None) };
-    let path = format!("{WITHIN}{}/archive.json", folder(last));
-    let key = format!("{}{path}", place.lead());
-    let bytes = bucket.get_small(&key, None, MAX_RECORD).await.map_err(|source| RemoteError::Ask { key, source })?;
-    // One that cannot be read is no record.
-    Ok(serde_json::from_slice(&bytes).ok())
+/// What S3 says of a version, and its parts' length where it went up in parts.
+async fn said_of(bucket: &Bucket, version: &Version) -> Result<(Option<Head>, Option<u64>), Fault> {
+    let head = bucket.head(&version.key, version.asked()).await?;
+    let parts = match head.as_ref().and_then(|h| h.checksum.as_ref()).map(|c| c.kind) {
+        Some(ChecksumKind::Composite) => bucket.parts_of(&version.key, version.asked()).await?,
+        _ => None,
+    };
+    Ok((head, parts))
+}
+
+/// A refusal that may be for this one object: encrypted with a key that only a stranger has (400, without a word: HEAD has no body), or with one of
+/// KMS that we may not use. It may not keep the others from being read.
+fn of_the_object(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::Refused | FaultClass::Denied)
+}
+
+/// What may be otherwise a moment later.
+pub(super) fn passing(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::Truncated | FaultClass::Transport | FaultClass::Timeout)
 }
 
 impl Found {
@@ -208,7 +225,8 @@ impl Found {
             let with = |(path, kept): (&BundlePath, &Kept)| (path.clone(), Kept { computed: computed.get(path).cloned(), ..kept.clone() });
             kept.iter().map(with).collect()
         };
-        Stored { files: Box::new(files), recorded: self.recorded, versions_seen: self.versions_seen }
+        let gone = self.gone.clone();
+        Stored { files: Box::new(files), recorded: self.recorded, gone, versions_seen: self.versions_seen }
     }
 }
 
@@ -275,8 +293,7 @@ impl Reading<'_> {
             self.body = None;
             self.tries += 1;
             // What was not answered at all the SDK has tried again already.
-            let passing = matches!(fault.class, FaultClass::Truncated | FaultClass::Transport | FaultClass::Timeout);
-            if !passing || self.tries > TRIES {
+            if !passing(&fault) || self.tries > TRIES {
                 return Err(io::Error::other(fault));
             }
             self.files.handle.block_on(self.files.bucket.pause(self.tries));

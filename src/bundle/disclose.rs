@@ -14,12 +14,14 @@ use super::text;
 use crate::clock::{Clock, stamp};
 use crate::model::canon;
 use crate::model::digest::{Sha256, Tee};
+use crate::model::id::CaseId;
 use crate::model::item::Item;
 use crate::model::path::{BundlePath, PathError};
 use crate::store::disk;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -122,6 +124,21 @@ pub fn disclose(bag: &BagSource, root: Sha256, out: &Path, by: Discloser, clock:
     let statement = about(copy_root, predicate);
     let bytes = canon::to_vec("the statement", &statement).map_err(SealError::MakeDocument)?;
     Ok(Closed { dir, root: copy_root, statement, bytes, items, gaps: vec![], files })
+}
+
+/// A copy is written down by name and root before it is sealed, and is given up when it cannot be.
+impl Closed {
+    pub fn case(&self) -> &CaseId {
+        &self.statement.predicate.case
+    }
+    pub fn root(&self) -> Sha256 {
+        self.root
+    }
+
+    /// Removes what was to be sealed, and is not to be at all.
+    pub fn discard(self) -> Result<(), SealError> {
+        fs::remove_dir_all(&self.dir).map_err(|source| SealError::Discard { dir: self.dir, source })
+    }
 }
 
 /// The source's name, and what this is of it; its beginning, where both do not fit one segment.

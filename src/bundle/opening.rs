@@ -110,7 +110,8 @@ impl<'b> Opening<'b> {
         &self.redactions
     }
 
-    /// The original of one twin, into `out`.
+    /// The original of one twin, into `out`, which has all of it when this returns: what it holds back is flushed, since dropping a writer tells of
+    /// no error.
     pub fn open(&self, redaction: &Redaction, mut out: impl Write) -> Result<Opened, OpeningError> {
         let what = || redaction.sealed.path.as_str().to_string();
         let copying = |source| OpeningError::Copy { what: what(), source };
@@ -131,6 +132,7 @@ impl<'b> Opening<'b> {
             commit.update(&buffer[..n]);
             out.write_all(&buffer[..n]).map_err(copying)?;
         }
+        out.flush().map_err(copying)?;
         let (sha256, bytes) = hasher.finish();
         let is_the_original = bytes == redaction.original.bytes && commit.finish() == redaction.original.commit;
         Ok(Opened { bytes, sha256, is_the_original })

@@ -2,10 +2,10 @@
 //!
 //! What it never does: follow a symbolic link, open a device, believe a size, hold a whole file in memory unless asked for a small one.
 
-use super::zip_reader::{CASE_TWIN, MAX_ENTRIES, Oddity, ZipError, ZipReader};
+use super::zip_reader::{CASE_TWIN, FILE_AND_DIRECTORY, MAX_ENTRIES, Oddity, ZipError, ZipReader, add_parents};
 use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -222,12 +222,13 @@ impl BagSource {
 
     fn of(container: Container, name: String, found: Found, has_tmp: bool) -> BagSource {
         let mut oddities = found.oddities;
-        let mut folded: HashMap<String, ()> = HashMap::new();
-        let mut files = Vec::new();
+        let (mut folded, mut parents, mut files) = (HashSet::new(), HashSet::new(), Vec::new());
+        found.files.keys().for_each(|raw| add_parents(&raw.to_lowercase(), &mut parents));
         for (raw, bytes) in found.files {
-            if folded.insert(raw.to_lowercase(), ()).is_some() {
-                oddities.push(Oddity::of(&raw, CASE_TWIN));
-            }
+            let lower = raw.to_lowercase();
+            // A bucket holds both; no disk does.
+            oddities.extend(parents.contains(&lower).then(|| Oddity::of(&raw, FILE_AND_DIRECTORY)));
+            oddities.extend((!folded.insert(lower)).then(|| Oddity::of(&raw, CASE_TWIN)));
             files.push(named(&raw, bytes, &mut oddities));
         }
         files.sort_by(|a, b| by_name(&a.name, &b.name));

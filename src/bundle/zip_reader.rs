@@ -13,7 +13,7 @@ mod records;
 mod stream;
 mod survey;
 
-pub(super) use survey::name_trick;
+pub(super) use survey::{add_parents, name_trick};
 
 pub use stream::EntryStream;
 
@@ -37,6 +37,8 @@ pub struct Oddity {
 
 /// Said of files in a directory and of entries in a zip alike.
 pub(super) const CASE_TWIN: &str = "another file has this name but for upper and lower case: on some systems one overwrites the other";
+/// The same.
+pub(super) const FILE_AND_DIRECTORY: &str = "its name is a directory's as well";
 
 impl Oddity {
     pub(super) fn of(name: &str, what: impl Into<String>) -> Self {

@@ -39,6 +39,26 @@ pub async fn disclose(global: &Global, args: DiscloseArgs) -> Result<Outcome, Cl
         if usage { error.outcome(Outcome::Usage) } else { error }
     };
     let closed = disclose::disclose(&kept.bag, root, &args.to, by, &clock).map_err(failed)?;
+    let event = JournalEvent::Disclosed {
+        run: run_id(&clock),
+        bundle: kept.verification.bundle.clone(),
+        root,
+        copy: closed.name().to_string(),
+        copy_root: closed.root(),
+    };
+    // Written down before it is sealed: until then it is no bundle, and nobody would hand it out.
+    let record = DisclosureRecord { v: 1, at: stamp(clock.now()), copy: closed.name().to_string(), copy_root: closed.root() };
+    let about = About { case: closed.case().clone(), bundle: kept.verification.bundle.clone(), root, operator: who };
+    let not_signed = match kept.write_down(&about, (AddendumKind::Disclosure, &record), event, sealing.signers()).await {
+        Ok(missing) => missing,
+        Err(e) => {
+            let dir = args.to.join(closed.name());
+            return Err(match closed.discard() {
+                Ok(()) => e,
+                Err(left) => e.hint(format!("{left}: what lies there is unsealed, and nothing tells of it; remove {}", dir.display())),
+            });
+        }
+    };
     let unsealed = |e| CliError::new("the copy could not be sealed").because(e);
     let outcome = sealing.finish(closed, &clock).await.map_err(unsealed)?;
     let zip = outcome.sealed.zip().map_err(unsealed)?;
@@ -48,20 +68,8 @@ pub async fn disclose(global: &Global, args: DiscloseArgs) -> Result<Outcome, Cl
             CliError::new(format!("the copy {} does not verify; do not hand it out", zip.display())).outcome(Outcome::VerificationFailed)
         );
     }
-    let event = JournalEvent::Disclosed {
-        run: run_id(&clock),
-        bundle: kept.verification.bundle.clone(),
-        root,
-        copy: outcome.sealed.name().to_string(),
-        copy_root: outcome.sealed.root(),
-    };
-    // Written down before it has the name under which anybody would hand it out; the zip's digest file is what is handed out with it.
-    let record =
-        DisclosureRecord { v: 1, at: stamp(clock.now()), copy: outcome.sealed.name().to_string(), copy_root: outcome.sealed.root() };
-    let about =
-        About { case: outcome.sealed.statement().predicate.case.clone(), bundle: kept.verification.bundle.clone(), root, operator: who };
     let mut missing = outcome.missing.clone();
-    missing.extend(kept.write_down(&about, (AddendumKind::Disclosure, &record), event, sealing.signers()).await?);
+    missing.extend(not_signed);
     outcome.sealed.discard_dir().map_err(unsealed)?;
     let screen = screen(global);
     screen.text(&format!("{}  root {}", zip.display(), outcome.sealed.root()));

@@ -18,7 +18,7 @@ use crate::model::outcome::Outcome;
 use crate::model::path::BundlePath;
 use crate::model::redaction::Redaction;
 use crate::store::disk;
-use std::io::Read as _;
+use std::io::{BufWriter, IntoInnerError, Read as _};
 use std::path::{Path, PathBuf};
 
 /// An encrypted identity has some hundred bytes, a value that somebody leaked not many more.
@@ -208,8 +208,10 @@ fn write(global: &Global, opening: &Opening<'_>, wanted: &[&Redaction], stated: 
         let at = path.under(&to);
         let created = disk::make_dirs(at.parent().unwrap_or(&to)).and_then(|()| disk::create_new(&at));
         let file = created.map_err(|e| CliError::new(failed(name)).because(e))?;
-        let opened =
-            opening.open(redaction, std::io::BufWriter::new(file)).map_err(|e| CliError::new(format!("cannot open {name}")).because(e))?;
+        let mut out = BufWriter::new(file);
+        let opened = opening.open(redaction, &mut out).map_err(|e| CliError::new(format!("cannot open {name}")).because(e))?;
+        let kept = out.into_inner().map_err(IntoInnerError::into_error).and_then(|file| file.sync_all());
+        kept.map_err(|e| CliError::new(failed(name)).because(e))?;
         let agrees =
             opening.twin_agrees(redaction).map_err(|e| CliError::new(format!("cannot compare {name} with its twin")).because(e))?;
         let good = opened.is_the_original && agrees;

@@ -21,6 +21,7 @@ use freezeframe::playbook;
 use freezeframe::store::Store;
 use freezeframe::store::mem::MemStore;
 use serde_json::{Value, json};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 const ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/3333-4444";
@@ -72,6 +73,33 @@ async fn named_recipients_open_it_and_no_identity_is_made() {
     let (_, stranger) = Identities::make("a stranger's");
     let stranger = Identities::parse(stranger.expose_secret()).unwrap();
     assert!(Opening::new(&bag, &stranger).is_err());
+}
+
+/// A full disk.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The original fits into the writer's memory, so the disk is only met when that is flushed.
+#[tokio::test]
+async fn an_original_that_cannot_be_written_is_not_said_to_be_opened() {
+    let rig = Rig::new(World::default());
+    let (recipient, file) = Identities::make("a recipient's");
+    let order = SecretsOrder { recipients: vec![recipient], ..SecretsOrder::default() };
+    let report = run(&rig, Secrets { order, kms: None }, &nothing()).await;
+    let (bag, holder) = (BagSource::open(&report.bundles[0].path).unwrap(), Identities::parse(file.expose_secret()).unwrap());
+    let opening = Opening::new(&bag, &holder).unwrap();
+    let one = &opening.redactions()[0];
+    assert!(one.original.bytes < 8 << 10, "{one:?}");
+    let failed = opening.open(one, &mut BufWriter::new(Full)).unwrap_err();
+    assert!(failed.to_string().starts_with("cannot copy data/sealed/"), "{failed}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::bytes::{bytes_at, u16_at, u32_at, u64_at};
 use super::end::End;
 use super::extra::Extra;
 use super::records::refuse;
-use super::{CASE_TWIN, MAX_NAME, Oddity, ZipEntry};
+use super::{CASE_TWIN, FILE_AND_DIRECTORY, MAX_NAME, Oddity, ZipEntry};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 
@@ -35,6 +35,17 @@ pub fn name_trick(name: &str) -> Option<&'static str> {
     }
 }
 
+/// The directories that a name lies in, beside those that are known.
+pub fn add_parents(name: &str, parents: &mut HashSet<String>) {
+    let mut below = name.trim_end_matches('/');
+    while let Some((up, _)) = below.rsplit_once('/') {
+        if !parents.insert(up.to_string()) {
+            break;
+        }
+        below = up;
+    }
+}
+
 /// Names that mean two things to two programs. Entries in question stay readable where only one reading is possible.
 pub fn names(entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(entries.len());
@@ -45,13 +56,7 @@ pub fn names(entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
             continue;
         }
         let folded = entries[i].name.to_lowercase();
-        let mut parent = folded.trim_end_matches('/');
-        while let Some((up, _)) = parent.rsplit_once('/') {
-            if !parents.insert(up.to_string()) {
-                break;
-            }
-            parent = up;
-        }
+        add_parents(&folded, &mut parents);
         match seen.get(&folded) {
             Some(&first) if entries[first].name == entries[i].name => {
                 // Which of the two a program shows is its own choice, so neither is evidence.
@@ -68,7 +73,7 @@ pub fn names(entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
     }
     for entry in entries.iter_mut().filter(|e| !e.is_dir) {
         if parents.contains(&entry.name.to_lowercase()) {
-            refuse(entry, "its name is a directory's as well", oddities);
+            refuse(entry, FILE_AND_DIRECTORY, oddities);
         }
     }
 }

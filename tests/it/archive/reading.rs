@@ -1,7 +1,7 @@
 //! What lies in the vault, read there: verified without a copy, fetched, listed; and what a stranger with a right to write there can do.
 
 use super::vault::{CASE, PLACE, VAULT, Vault};
-use crate::bundle::bag::{Bag, FUNCTION_ZIP, NAME, STATEMENT};
+use crate::bundle::bag::{Bag, CONFIG, FUNCTION_ZIP, NAME, STATEMENT, sha};
 use crate::support::emulator::ok;
 use freezeframe::bundle::verify::{Verdict, verify};
 use freezeframe::model::digest::Sha256;
@@ -9,6 +9,7 @@ use freezeframe::model::id::{CellId, RunId};
 use freezeframe::model::journal_event::{JournalEvent, PermitRecord};
 use freezeframe::model::restorable::Restorable;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const LOCKED: &[&str] = &["--retain", "30d", "--lock", "governance"];
 
@@ -121,6 +122,135 @@ async fn what_a_stranger_puts_over_or_beside_it_is_found() {
     let fetched = ok(shell.run(&["fetch", &place, "--to", out.to_str().unwrap()]).await.unwrap(), 4);
     assert_eq!(fetched["path"], json!(out.join(format!("{NAME}.broken"))));
     assert!(!out.join("x").exists() && !vault.stage.files.path().join("x").exists());
+}
+
+const RECORD: &str = "seal/addenda/000001/archive.json";
+
+/// Puts another version over whatever lies there.
+async fn put(vault: &Vault, path: &str, bytes: Vec<u8>) -> String {
+    let put = vault.stage.aws.s3.put_object().bucket(VAULT).key(format!("{}{path}", vault.lead())).body(bytes.into());
+    put.send().await.unwrap().version_id().unwrap().to_string()
+}
+
+/// Whoever may put objects can put all of a bundle of his own over the locked one, and a record that speaks of his versions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_that_is_put_over_the_archived_one_with_a_record_of_its_own_is_found() {
+    let vault = Vault::set(&Bag::good()).await;
+    let (shell, place) = (vault.shell(), vault.place());
+    ok(vault.archive(LOCKED).await, 0);
+    let mut other = Bag::good();
+    let plan = "data/00-plan/plan.json";
+    other.files.insert(plan.into(), b"{\"plan\":2}".to_vec());
+    other.seal_again();
+    let zip = vault.stage.files.path().join(format!("{NAME}.zip"));
+    std::fs::write(&zip, other.zip().bytes()).unwrap();
+    ok(shell.run(&["archive", zip.to_str().unwrap(), "s3://evidence-vault/other", "--retain", "1d"]).await.unwrap(), 0);
+    let theirs =
+        async |path: &str| -> Value { serde_json::from_slice(&vault.object(&format!("other/{CASE}/{NAME}/{path}")).await).unwrap() };
+
+    let mut versions = BTreeMap::new();
+    for (path, bytes) in &other.files {
+        versions.insert(path.as_str(), put(&vault, path, bytes.clone()).await);
+    }
+    let mut record = theirs(RECORD).await;
+    record["place"] = json!(place);
+    for object in record["objects"].as_array_mut().unwrap() {
+        object["version_id"] = json!(versions[object["path"].as_str().unwrap()]);
+    }
+    let record = serde_jcs::to_vec(&record).unwrap();
+    let statement = "seal/addenda/000001/statement.json";
+    let mut stated = theirs(statement).await;
+    stated["subject"][0]["digest"]["sha256"] = json!(sha(&record));
+    put(&vault, RECORD, record).await;
+    put(&vault, statement, serde_jcs::to_vec(&stated).unwrap()).await;
+
+    let told = ok(shell.run(&["verify", &place]).await.unwrap(), 4);
+    for c in told["checks"].as_array().unwrap() {
+        assert_eq!(c["errors"] == 0, c["id"] != "archive", "nothing else could tell: {c}");
+    }
+    let errors = |words: &str| -> Vec<&str> {
+        let all = told["findings"].as_array().unwrap().iter().filter(|f| f["message"].as_str().unwrap().contains(words));
+        all.filter(|f| f["level"] == "error").map(|f| f["path"].as_str().unwrap()).collect()
+    };
+    let changed = [plan, "manifest-sha256.txt", "seal/statement.json", "tagmanifest-sha256.txt"];
+    assert_eq!(errors("a record of the archive states"), changed, "{told:#}");
+    assert_eq!(errors("it was put there with"), [RECORD, statement], "{told:#}");
+    assert!(errors("the archive's record names version").contains(&CONFIG), "what it names is the first version, also of what is the same");
+}
+
+/// What is hidden is put there again by whoever archives again: two versions of the same bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_archived_again_over_a_delete_marker_is_whole() {
+    let vault = Vault::set(&Bag::good()).await;
+    ok(vault.archive(LOCKED).await, 0);
+    vault.stage.aws.s3.delete_object().bucket(VAULT).key(format!("{}{CONFIG}", vault.lead())).send().await.unwrap();
+    let again = ok(vault.archive(LOCKED).await, 0);
+    assert_eq!((again["uploaded"].as_u64(), &again["record"]), (Some(1), &json!("seal/addenda/000002/archive.json")), "{again:#}");
+    put(&vault, RECORD, vault.object(&format!("{}{RECORD}", vault.lead())).await).await;
+    let told = ok(vault.shell().run(&["verify", &vault.place()]).await.unwrap(), 0);
+    for (path, others) in [(CONFIG, "2 other"), (RECORD, "1 other")] {
+        let all = told["findings"].as_array().unwrap();
+        let warned = |f: &&Value| f["path"] == path && f["level"] == "warn" && f["message"].as_str().unwrap().starts_with(others);
+        assert!(all.iter().any(|f| warned(&f)), "{path}: {told:#}");
+    }
+}
+
+/// One object that cannot be read is one finding; everything else is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_puts_there_keeps_nothing_else_from_being_read() {
+    let bag = Bag::good();
+    let vault = Vault::set(&bag).await;
+    let (shell, place, s3) = (vault.shell(), vault.place(), &vault.stage.aws.s3);
+    ok(vault.archive(LOCKED).await, 0);
+    let key = |path: &str| format!("{}{path}", vault.lead());
+    let read = async |out: &str| {
+        let told = ok(shell.run(&["verify", &place]).await.unwrap(), 4);
+        let out = vault.stage.files.path().join(out);
+        let fetched = ok(shell.run(&["fetch", &place, "--to", out.to_str().unwrap()]).await.unwrap(), 4);
+        let dir = out.join(format!("{NAME}.broken"));
+        assert_eq!(fetched["path"], json!(dir));
+        for (path, bytes) in &bag.files {
+            assert_eq!(&std::fs::read(dir.join(path)).unwrap(), bytes, "{path}");
+        }
+        told
+    };
+
+    // Larger than any record is.
+    let large = put(&vault, RECORD, vec![b' '; (64 << 20) + 1]).await;
+    let told = read("large").await;
+    assert_eq!(finding(&told, "it was put there with")["path"], RECORD);
+    s3.delete_object().bucket(VAULT).key(key(RECORD)).version_id(large).send().await.unwrap();
+
+    // Hidden.
+    let marker = s3.delete_object().bucket(VAULT).key(key(RECORD)).send().await.unwrap();
+    let told = read("hidden").await;
+    let hidden = finding(&told, "a delete marker hides it");
+    assert_eq!((&hidden["path"], check(&told, "archive").0), (&json!(RECORD), 1), "{told:#}");
+    s3.delete_object().bucket(VAULT).key(key(RECORD)).version_id(marker.version_id().unwrap()).send().await.unwrap();
+    ok(shell.run(&["verify", &place]).await.unwrap(), 0);
+
+    // Encrypted with a key that only he has: base64 of 32 times `k`, and the MD5 of that.
+    let theirs = s3.put_object().bucket(VAULT).key(key("seal/theirs.txt")).body(b"nobody reads this".to_vec().into());
+    let theirs = theirs.sse_customer_algorithm("AES256").sse_customer_key("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=");
+    theirs.sse_customer_key_md5("mT2HRsMGJ5IX5C+0rreZ8Q==").send().await.unwrap();
+    let told = read("encrypted").await;
+    assert_eq!(finding(&told, "S3 does not say what it keeps of it")["path"], "seal/theirs.txt");
+}
+
+/// A bucket holds a file and others below its name; a disk does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_name_is_a_directorys_as_well_is_no_file_of_a_whole_bundle() {
+    let vault = Vault::set(&Bag::good()).await;
+    let (shell, place) = (vault.shell(), vault.place());
+    ok(vault.archive(LOCKED).await, 0);
+    // Longer than the others, so that it is read first.
+    put(&vault, &format!("{RECORD}/x"), vec![b'x'; 1 << 20]).await;
+    let told = ok(shell.run(&["verify", &place]).await.unwrap(), 4);
+    let twice = finding(&told, "its name is a directory's as well");
+    assert_eq!((&twice["check"], &twice["path"]), (&json!("container"), &json!(RECORD)));
+    let out = vault.stage.files.path().join("out");
+    let fetched = ok(shell.run(&["fetch", &place, "--to", out.to_str().unwrap()]).await.unwrap(), 4);
+    assert_eq!(fetched["path"], json!(out.join(format!("{NAME}.broken"))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

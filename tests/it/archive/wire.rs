@@ -65,9 +65,15 @@ async fn relay(mut client: TcpStream, upstream: String, left: Arc<Mutex<Orders>>
                 *spoil
             })
         };
+        // What answers HEAD has no body, so no code.
+        let bare = line.starts_with("HEAD ");
         seen.lock().unwrap().push(line);
         let error = |status: u16, code: &str| {
-            let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>told to</Message></Error>");
+            let body = if bare {
+                String::new()
+            } else {
+                format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>told to</Message></Error>")
+            };
             format!("HTTP/1.1 {status} x\r\ncontent-type: application/xml\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
         };
         if let Some(Spoil::Refuse(status, code)) = spoil {
@@ -218,4 +224,30 @@ async fn versions_that_may_not_be_listed_are_said_to_be_unknown() {
         let told = ok(run(&vault, &proxy, &["verify", &vault.place()]).await, 0);
         assert_eq!(unseen(&told), wanted, "{told:#}");
     }
+}
+
+/// What S3 refuses of one object is found of that one; what it refuses of each is no finding about any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_told_of_no_object_is_told_that() {
+    let vault = Vault::set(&Bag::good()).await;
+    let (ended, _) = archive(&vault, vec![]).await;
+    ok(ended, 0);
+    let untold = "S3 does not say what it keeps of it";
+    for (needle, code) in [("HEAD /evidence-vault/prod/", 1), ("v-LATEST.zip", 4)] {
+        let orders = vec![(u32::MAX, needle, Spoil::Refuse(403, "AccessDenied"))];
+        let proxy = Proxy::before(&vault.stage.emulator.endpoint, orders).await;
+        let ended = run(&vault, &proxy, &["verify", &vault.place()]).await;
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        let findings = ended.document["findings"].as_array().cloned().unwrap_or_default();
+        let about: Vec<_> = findings.iter().filter(|f| f["message"].as_str().unwrap().contains(untold)).map(|f| &f["path"]).collect();
+        match code {
+            1 => assert!(ended.stderr.contains("cannot ask S3 about"), "{}", ended.stderr),
+            _ => assert_eq!(about, [&json!(FUNCTION_ZIP)], "{:#}", ended.document),
+        }
+    }
+    // What passes is waited for, or ends it: nothing is concluded from it.
+    let orders = vec![(u32::MAX, "HEAD /evidence-vault/prod/", Spoil::Refuse(503, "SlowDown"))];
+    let proxy = Proxy::before(&vault.stage.emulator.endpoint, orders).await;
+    let ended = run(&vault, &proxy, &["verify", &vault.place()]).await;
+    assert!(ended.code == 1 && ended.stderr.contains("cannot ask S3 about"), "{}: {}", ended.code, ended.stderr);
 }

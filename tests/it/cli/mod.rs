@@ -4,6 +4,7 @@
 mod bundles;
 mod connection;
 mod custody;
+mod disclose;
 mod events;
 mod help;
 pub mod json;
