@@ -10,6 +10,7 @@ pub mod permit;
 mod policy_text;
 pub(crate) mod role;
 mod role_users;
+mod touched;
 
 mod block_role_assumption;
 mod detach_permissions;

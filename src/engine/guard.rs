@@ -243,7 +243,7 @@ impl Sentry {
 impl Gate for Sentry {
     async fn may(&self, action: &dyn DynAction, cell: &Cell) -> Result<(), Refusal> {
         let of_role = self.of_role.first().filter(|_| action.spec().writes_roles());
-        let ours = self.policy().objects_to_cell(&self.guarding.ourselves, cell.id.key(), &cell.facts);
+        let ours = self.policy().objects_to_cell(&self.guarding.ourselves, cell);
         let leave = match ours.or_else(|| of_role.cloned()) {
             Some(refusal) => Err(refusal),
             None => self.open().await,

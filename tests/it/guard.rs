@@ -360,6 +360,16 @@ async fn a_role_is_left_alone_and_the_function_stopped() {
     }
 }
 
+/// Our own inline policy is called `freezeframe-quarantine-…`, and is no function of ours.
+#[tokio::test]
+async fn a_role_is_quarantined_under_a_policy_that_calls_our_functions_as_the_example_does() {
+    for playbook in [careful(BOTH), hasty(BOTH)] {
+        let ran = Place::new().run(&playbook, world(), by("guard: g\nours:\n  functions: [\"freezeframe-*\"]\n")).await;
+        assert!(ran.report.refusals.is_empty(), "{:#?}", ran.report.refusals);
+        assert_eq!(ran.writes(), ["Lambda.PutFunctionConcurrency", "IAM.PutRolePolicy"]);
+    }
+}
+
 #[tokio::test]
 async fn a_dry_run_foretells_and_a_word_makes_it_earnest() {
     for playbook in [careful(FREEZE), hasty(FREEZE)] {

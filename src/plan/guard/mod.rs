@@ -16,6 +16,7 @@ pub use judge::{Judgement, judge};
 pub use policy::{EXAMPLE, read};
 
 use crate::aws::fault::tame;
+use crate::contain::Cell;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::digest::Sha256;
 use crate::model::refusal::Refusal;
@@ -24,7 +25,6 @@ use crate::plan::Known;
 use crate::playbook::Pos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -174,9 +174,9 @@ impl Policy {
         }
     }
 
-    /// Whether a cell lies in something of ours: its key and what was found about it are searched for the names that we know.
-    pub fn objects_to_cell(&self, ourselves: &Ourselves, key: &str, facts: &Value) -> Option<Refusal> {
-        judge::cell(self, ourselves, key, facts)
+    /// Whether a cell lies in something of ours: what it touches is searched for the names that we know.
+    pub fn objects_to_cell(&self, ourselves: &Ourselves, cell: &Cell) -> Option<Refusal> {
+        judge::cell(self, ourselves, cell)
     }
 
     /// Whether anything in it rests on tags.

@@ -1,6 +1,6 @@
 //! Every property of `conformance` and `killed` holds for every action of `ACTIONS`, alone and together, for free. `saga` has the engine's own
-//! rules on fake actions; `actions`, `surface` and `sources` what is particular to one action, `roles` to those on the role; `race` lets two
-//! responders at it at once; `wire_faults` has the wire fail under the SDK's own repetitions.
+//! rules on fake actions; `actions`, `surface` and `sources` what is particular to one action, `roles` to those on the role; `touched` has the
+//! guardrails look at their cells; `race` lets two responders at it at once; `wire_faults` has the wire fail under the SDK's own repetitions.
 
 mod actions;
 mod conformance;
@@ -11,4 +11,5 @@ mod roles;
 mod saga;
 mod sources;
 mod surface;
+mod touched;
 mod wire_faults;
