@@ -1,8 +1,8 @@
 //! Where the guardrails' facts come from, and where their word is heard: before the contain phase, and before each write of it.
 //!
 //! Whoever collects first is asked everything once more before anything is opened for change: between the first look and now lie minutes.
-//! Whoever stops the bleeding first is judged by what the first look told, and what that left open (tags, halt, breaker, rate) is asked while
-//! the first setting is read, so that it costs no time of its own.
+//! Whoever stops the bleeding first is judged by what the first look told (a look that failed is made once more), and what that left open (tags,
+//! halt, breaker, rate) is asked while the first setting is read, so that it costs no time of its own.
 //!
 //! What it never does: decide (`plan::guard` does), stand before a restore, write to AWS.
 

@@ -238,6 +238,25 @@ pub struct Subject<'s> {
     pub in_earnest: bool,
 }
 
+/// How a refusal may come to its end: from the soonest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ends {
+    /// Something could not be read; asked again it may be.
+    Asked,
+    /// By time alone.
+    Waited,
+    /// When somebody decides otherwise.
+    Decided,
+}
+
+impl Ends {
+    /// Of all these refusals together; none for no refusal. A rule that this build does not know is somebody's decision.
+    pub fn of(refusals: &[Refusal]) -> Option<Ends> {
+        let rule = |r: &Refusal| Rule::ALL.into_iter().find(|rule| rule.as_str() == r.rule);
+        refusals.iter().map(|r| rule(r).map_or(Ends::Decided, Rule::ends)).max()
+    }
+}
+
 /// The rules, by the names under which they refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -297,6 +316,25 @@ impl Rule {
             Rule::Halted => "halted",
             Rule::PolicyUnreadable => "policy-unreadable",
             Rule::ControlUnreadable => "control-unreadable",
+        }
+    }
+
+    /// What it takes to get past it.
+    pub const fn ends(self) -> Ends {
+        match self {
+            Rule::FunctionUnreadable | Rule::TagsUnreadable | Rule::PolicyUnreadable | Rule::ControlUnreadable => Ends::Asked,
+            Rule::RateLimit => Ends::Waited,
+            Rule::Account
+            | Rule::Ourselves
+            | Rule::Function
+            | Rule::ContainTag
+            | Rule::Otherwise
+            | Rule::ServiceLinkedRole
+            | Rule::Role
+            | Rule::Mode
+            | Rule::DryRun
+            | Rule::Breaker
+            | Rule::Halted => Ends::Decided,
         }
     }
 

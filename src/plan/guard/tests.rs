@@ -345,6 +345,18 @@ fn the_example_can_be_read() {
     assert_eq!(policy.text.as_deref(), Some(EXAMPLE));
 }
 
+/// What another try may change, and what it would only repeat.
+#[test]
+fn refusals_end_as_the_most_stubborn_of_them() {
+    let of = |rules: &[Rule]| Ends::of(&rules.iter().map(|r| r.refuses("w", "s", "l")).collect::<Vec<_>>());
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[Rule::FunctionUnreadable, Rule::ControlUnreadable]), Some(Ends::Asked));
+    assert_eq!(of(&[Rule::ControlUnreadable, Rule::RateLimit]), Some(Ends::Waited));
+    assert_eq!(of(&[Rule::RateLimit, Rule::Otherwise]), Some(Ends::Decided));
+    let unknown = Refusal { rule: "two-person".into(), ..Rule::RateLimit.refuses("w", "s", "l") };
+    assert_eq!(Ends::of(&[unknown]), Some(Ends::Decided));
+}
+
 #[test]
 fn every_rule_has_a_name_of_its_own() {
     let mut names: Vec<&str> = Rule::ALL.iter().map(|r| r.as_str()).collect();
