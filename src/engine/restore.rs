@@ -1,10 +1,12 @@
 //! Restore: set every cell that the case holds to its recorded state again, from the journal alone, at any later time, from any machine.
 //!
 //! For each cell the world is asked first: as before → done already; as we left it → set it back and look; neither → drift, somebody else's
-//! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on. Killed anywhere, it is run again.
+//! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on: but not the sources of a function that
+//! stays contained (`feeding.rs`). Killed anywhere, it is run again.
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
+use super::feeding::StillContained;
 use super::log::{OpenCell, in_flight, open_cells, parse_target};
 use super::saga::{SETTLE_EVERY, Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
@@ -49,6 +51,8 @@ pub enum Back {
     Drift,
     /// Another case holds it; left contained. To be restored when that case lets go.
     HeldElsewhere { case: String },
+    /// A source of a function that stays contained by that cell; left off, because all that it feeds would fail.
+    Waits { on: CellId },
     /// Could not be set back; a person is needed.
     Stuck,
     /// Interrupted, or the journal refused, before it was its turn.
@@ -92,7 +96,7 @@ impl RestoreReport {
             Outcome::Stuck
         } else if self.interrupted && any(|b| *b == Back::NotBegun) {
             Outcome::Interrupted
-        } else if any(|b| matches!(b, Back::HeldElsewhere { .. })) {
+        } else if any(|b| matches!(b, Back::HeldElsewhere { .. } | Back::Waits { .. })) {
             Outcome::PartlyContained
         } else {
             Outcome::Complete
@@ -132,7 +136,11 @@ impl Saga<'_> {
 
     async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
         let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
-        for (action, open) in in_order(open, ask.actions) {
+        let order = in_order(open, ask.actions);
+        let mut still = StillContained::default();
+        // Nobody here can put those back, and nobody can say what they do to the function.
+        order.iter().filter(|(action, _)| action.is_none()).for_each(|(_, open)| still.note(open));
+        for (action, open) in order {
             let mut entry = RestoredCell {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
@@ -145,7 +153,10 @@ impl Saga<'_> {
             };
             if !(self.stop)() && report.journal.is_none() {
                 (self.progress)(SagaNote::Restoring { cell: &open.cell });
-                report.journal = self.restore_cell(action, &open, ask, &mut entry).await.err();
+                report.journal = self.restore_cell(action, &open, ask, &mut still, &mut entry).await.err();
+            }
+            if action.is_some_and(|a| !a.spec().feeds()) {
+                still.heed(&open, &entry.back);
             }
             (self.progress)(SagaNote::Back { report: &entry });
             report.cells.push(entry);
@@ -160,6 +171,7 @@ impl Saga<'_> {
         action: Option<&'static dyn DynAction>,
         open: &OpenCell,
         ask: &RestoreAsk<'_>,
+        still: &mut StillContained,
         entry: &mut RestoredCell,
     ) -> Result<(), Trouble> {
         let Some(action) = action else {
@@ -197,6 +209,10 @@ impl Saga<'_> {
         let Some(before) = open.before() else {
             // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
             entry.back = Back::Released;
+            let author = || self.others.author(&open.cell, &target, &|after| action.same(after, &found));
+            if self.others.holder(&open.cell, &target).or_else(author).is_some() {
+                still.note(open);
+            }
             let Some(expected) = open.found().filter(|state| !action.same(state, &found)).cloned() else {
                 return self.end(ask, open, entry, false).await;
             };
@@ -225,6 +241,10 @@ impl Saga<'_> {
             return if ask.dry_run { Ok(()) } else { self.journal(event).await };
         }
         if !ours && !self.overruled(open, &found, ask, entry).await? {
+            return Ok(());
+        }
+        if let Some(on) = still.keeps_off(action, open, ask) {
+            entry.back = Back::Waits { on };
             return Ok(());
         }
         if ask.dry_run {
