@@ -20,7 +20,7 @@ impl StillContained {
     /// The same for a cell that was to be put back, if that did not come about.
     pub fn heed(&mut self, open: &OpenCell, back: &Back) {
         let stays = match back {
-            Back::HeldElsewhere { .. } | Back::Drift | Back::Stuck | Back::NotBegun => true,
+            Back::HeldElsewhere { .. } | Back::InDoubt { .. } | Back::Drift | Back::Stuck | Back::NotBegun => true,
             // What we found contained and let go is the world's as it was, unless another case keeps it so: that is noted where it is known.
             Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released | Back::WouldRestore | Back::Waits { .. } => false,
         };

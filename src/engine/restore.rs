@@ -2,7 +2,7 @@
 //!
 //! For each cell the world is asked first: as before → done already; as we left it → set it back and look; neither → drift, somebody else's
 //! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on: but not the sources of a function that
-//! stays contained (`feeding.rs`). Killed anywhere, it is run again.
+//! stays contained (`feeding.rs`), and nothing while nobody can say what another case holds (`doubt.rs`). Killed anywhere, it is run again.
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
@@ -28,7 +28,7 @@ pub struct RestoreAsk<'a> {
     pub actions: &'a [&'static dyn DynAction],
     /// Only cells of these actions; empty means all.
     pub only: &'a [String],
-    /// Drifted cells that are set back all the same.
+    /// Cells that are set back although they have drifted, or although a case that cannot be read may hold them.
     pub overrule: &'a [CellId],
     pub dry_run: bool,
 }
@@ -51,6 +51,8 @@ pub enum Back {
     Drift,
     /// Another case holds it; left contained. To be restored when that case lets go.
     HeldElsewhere { case: String },
+    /// The journal of that case cannot be read, so nobody can say that it does not hold the cell; left contained.
+    InDoubt { case: String },
     /// A source of a function that stays contained by that cell; left off, because all that it feeds would fail.
     Waits { on: CellId },
     /// Could not be set back; a person is needed.
@@ -75,7 +77,7 @@ pub struct RestoredCell {
     /// What the world showed first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<Value>,
-    /// Drift was overruled by name.
+    /// Drift, or doubt, was overruled by name.
     pub overruled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Trouble>,
@@ -96,7 +98,7 @@ impl RestoreReport {
             Outcome::Stuck
         } else if self.interrupted && any(|b| *b == Back::NotBegun) {
             Outcome::Interrupted
-        } else if any(|b| matches!(b, Back::HeldElsewhere { .. } | Back::Waits { .. })) {
+        } else if any(|b| matches!(b, Back::HeldElsewhere { .. } | Back::InDoubt { .. } | Back::Waits { .. })) {
             Outcome::PartlyContained
         } else {
             Outcome::Complete
@@ -227,6 +229,7 @@ impl Saga<'_> {
         if open.leaves().is_some() {
             return self.left(ask, open, entry).await;
         }
+        let doubt = self.in_doubt().await;
         if let Some(case) = self.others.holder(&open.cell, &target) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
             let event = JournalEvent::HeldElsewhere { run: self.run.clone(), cell: open.cell.clone(), case };
@@ -246,6 +249,11 @@ impl Saga<'_> {
         if let Some(on) = still.keeps_off(action, open, ask) {
             entry.back = Back::Waits { on };
             return Ok(());
+        }
+        if let Some((case, why)) = doubt
+            && !self.doubt_overruled(open, ask, entry).await?
+        {
+            return self.doubted(case, &why, ask.dry_run, entry).await;
         }
         if ask.dry_run {
             entry.back = Back::WouldRestore;
@@ -290,9 +298,13 @@ impl Saga<'_> {
         self.journal(intent).await.inspect_err(|e| entry.error = Some(e.clone()))?;
         // Whoever took hold before our intent was durable has not seen it, and is seen now; whoever comes later sees it.
         self.others.look_again().await;
+        let doubt = self.in_doubt().await;
         if let Some(case) = self.others.holder(&cell, cx.target()) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
             return self.journal(JournalEvent::HeldElsewhere { run: self.run.clone(), cell, case }).await;
+        }
+        if let Some((case, why)) = doubt.filter(|_| !entry.overruled) {
+            return self.doubted(case, &why, false, entry).await;
         }
         if let Some(other) = self.taken_since(open) {
             let why = format!("the run {other} of this case took hold of {cell} in the meantime; restore again when it is done");
@@ -334,7 +346,7 @@ impl Saga<'_> {
         self.failed(entry, why).await
     }
 
-    async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
+    pub(super) async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
         entry.error = Some(why.clone());
         self.journal(JournalEvent::RestoreFailed { run: self.run.clone(), cell: entry.cell.clone(), error: why.what }).await
     }

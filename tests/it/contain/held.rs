@@ -1,13 +1,23 @@
-//! What a restore leaves as it is for others' sake: sources of a function that another case, or a failure, keeps contained.
+//! What a restore leaves as it is for others' sake: sources of a function that another case, or a failure, keeps contained; and whatever a case may
+//! hold whose journal cannot be read.
 
 use super::rig::{Actions, Beside, Rig, never};
-use crate::support::cells::{Fault, World};
+use crate::support::cells::{Fault, World, clock, target};
+use async_trait::async_trait;
+use freezeframe::bundle::case_journal::CaseJournal;
 use freezeframe::contain::{ACTIONS, find};
-use freezeframe::engine::log::{IntentLog, MemLog};
-use freezeframe::engine::others::Others;
+use freezeframe::engine::log::{IntentLog, LogError, MemLog, open_cells};
+use freezeframe::engine::others::{CasePlaces, OtherCases, Others, Place};
 use freezeframe::engine::{Back, OnFailure, RestoreAsk, RestoreReport};
-use freezeframe::model::id::CellId;
+use freezeframe::model::id::{CellId, RunId};
+use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::outcome::Outcome;
+use freezeframe::store::mem::MemStore;
+use freezeframe::store::{Put, Store, StoreError};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const FREEZE: &str = "freeze-concurrency/payments-export";
 const QUARANTINE: &str = "quarantine-role/shared-role/freezeframe-quarantine-payments-export";
@@ -118,4 +128,144 @@ async fn a_function_that_could_not_be_put_back_is_not_fed() {
     let report = rig.restore_with(&log, &RestoreAsk { actions: &known, ..RestoreAsk::default() }).await;
     sources_wait(&report, QUARANTINE);
     assert_eq!(back(&report, FREEZE), &Back::Restored { wrote: true });
+}
+
+/// Keeps everything, and fails to give it so many times.
+#[derive(Debug, Default)]
+struct Moody(MemStore, AtomicUsize);
+
+impl Moody {
+    fn fails(&self, times: usize) {
+        self.1.store(times, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, StoreError> {
+        self.0.put_if_absent(key, bytes).await
+    }
+    async fn put_file_if_absent(&self, key: &str, from: &Path) -> Result<Put, StoreError> {
+        self.0.put_file_if_absent(key, from).await
+    }
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err(StoreError::GetObject { key: key.into(), place: self.describe(), source: "SlowDown".into() });
+        }
+        self.0.get(key).await
+    }
+    async fn list(&self, below: &str) -> Result<Vec<String>, StoreError> {
+        self.0.list(below).await
+    }
+    fn describe(&self) -> String {
+        "a moody store".into()
+    }
+}
+
+struct IrSeven(Arc<Moody>);
+#[async_trait]
+impl CasePlaces for IrSeven {
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        Ok(vec![("IR-7".to_string(), Ok(self.0.clone() as Arc<dyn Store>))])
+    }
+}
+
+/// A function that is frozen by the case at hand, and found frozen by IR-7, if `held`.
+async fn frozen(held: bool) -> (Rig, MemLog, Arc<Moody>) {
+    let (rig, log, store) = (Rig::new(World::shared_role()), MemLog::default(), Arc::new(Moody::default()));
+    rig.contain(&log, &actions(&["freeze-concurrency"]), OnFailure::Hold).await;
+    let theirs = CaseJournal::open(store.clone(), clock(), "bob").await.unwrap();
+    let (run, cell, target) = (RunId("theirs".into()), CellId(FREEZE.into()), target().arn());
+    let event = match held {
+        true => JournalEvent::AlreadyContained { run, cell, target, state: json!(0) },
+        false => JournalEvent::RunStarted { run, playbook: "x".into(), plan_sha256: freezeframe::model::digest::Sha256::ZERO, target },
+    };
+    theirs.append(event).await.unwrap();
+    (rig, log, store)
+}
+
+async fn beside(store: &Arc<Moody>) -> OtherCases {
+    OtherCases::open(Box::new(IrSeven(store.clone())), clock()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_case_that_cannot_be_read_may_hold_anything() {
+    let doubt = Back::InDoubt { case: "IR-7".into() };
+    let (rig, log, store) = frozen(true).await;
+    store.fails(usize::MAX);
+    let others = beside(&store).await;
+    let foretold = restore(&rig, &log, &others, RestoreAsk { dry_run: true, ..RestoreAsk::default() }).await;
+    assert_eq!(back(&foretold, FREEZE), &doubt);
+    let report = restore(&rig, &log, &others, RestoreAsk::default()).await;
+    assert_eq!((back(&report, FREEZE), report.outcome(), rig.aws.landed().len()), (&doubt, Outcome::PartlyContained, 1));
+    let what = &report.cells[0].error.as_ref().unwrap().what;
+    for words in ["IR-7", "SlowDown", "--overrule freeze-concurrency/payments-export", "make it readable"] {
+        assert!(what.contains(words), "{words}: {what}");
+    }
+    assert!(log.events().iter().any(|e| matches!(e, JournalEvent::RestoreFailed { error, .. } if error.contains("IR-7"))));
+    assert!(!open_cells(&log.events())[0].gave_way, "in doubt both hold it");
+
+    // It can be read again: it does hold it.
+    store.fails(0);
+    let report = restore(&rig, &log, &beside(&store).await, RestoreAsk::default()).await;
+    assert_eq!(back(&report, FREEZE), &Back::HeldElsewhere { case: "IR-7".into() });
+
+    // Named, it goes back in doubt, which is on record.
+    let (rig, log, store) = frozen(false).await;
+    store.fails(usize::MAX);
+    let overrule = [CellId(FREEZE.into())];
+    let report = restore(&rig, &log, &beside(&store).await, RestoreAsk { overrule: &overrule, ..RestoreAsk::default() }).await;
+    assert_eq!((report.outcome(), report.cells[0].overruled, rig.aws.world()), (Outcome::Complete, true, World::shared_role()));
+    let said = |e: &&JournalEvent| matches!(e, JournalEvent::DriftOverruled { who, .. } if who == "tester");
+    assert_eq!(log.events().iter().filter(said).count(), 1);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_read_once_more() {
+    let (rig, log, store) = frozen(false).await;
+    let others = beside(&store).await;
+    store.fails(1);
+    assert_eq!(restore(&rig, &log, &others, RestoreAsk::default()).await.outcome(), Outcome::Complete);
+    assert_eq!(rig.aws.world(), World::shared_role());
+    let (rig, log, store) = frozen(true).await;
+    let others = beside(&store).await;
+    store.fails(1);
+    let report = restore(&rig, &log, &others, RestoreAsk::default()).await;
+    assert_eq!(back(&report, FREEZE), &Back::HeldElsewhere { case: "IR-7".into() });
+}
+
+/// A log after whose intent to restore the other case cannot be read any more.
+struct ThenSilence(MemLog, Arc<Moody>);
+#[async_trait]
+impl IntentLog for ThenSilence {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        if matches!(event, JournalEvent::RestoreIntent { .. }) {
+            self.1.fails(usize::MAX);
+        }
+        self.0.append(event).await
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        self.0.events()
+    }
+}
+
+#[tokio::test]
+async fn doubt_that_comes_between_the_intent_and_the_write_keeps_from_writing() {
+    let (rig, log, store) = frozen(false).await;
+    let (others, log) = (beside(&store).await, ThenSilence(log, store));
+    let report = restore(&rig, &log, &others, RestoreAsk::default()).await;
+    assert_eq!((back(&report, FREEZE), rig.aws.landed().len()), (&Back::InDoubt { case: "IR-7".into() }, 1));
+    assert!(matches!(log.events().last(), Some(JournalEvent::RestoreFailed { .. })), "the intent is not left open");
+}
+
+#[tokio::test]
+async fn an_unwinding_in_doubt_leaves_what_it_contained() {
+    let (rig, log, store) = (Rig::new(World::shared_role()), MemLog::default(), Arc::new(Moody::default()));
+    store.0.put_if_absent("journal/000001.jsonl", b"no line".to_vec()).await.unwrap();
+    rig.aws.fault(Some((2, Fault::Denied)));
+    let both = actions(&["freeze-concurrency", "quarantine-role"]);
+    let report = rig.contain_beside(&log, &both, OnFailure::Unwind, &never, &beside(&store).await).await;
+    let unwound = report.unwound.as_ref().unwrap();
+    assert_eq!(back(unwound, FREEZE), &Back::InDoubt { case: "IR-7".into() }, "{report:?}");
+    assert_eq!((report.outcome(), rig.aws.landed().len()), (Outcome::PartlyContained, 1));
 }
