@@ -35,7 +35,7 @@ pub enum ChangeEnd {
     Restored,
     RestoreFailed,
     Drifted,
-    /// Drift that was overruled, and nothing more is known.
+    /// Drift, or another case that may hold it, that was overruled, and nothing more is known.
     DriftOverruled,
     HeldElsewhere,
 }

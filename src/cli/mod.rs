@@ -26,6 +26,7 @@ mod salvage;
 pub mod schemas;
 mod session;
 mod show;
+mod siblings;
 mod summary;
 mod unseal;
 mod verify;

@@ -4,9 +4,10 @@ use super::args::{CaseArgs, Global, SealArgs};
 use super::error::CliError;
 use super::key;
 use super::render::Screen;
+use super::siblings::Siblings;
 use crate::aws::{ConnectError, ConnectOptions, Connector};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::others::{CasePlaces, OtherCases, Place};
+use crate::engine::others::OtherCases;
 use crate::engine::preflight::{self, Missing, Preflight, PreflightError};
 use crate::engine::run::Doors;
 use crate::engine::sealing::kms::KmsSigner;
@@ -15,10 +16,8 @@ use crate::engine::secrets::Secrets;
 use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::target::TargetSpec;
+use crate::store::Store;
 use crate::store::dir::DirStore;
-use crate::store::{Store, StoreError};
-use async_trait::async_trait;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -143,29 +142,6 @@ impl Session {
             screen.remark(&format!("warning: the journal of case {name} cannot be read, so what it holds is not known: {why}"));
         }
         Ok(others)
-    }
-}
-
-/// Cases as directories beside one's own.
-struct Siblings {
-    parent: PathBuf,
-    own: OsString,
-}
-
-#[async_trait]
-impl CasePlaces for Siblings {
-    async fn places(&self) -> Result<Vec<Place>, StoreError> {
-        let mut found: Vec<Place> = vec![];
-        // A directory that is not there (yet) holds no cases.
-        for entry in std::fs::read_dir(&self.parent).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if entry.file_name() == self.own || !path.join("journal").is_dir() {
-                continue;
-            }
-            let Some(name) = entry.file_name().to_str().and_then(|n| n.parse::<CaseId>().ok()) else { continue };
-            found.push((name.to_string(), DirStore::open(&path).map(|store| Arc::new(store) as Arc<dyn Store>)));
-        }
-        Ok(found)
     }
 }
 

@@ -30,7 +30,7 @@ pub struct ActCx<'r> {
     remarks: Mutex<Vec<String>>,
     shortfalls: Mutex<Vec<ActError>>,
     run: Option<RunId>,
-    /// Revision ids as they were last read, by cell.
+    /// Revisions as they were last read, by cell.
     revisions: Mutex<BTreeMap<CellId, String>>,
     held: Vec<CellId>,
     /// `Date` of the newest answer.
@@ -122,8 +122,8 @@ impl<'r> ActCx<'r> {
         Sha256::of(format!("{run}\0{cell}\0{operation}").as_bytes()).to_string()
     }
 
-    /// Keep the revision id that a read of the cell met, for the write that follows from this read. A write under it fails when somebody
-    /// else came in between.
+    /// Keep what tells the revision that a read of the cell met from any other (AWS's id of it, or the text itself), for the write that follows
+    /// from this read: it must not be made when somebody else came in between.
     pub fn note_revision(&self, cell: &CellId, revision: Option<&str>) {
         let mut all = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
         match revision {
@@ -131,7 +131,7 @@ impl<'r> ActCx<'r> {
             None => all.remove(cell),
         };
     }
-    /// The revision id that was last read.
+    /// The revision that was last read.
     pub fn revision(&self, cell: &CellId) -> Option<String> {
         self.revisions.lock().unwrap_or_else(PoisonError::into_inner).get(cell).cloned()
     }

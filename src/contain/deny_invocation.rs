@@ -220,8 +220,8 @@ impl Action for DenyInvocation {
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Held>, ActError> {
         let Place { qualifier, sid } = place(cx.target(), cell)?;
         Ok(Reading::Settled(match sid {
-            None => Held::Document(calls::document(cx, qualifier).await?.map(|(text, _)| policy::noted(text))),
-            Some(sid) => Held::Statement(grants::statement(&calls::statements(cx, qualifier).await?.0, sid)),
+            None => Held::Document(calls::read_document(cx, cell, qualifier).await?),
+            Some(sid) => Held::Statement(calls::read_statement(cx, cell, qualifier, sid).await?),
         }))
     }
 
@@ -252,8 +252,10 @@ impl Action for DenyInvocation {
 
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Held, _: &ContainPermit) -> Result<(), ActError> {
         match (place(cx.target(), cell)?, to) {
-            (Place { qualifier, sid: None }, Held::Document(text)) => calls::set_document(cx, qualifier, text.as_deref()).await,
-            (Place { qualifier, sid: Some(sid) }, Held::Statement(text)) => calls::set_statement(cx, qualifier, sid, text.as_deref()).await,
+            (Place { qualifier, sid: None }, Held::Document(text)) => calls::set_document(cx, cell, qualifier, text.as_deref()).await,
+            (Place { qualifier, sid: Some(sid) }, Held::Statement(text)) => {
+                calls::set_statement(cx, cell, qualifier, sid, text.as_deref()).await
+            }
             _ => Err(another_kind(cell)),
         }
     }

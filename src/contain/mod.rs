@@ -11,6 +11,7 @@ mod policy_text;
 pub(crate) mod role;
 mod role_users;
 mod roles_in_use;
+mod touched;
 
 mod block_role_assumption;
 mod detach_permissions;
@@ -74,7 +75,14 @@ pub struct ActionSpec {
     pub restore_rank: u8,
 }
 
+/// Restored at this rank are those that would call the function.
+const FEEDS: u8 = 4;
+
 impl ActionSpec {
+    /// Whether what it stops calls the function once it is back: not to be let go before the function can work.
+    pub fn feeds(&self) -> bool {
+        self.restore_rank >= FEEDS
+    }
     /// Whether anything that it writes is an identity's: a role, or what hangs on it.
     pub fn writes_roles(&self) -> bool {
         self.calls.iter().any(|c| c.access == Access::Write && c.service == Service::Iam)

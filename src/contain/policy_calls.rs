@@ -1,10 +1,13 @@
 //! Resource policies as Lambda is asked about them and told of them: whole documents by the newer calls, single statements by the older.
-//! Every write carries the revision that was read just before it, so that nobody's change in between is written over.
+//!
+//! A write follows from a read, and between the two lies whatever the journal takes. So what was read is noted ([`ActCx::note_revision`]), and just
+//! before the write it is read again: what somebody changed in between is not written over. The write carries the revision of that second read.
 
 use super::grants::{self, Grant};
 use super::{ActCx, ActError};
 use super::{qualifiers, resource_policy as policy, role};
 use crate::model::call::{Call, Scope, Service};
+use crate::model::id::CellId;
 use crate::model::target::Target;
 use aws_sdk_lambda::types::FunctionUrlAuthType;
 use serde_json::Value;
@@ -77,23 +80,41 @@ fn told(error: ActError, arn: &str, restoring: bool) -> ActError {
     }
 }
 
-pub(super) async fn set_document(cx: &ActCx<'_>, qualifier: Option<&str>, to: Option<&str>) -> Result<(), ActError> {
+/// Somebody came in between.
+fn changed(what: &str) -> ActError {
+    ActError::Refused(format!("somebody changed {what} since it was read; nothing was written"))
+}
+
+/// A document's text as it goes into the journal, noted for the write that may follow.
+pub(super) async fn read_document(cx: &ActCx<'_>, cell: &CellId, qualifier: Option<&str>) -> Result<Option<String>, ActError> {
+    let text = document(cx, qualifier).await?.map(|(text, _)| policy::noted(text));
+    // The text itself stands for its revision: AWS's own id may move without it, and another text is what must not be written over.
+    cx.note_revision(cell, text.as_deref());
+    Ok(text)
+}
+
+/// The same for a single statement, whatever the others beside it say.
+pub(super) async fn read_statement(cx: &ActCx<'_>, cell: &CellId, qualifier: Option<&str>, sid: &str) -> Result<Option<String>, ActError> {
+    let text = grants::statement(&statements(cx, qualifier).await?.0, sid);
+    cx.note_revision(cell, text.as_deref());
+    Ok(text)
+}
+
+pub(super) async fn set_document(cx: &ActCx<'_>, cell: &CellId, qualifier: Option<&str>, to: Option<&str>) -> Result<(), ActError> {
     let arn = arn(cx.target(), qualifier);
-    let now = document(cx, qualifier).await?;
-    let (text, revision) = now.map_or((None, None), |(text, revision)| (Some(text), revision));
+    let (text, revision) = document(cx, qualifier).await?.map_or((None, None), |(text, revision)| (Some(policy::noted(text)), revision));
+    if text.as_deref() == to {
+        return Ok(());
+    }
+    if text != cx.revision(cell) {
+        return Err(changed(&format!("the policy of {arn}")));
+    }
     match to {
         Some(to) => {
-            let contains = policy::holds_ours(to);
-            if contains && !policy::same_beside_ours(text.as_deref(), Some(to)) {
-                return Err(ActError::Refused(format!(
-                    "somebody changed the policy of {arn} while it was being contained; nothing was written"
-                )));
-            }
             let call = cx.aws().lambda().put_resource_policy().resource_arn(&arn).policy(to).set_revision_id(revision).send();
             let doing = format!("writing the policy document of {arn}");
-            cx.call(&PUT_DOCUMENT, &doing, call).await.map(drop).map_err(|e| told(e, &arn, !contains))
+            cx.call(&PUT_DOCUMENT, &doing, call).await.map(drop).map_err(|e| told(e, &arn, !policy::holds_ours(to)))
         }
-        None if text.is_none() => Ok(()),
         None => {
             let call = cx.aws().lambda().delete_resource_policy().resource_arn(&arn).set_revision_id(revision).send();
             match cx.call(&DELETE_DOCUMENT, &format!("deleting the policy document of {arn}"), call).await {
@@ -104,7 +125,13 @@ pub(super) async fn set_document(cx: &ActCx<'_>, qualifier: Option<&str>, to: Op
     }
 }
 
-pub(super) async fn set_statement(cx: &ActCx<'_>, qualifier: Option<&str>, sid: &str, to: Option<&str>) -> Result<(), ActError> {
+pub(super) async fn set_statement(
+    cx: &ActCx<'_>,
+    cell: &CellId,
+    qualifier: Option<&str>,
+    sid: &str,
+    to: Option<&str>,
+) -> Result<(), ActError> {
     let function = &cx.target().function;
     let name = qualifiers::key(function, qualifier);
     let grant = to.map(|text| remade(&name, text)).transpose()?;
@@ -113,12 +140,15 @@ pub(super) async fn set_statement(cx: &ActCx<'_>, qualifier: Option<&str>, sid: 
     if now.as_deref() == to {
         return Ok(());
     }
+    if now != cx.revision(cell) {
+        return Err(changed(&format!("the statement {sid} of the policy of {name}")));
+    }
     if now.is_some() {
         let call = cx.aws().lambda().remove_permission().function_name(function).set_qualifier(qualifier.map(str::to_string));
         let call = call.statement_id(sid).set_revision_id(revision.take()).send();
         match cx.call(&REMOVE, &format!("removing the statement {sid} of {name}"), call).await {
             Err(e) if !e.is_absent() => return Err(told(e, &name, false)),
-            _ => {}
+            _ => cx.note_revision(cell, None),
         }
     }
     let Some(grant) = grant else { return Ok(()) };

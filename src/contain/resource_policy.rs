@@ -141,17 +141,6 @@ pub(super) fn holds_ours(text: &str) -> bool {
     parsed(text).and_then(|d| statements(&d)).is_ok_and(|all| all.iter().any(is_ours))
 }
 
-/// Whether two documents say the same apart from our denies. No document is one that says nothing.
-pub(super) fn same_beside_ours(a: Option<&str>, b: Option<&str>) -> bool {
-    let rest = |text: Option<&str>| -> Result<String, Unusable> {
-        let mut document = text.map_or_else(|| Ok(blank()), parsed)?;
-        let theirs: Vec<Value> = statements(&document)?.into_iter().filter(|s| !is_ours(s)).collect();
-        document.insert("Statement".into(), json!(theirs));
-        canonical(&document)
-    };
-    matches!((rest(a), rest(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,8 +160,6 @@ mod tests {
         assert_eq!(after["Statement"][1], deny());
         assert_eq!(with(Some(&text), &[deny()]).unwrap(), text, "twice is once");
         assert!(holds_ours(&text) && !holds_ours(THEIRS));
-        assert!(same_beside_ours(Some(THEIRS), Some(&text)));
-        assert!(!same_beside_ours(Some(&THEIRS.replace("s3", "sns")), Some(&text)));
     }
 
     #[test]
@@ -181,7 +168,6 @@ mod tests {
         let text = with(None, &[deny()]).unwrap();
         let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap();
         assert_eq!(noted(pretty), text);
-        assert!(same_beside_ours(None, Some(&text)));
     }
 
     #[test]
@@ -199,7 +185,7 @@ mod tests {
     fn hostile_documents_are_refused_and_not_guessed_at() {
         for bad in ["", "[]", "{", "{\"Statement\":3}", &format!("{{\"Id\":\"{}\"}}", "x".repeat(READABLE))] {
             assert!(with(Some(bad), &[deny()]).is_err());
-            assert!(!holds_ours(bad) && !same_beside_ours(Some(bad), Some(bad)));
+            assert!(!holds_ours(bad));
             assert_eq!(noted(bad.to_string()), bad);
         }
     }

@@ -1,8 +1,8 @@
 //! Where the guardrails' facts come from, and where their word is heard: before the contain phase, and before each write of it.
 //!
 //! Whoever collects first is asked everything once more before anything is opened for change: between the first look and now lie minutes.
-//! Whoever stops the bleeding first is judged by what the first look told, and what that left open (tags, halt, breaker, rate) is asked while
-//! the first setting is read, so that it costs no time of its own.
+//! Whoever stops the bleeding first is judged by what the first look told (a look that failed is made once more), and what that left open (tags,
+//! halt, breaker, rate) is asked while the first setting is read, so that it costs no time of its own.
 //!
 //! What it never does: decide (`plan::guard` does), stand before a restore, write to AWS.
 
@@ -262,7 +262,7 @@ impl Sentry {
 impl Gate for Sentry {
     async fn may(&self, action: &dyn DynAction, cell: &Cell) -> Result<(), Refusal> {
         let of_role = if action.spec().writes_roles() { self.of_its_role(cell) } else { None };
-        let ours = self.policy().objects_to_cell(&self.guarding.ourselves, cell.id.key(), &cell.facts);
+        let ours = self.policy().objects_to_cell(&self.guarding.ourselves, cell);
         let leave = match ours.or(of_role) {
             Some(refusal) => Err(refusal),
             None => self.open().await,

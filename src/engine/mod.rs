@@ -9,6 +9,8 @@ pub mod bag;
 mod contain;
 mod contain_report;
 pub mod control;
+mod doubt;
+mod feeding;
 pub mod gather;
 pub mod gone;
 pub mod guard;

@@ -7,6 +7,7 @@
 use super::log::{OpenCell, holds, open_cells, restores_begun, same_place};
 use crate::bundle::case_journal::CaseJournal;
 use crate::clock::Clock;
+use crate::model::causes::with_causes;
 use crate::model::id::CellId;
 use crate::model::journal_event::JournalEvent;
 use crate::model::target::Target;
@@ -44,6 +45,8 @@ pub trait Others: Send + Sync {
     /// The other case that left the cell like this and has not put it back, whether or not it gave way.
     fn author(&self, cell: &CellId, target: &Target, same: &dyn Fn(&Value) -> bool) -> Option<String>;
     fn restores(&self, cell: &CellId) -> Restores;
+    /// A case whose journal cannot be read, so that it may hold anything; and why it cannot.
+    fn in_doubt(&self) -> Option<(String, String)>;
     /// The cells of this action that they hold where the target lies.
     fn cells(&self, action: &str, target: &Target) -> Vec<CellId>;
 }
@@ -64,6 +67,9 @@ where
     }
     fn restores(&self, _: &CellId) -> Restores {
         Restores::default()
+    }
+    fn in_doubt(&self) -> Option<(String, String)> {
+        None
     }
     fn cells(&self, _: &str, _: &Target) -> Vec<CellId> {
         vec![]
@@ -167,9 +173,9 @@ async fn read_one(
     clock: Arc<dyn Clock>,
 ) -> (String, Result<Arc<CaseJournal>, String>) {
     let read = match (known, store) {
-        (Some(journal), _) => journal.catch_up().await.map(|()| journal).map_err(|e| e.to_string()),
-        (None, Some(Ok(store))) => CaseJournal::open(store, clock, "").await.map(Arc::new).map_err(|e| e.to_string()),
-        (None, Some(Err(e))) => Err(e.to_string()),
+        (Some(journal), _) => journal.catch_up().await.map(|()| journal).map_err(|e| with_causes(&e)),
+        (None, Some(Ok(store))) => CaseJournal::open(store, clock, "").await.map(Arc::new).map_err(|e| with_causes(&e)),
+        (None, Some(Err(e))) => Err(with_causes(&e)),
         (None, None) => Err("its journal could not be opened".into()),
     };
     (name, read)
@@ -184,7 +190,7 @@ impl Others for OtherCases {
         }
         if let Err(e) = self.read().await {
             for case in self.cases().values_mut() {
-                case.trouble.get_or_insert_with(|| e.to_string());
+                case.trouble.get_or_insert_with(|| with_causes(&e));
             }
         }
     }
@@ -205,6 +211,9 @@ impl Others for OtherCases {
     }
     fn restores(&self, cell: &CellId) -> Restores {
         self.events().iter().map(|(_, events)| restores_begun(events, cell, None)).fold(Restores::default(), Restores::and)
+    }
+    fn in_doubt(&self) -> Option<(String, String)> {
+        self.unreadable().into_iter().next()
     }
     fn cells(&self, action: &str, target: &Target) -> Vec<CellId> {
         let mut cells = vec![];
@@ -263,6 +272,7 @@ mod tests {
         others.look_again().await;
         assert_eq!(others.restores(&cell), Restores { begun: 1, open: true });
         assert_eq!(others.unreadable().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["IR-2"]);
+        assert_eq!(others.in_doubt().map(|(name, _)| name).as_deref(), Some("IR-2"), "what it holds nobody knows");
         let ended = JournalEvent::Restored { run: RunId("s".into()), cell: cell.clone(), wrote: true, through: None };
         journal.append(ended).await.unwrap();
         others.look_again().await;

@@ -28,7 +28,7 @@ pub struct RestoreOrder {
     pub account: String,
     /// Only cells of these actions; empty means all.
     pub only: Vec<String>,
-    /// Drifted cells that are set back all the same.
+    /// Cells that are set back although they have drifted, or although a case that cannot be read may hold them.
     pub overrule: Vec<CellId>,
     pub dry_run: bool,
 }

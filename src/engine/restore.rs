@@ -1,10 +1,12 @@
 //! Restore: set every cell that the case holds to its recorded state again, from the journal alone, at any later time, from any machine.
 //!
 //! For each cell the world is asked first: as before → done already; as we left it → set it back and look; neither → drift, somebody else's
-//! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on. Killed anywhere, it is run again.
+//! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on: but not the sources of a function that
+//! stays contained (`feeding.rs`), and nothing while nobody can say what another case holds (`doubt.rs`). Killed anywhere, it is run again.
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
+use super::feeding::StillContained;
 use super::log::{OpenCell, in_flight, open_cells, parse_target};
 use super::saga::{SETTLE_EVERY, Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
@@ -26,7 +28,7 @@ pub struct RestoreAsk<'a> {
     pub actions: &'a [&'static dyn DynAction],
     /// Only cells of these actions; empty means all.
     pub only: &'a [String],
-    /// Drifted cells that are set back all the same.
+    /// Cells that are set back although they have drifted, or although a case that cannot be read may hold them.
     pub overrule: &'a [CellId],
     pub dry_run: bool,
 }
@@ -49,6 +51,10 @@ pub enum Back {
     Drift,
     /// Another case holds it; left contained. To be restored when that case lets go.
     HeldElsewhere { case: String },
+    /// The journal of that case cannot be read, so nobody can say that it does not hold the cell; left contained.
+    InDoubt { case: String },
+    /// A source of a function that stays contained by that cell; left off, because all that it feeds would fail.
+    Waits { on: CellId },
     /// Could not be set back; a person is needed.
     Stuck,
     /// Interrupted, or the journal refused, before it was its turn.
@@ -71,7 +77,7 @@ pub struct RestoredCell {
     /// What the world showed first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<Value>,
-    /// Drift was overruled by name.
+    /// Drift, or doubt, was overruled by name.
     pub overruled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Trouble>,
@@ -92,7 +98,7 @@ impl RestoreReport {
             Outcome::Stuck
         } else if self.interrupted && any(|b| *b == Back::NotBegun) {
             Outcome::Interrupted
-        } else if any(|b| matches!(b, Back::HeldElsewhere { .. })) {
+        } else if any(|b| matches!(b, Back::HeldElsewhere { .. } | Back::InDoubt { .. } | Back::Waits { .. })) {
             Outcome::PartlyContained
         } else {
             Outcome::Complete
@@ -132,7 +138,11 @@ impl Saga<'_> {
 
     async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
         let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
-        for (action, open) in in_order(open, ask.actions) {
+        let order = in_order(open, ask.actions);
+        let mut still = StillContained::default();
+        // Nobody here can put those back, and nobody can say what they do to the function.
+        order.iter().filter(|(action, _)| action.is_none()).for_each(|(_, open)| still.note(open));
+        for (action, open) in order {
             let mut entry = RestoredCell {
                 cell: open.cell.clone(),
                 target: open.grasps.last().map(|g| g.target.clone()).unwrap_or_default(),
@@ -145,7 +155,10 @@ impl Saga<'_> {
             };
             if !(self.stop)() && report.journal.is_none() {
                 (self.progress)(SagaNote::Restoring { cell: &open.cell });
-                report.journal = self.restore_cell(action, &open, ask, &mut entry).await.err();
+                report.journal = self.restore_cell(action, &open, ask, &mut still, &mut entry).await.err();
+            }
+            if action.is_some_and(|a| !a.spec().feeds()) {
+                still.heed(&open, &entry.back);
             }
             (self.progress)(SagaNote::Back { report: &entry });
             report.cells.push(entry);
@@ -160,6 +173,7 @@ impl Saga<'_> {
         action: Option<&'static dyn DynAction>,
         open: &OpenCell,
         ask: &RestoreAsk<'_>,
+        still: &mut StillContained,
         entry: &mut RestoredCell,
     ) -> Result<(), Trouble> {
         let Some(action) = action else {
@@ -197,6 +211,10 @@ impl Saga<'_> {
         let Some(before) = open.before() else {
             // We never wrote here, so there is nothing to put back, whatever it reads as now: only the hold ends.
             entry.back = Back::Released;
+            let author = || self.others.author(&open.cell, &target, &|after| action.same(after, &found));
+            if self.others.holder(&open.cell, &target).or_else(author).is_some() {
+                still.note(open);
+            }
             let Some(expected) = open.found().filter(|state| !action.same(state, &found)).cloned() else {
                 return self.end(ask, open, entry, false).await;
             };
@@ -211,6 +229,7 @@ impl Saga<'_> {
         if open.leaves().is_some() {
             return self.left(ask, open, entry).await;
         }
+        let doubt = self.in_doubt().await;
         if let Some(case) = self.others.holder(&open.cell, &target) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
             let event = JournalEvent::HeldElsewhere { run: self.run.clone(), cell: open.cell.clone(), case };
@@ -226,6 +245,15 @@ impl Saga<'_> {
         }
         if !ours && !self.overruled(open, &found, ask, entry).await? {
             return Ok(());
+        }
+        if let Some(on) = still.keeps_off(action, open, ask) {
+            entry.back = Back::Waits { on };
+            return Ok(());
+        }
+        if let Some((case, why)) = doubt
+            && !self.doubt_overruled(open, ask, entry).await?
+        {
+            return self.doubted(case, &why, ask.dry_run, entry).await;
         }
         if ask.dry_run {
             entry.back = Back::WouldRestore;
@@ -270,9 +298,13 @@ impl Saga<'_> {
         self.journal(intent).await.inspect_err(|e| entry.error = Some(e.clone()))?;
         // Whoever took hold before our intent was durable has not seen it, and is seen now; whoever comes later sees it.
         self.others.look_again().await;
+        let doubt = self.in_doubt().await;
         if let Some(case) = self.others.holder(&cell, cx.target()) {
             entry.back = Back::HeldElsewhere { case: case.clone() };
             return self.journal(JournalEvent::HeldElsewhere { run: self.run.clone(), cell, case }).await;
+        }
+        if let Some((case, why)) = doubt.filter(|_| !entry.overruled) {
+            return self.doubted(case, &why, false, entry).await;
         }
         if let Some(other) = self.taken_since(open) {
             let why = format!("the run {other} of this case took hold of {cell} in the meantime; restore again when it is done");
@@ -314,7 +346,7 @@ impl Saga<'_> {
         self.failed(entry, why).await
     }
 
-    async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
+    pub(super) async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
         entry.error = Some(why.clone());
         self.journal(JournalEvent::RestoreFailed { run: self.run.clone(), cell: entry.cell.clone(), error: why.what }).await
     }

@@ -59,6 +59,10 @@ impl Back {
             Back::WouldRestore => "would be restored".into(),
             Back::Drift => "DRIFT: somebody else changed it; left alone (--overrule with its name sets it back)".into(),
             Back::HeldElsewhere { case } => format!("left contained: case {case} holds it"),
+            Back::InDoubt { case } => format!("LEFT CONTAINED, IN DOUBT: case {case} may hold it"),
+            Back::Waits { on } => {
+                format!("left off: what it feeds would fail while {on} is not back; restore again then, or name its action (--only)")
+            }
             Back::Stuck => "STUCK: a person is needed".into(),
             Back::NotBegun => "not begun".into(),
         }
@@ -86,7 +90,9 @@ impl RestoreReport {
             Back::Drift => Some("drifted".to_string()),
             Back::Stuck => Some("stuck".to_string()),
             Back::HeldElsewhere { case } => Some(format!("held by case {case}")),
-            _ => None,
+            Back::InDoubt { case } => Some(format!("in doubt, because case {case} cannot be read")),
+            Back::Waits { on } => Some(format!("left off until {on} is back")),
+            Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released | Back::WouldRestore | Back::NotBegun => None,
         };
         let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for cell in &self.cells {

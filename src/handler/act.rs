@@ -20,7 +20,7 @@ use crate::model::id::{CaseId, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::refusal::Refusal;
 use crate::model::target::{Target, TargetSpec};
-use crate::plan::guard::{Face, Ourselves, Policy, Rule};
+use crate::plan::guard::{Ends, Face, Ourselves, Policy, Rule};
 use crate::plan::{Known, Plan};
 use crate::playbook::{self, Playbook};
 use crate::store::within::Within;
@@ -85,6 +85,22 @@ pub struct Acted {
     /// Why something was not contained although the playbook says so.
     pub refusals: Vec<Refusal>,
     pub notes: Vec<String>,
+}
+
+impl Acted {
+    /// How what kept it from containing may end. None where nothing did, or where something went wrong that a person has to look at first.
+    pub fn refusal_ends(&self) -> Option<Ends> {
+        match self.outcome {
+            Outcome::Refused | Outcome::PartlyContained | Outcome::Unwound => Ends::of(&self.refusals),
+            Outcome::Complete
+            | Outcome::Failed
+            | Outcome::Usage
+            | Outcome::Gaps
+            | Outcome::VerificationFailed
+            | Outcome::Stuck
+            | Outcome::Interrupted => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -158,7 +158,7 @@ impl Leases {
 }
 
 /// Gaps, drift and partial containment are results: another run would change what a person now has to look at. A run that failed or was cut
-/// short has left something undone.
+/// short has left something undone; so has one whose containment was refused for want of an answer or of time, which ends its lease as failed.
 fn may_try_again(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Interrupted)
 }

@@ -76,6 +76,7 @@ pub use reply::{Did, Reply};
 use crate::clock::Clock;
 use crate::model::id::RunId;
 use crate::model::outcome::Outcome;
+use crate::plan::guard::Ends;
 use crate::store::within::Within;
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
@@ -137,6 +138,8 @@ pub enum HandlerError {
         // Boxed: an error is carried through every `?`, and this one is the largest.
         source: Box<keep::KeepError>,
     },
+    #[error("run {run} kept its evidence, but could not contain: {why}")]
+    NotContained { run: RunId, why: String },
     #[error("run {run} ended and its bundles are kept, but that could not be written down")]
     EndLease {
         run: RunId,
@@ -248,8 +251,21 @@ impl Handler {
                 return Err(HandlerError::KeepBundles { run, left, source: Box::new(source) });
             }
         };
-        leases.end(&lease, acted.outcome).await.map_err(|source| HandlerError::EndLease { run: run.clone(), source })?;
-        Ok(base.acted(run, acted, bundles))
+        // A refusal that nobody decided leaves something undone, which another run may do: at once where asking again may help, and with the next
+        // delivery of the finding where only time does (a retry within minutes would take the evidence once more and be refused once more).
+        let ends = acted.refusal_ends();
+        let outcome = if matches!(ends, Some(Ends::Asked | Ends::Waited)) { Outcome::Failed } else { acted.outcome };
+        leases.end(&lease, outcome).await.map_err(|source| HandlerError::EndLease { run: run.clone(), source })?;
+        if ends == Some(Ends::Asked) {
+            let why = acted.refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            tracing::error!(run = %run, why, "not contained; to be delivered again");
+            return Err(HandlerError::NotContained { run, why });
+        }
+        let mut reply = base.acted(run, acted, bundles);
+        if ends == Some(Ends::Waited) {
+            reply.notes.push("refused for now: the next delivery of this finding tries again".into());
+        }
+        Ok(reply)
     }
 
     /// The run, told to stop collecting while there is time left to seal and keep.

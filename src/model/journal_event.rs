@@ -343,7 +343,7 @@ pub enum JournalEvent {
         expected: Value,
         found: Value,
     },
-    /// Somebody named the drifted cell and had it set to the recorded state all the same.
+    /// Somebody named the cell and had it set to the recorded state although it had drifted, or although a case that cannot be read may hold it.
     DriftOverruled {
         run: RunId,
         cell: CellId,

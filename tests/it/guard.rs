@@ -17,7 +17,7 @@ use freezeframe::engine::report::Report;
 use freezeframe::engine::run::{Doors, Order, run};
 use freezeframe::engine::{Back, Stand};
 use freezeframe::handler::act::{Engine, Guard};
-use freezeframe::handler::{Delivery, Did, Handler, Mode, Reply, Settings};
+use freezeframe::handler::{Delivery, Did, Handler, HandlerError, Mode, Reply, Settings};
 use freezeframe::model::id::RunId;
 use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::outcome::Outcome;
@@ -298,6 +298,19 @@ async fn a_function_that_may_not_be_read_is_not_contained() {
     assert_eq!((ran.report.exit_code, ran.writes()), (8, vec![]));
 }
 
+/// Stopping the bleeding waits for nobody, and does not give up for one answer that did not come either.
+#[tokio::test]
+async fn a_first_look_that_was_turned_away_is_made_once_more() {
+    let turned_away = Answer::error("Lambda.GetFunction", 403, "AccessDeniedException");
+    let once = world().on("Lambda.GetFunction", [turned_away, World::healthy("Lambda.GetFunction")]);
+    let ran = Place::new().run(&hasty(FREEZE), once, |_| {}).await;
+    ran.contained();
+    // Whatever it tells is judged.
+    let never = Answer::json(&function(json!({"Tags": {"ir:contain": "never"}})));
+    let once = world().on("Lambda.GetFunction", [Answer::error("Lambda.GetFunction", 403, "AccessDeniedException"), never]);
+    Place::new().run(&hasty(FREEZE), once, |_| {}).await.refused("contain-tag");
+}
+
 #[tokio::test]
 async fn lines_of_a_policy_refuse_with_their_place_and_another_line_lifts() {
     let cases = [
@@ -384,6 +397,16 @@ async fn each_role_is_judged_by_itself() {
             let refused: Vec<&str> = refused.map(|c| c.facts["role_arn"].as_str().unwrap()).collect();
             assert_eq!(refused, [arn([latest, published].into_iter().find(|p| p.starts_with("/platform")).unwrap())]);
         }
+    }
+}
+
+/// Our own inline policy is called `freezeframe-quarantine-…`, and is no function of ours.
+#[tokio::test]
+async fn a_role_is_quarantined_under_a_policy_that_calls_our_functions_as_the_example_does() {
+    for playbook in [careful(BOTH), hasty(BOTH)] {
+        let ran = Place::new().run(&playbook, world(), by("guard: g\nours:\n  functions: [\"freezeframe-*\"]\n")).await;
+        assert!(ran.report.refusals.is_empty(), "{:#?}", ran.report.refusals);
+        assert_eq!(ran.writes(), ["Lambda.PutFunctionConcurrency", "IAM.PutRolePolicy"]);
     }
 }
 
@@ -587,8 +610,12 @@ impl Responder {
     fn new(mode: Mode) -> Responder {
         Responder { place: Place::new(), mode, playbook: "contain-first" }
     }
-    /// GuardDuty's finding about `payments-export`, through handler and engine.
     async fn fire(&self, world: World) -> (Reply, Arc<World>) {
+        let (replied, world) = self.try_to_fire(world).await;
+        (replied.unwrap(), world)
+    }
+    /// GuardDuty's finding about `payments-export`, through handler and engine.
+    async fn try_to_fire(&self, world: World) -> (Result<Reply, HandlerError>, Arc<World>) {
         let world = Arc::new(world);
         let clock = self.place.clock.clone();
         let connector = Connector::from_conf(wire::config(&world), clock.clone()).unwrap().in_region("eu-west-1");
@@ -598,8 +625,8 @@ impl Responder {
         let settings = Settings { playbook: self.playbook.into(), mode: self.mode };
         let handler = Handler::new(settings, self.place.dir.path().into(), self.place.store.clone(), engine, clock).unwrap();
         let event = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/events/guardduty/good/c2-activity.json");
-        let reply = handler.handle(&std::fs::read(event).unwrap(), &Delivery { id: "d-1".into(), deadline: None }).await.unwrap();
-        (reply, world)
+        let replied = handler.handle(&std::fs::read(event).unwrap(), &Delivery { id: "d-1".into(), deadline: None }).await;
+        (replied, world)
     }
 }
 
@@ -645,12 +672,14 @@ async fn the_responder_reads_policy_and_halt_in_its_store() {
     let (reply, asked) = responder.fire(world()).await;
     assert!(wrote(&asked) && reply.refusals.is_empty(), "{:?}", reply.refusals);
 
-    // One that cannot be read lets nothing through, and evidence is taken all the same.
+    // One that cannot be read lets nothing through, and evidence is taken all the same; Lambda hears of a failure, and delivers again.
     let responder = Responder::new(Mode::Contain);
     put(&responder, "guard.yaml", "guard: acme\notherwise: perhaps\n").await;
-    let (reply, asked) = responder.fire(saying(world(), json!({"Tags": {"ir:contain": "auto"}}))).await;
-    assert_eq!((wrote(&asked), reply.refusals[0].rule.as_str(), reply.bundles.is_empty()), (false, "policy-unreadable", false));
-    assert!(reply.refusals[0].why.contains("guard.yaml:2"), "{:?}", reply.refusals);
+    let (replied, asked) = responder.try_to_fire(saying(world(), json!({"Tags": {"ir:contain": "auto"}}))).await;
+    let Err(HandlerError::NotContained { why, .. }) = replied else { panic!("{replied:?}") };
+    assert!(!wrote(&asked) && why.contains("policy-unreadable") && why.contains("guard.yaml:2"), "{why}");
+    let keys = responder.place.store.list("").await.unwrap();
+    assert!(keys.iter().any(|k| k.ends_with(".zip.sha256")), "{keys:?}");
 
     let responder = Responder::new(Mode::Contain);
     responder.place.control().stop(Brake::Halt, "eve", "audit").await.unwrap();

@@ -66,7 +66,9 @@ pub fn of(event: &E) -> String {
         }
         E::RestoreFailed { cell, error, .. } => format!("could NOT put {cell} back: {error}"),
         E::Drift { cell, .. } => format!("found {cell} changed by somebody else, and left it alone"),
-        E::DriftOverruled { cell, who, .. } => format!("set {cell} back although somebody else had changed it, on the word of {who}"),
+        E::DriftOverruled { cell, who, .. } => {
+            format!("set {cell} back although somebody else had changed it, or may hold it, on the word of {who}")
+        }
         E::HeldElsewhere { cell, case, .. } => format!("left {cell} contained, because case {case} holds it too"),
         E::Watched { watched, .. } => watched.words(),
     }

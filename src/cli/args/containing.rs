@@ -42,7 +42,7 @@ pub struct RestoreArgs {
     /// Say what would be done; write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Set this drifted cell to the recorded state although somebody else changed it (may be repeated)
+    /// Set this cell to the recorded state although somebody else changed it, or a case that cannot be read may hold it (may be repeated)
     #[arg(long, value_name = "CELL")]
     pub overrule: Vec<String>,
     /// Do not ask

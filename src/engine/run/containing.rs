@@ -36,7 +36,8 @@ impl Running {
                 return Ok(Err(vec![refusal("moved", why, "the pinned plan", MAKE_ANEW)]));
             }
         }
-        if !self.bleeds_first(phase) {
+        // Nobody waits, but for what the first look failed to learn: it may have been turned away for a moment, and without the role nothing is contained.
+        if !self.bleeds_first(phase) || self.order.guard.known.role_arn.is_none() {
             let (known, exchanges) = guard::look(&self.doors.connector, &self.order.plan.target, self.order.guard.protects_by_tag()).await;
             self.order.guard.known = known;
             self.order.preflight.extend(exchanges);

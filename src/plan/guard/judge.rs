@@ -2,10 +2,10 @@
 
 use super::{Approval, CONTAIN_TAG, Face, Glob, Line, Matcher, Policy, Rule, Ruling, Subject, Tags};
 use crate::aws::fault::tame;
+use crate::contain::Cell;
 use crate::model::refusal::Refusal;
 use crate::plan::approval::same_person;
 use crate::playbook::Pos;
-use serde_json::Value;
 
 /// What the rules object to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -288,10 +288,9 @@ fn role(policy: &Policy, arn: &str) -> Vec<Refusal> {
     out
 }
 
-/// Whether a cell lies in something of ours: its id and what was found about it are searched for the names that we know. In doubt it does.
-pub(super) fn cell(policy: &Policy, ourselves: &super::Ourselves, key: &str, facts: &Value) -> Option<Refusal> {
-    let mut texts = vec![key.to_string()];
-    collect(facts, &mut texts);
+/// Whether a cell lies in something of ours: what it touches is searched for the names that we know. In doubt it does.
+pub(super) fn cell(policy: &Policy, ourselves: &super::Ourselves, cell: &Cell) -> Option<Refusal> {
+    let texts = cell.touched();
     let mut names: Vec<(Glob, String, &'static str)> = vec![];
     let known = ourselves.function.iter().map(|f| (f, "function")).chain(ourselves.log_group.iter().map(|g| (g, "log group")));
     for (name, kind) in known.chain(ourselves.buckets.iter().map(|b| (b, "bucket"))) {
@@ -304,17 +303,8 @@ pub(super) fn cell(policy: &Policy, ourselves: &super::Ourselves, key: &str, fac
     }
     let (glob, stands, kind) =
         names.into_iter().find(|(glob, _, _)| texts.iter().any(|t| parts(t).any(|part| glob.matches_any_case(part))))?;
-    let why = format!("`{key}` touches our own {kind} {}", glob.as_str());
+    let why = format!("`{}` touches our own {kind} {}", cell.id.key(), glob.as_str());
     Some(Rule::Ourselves.refuses(why, stands, "nothing does; change it by hand if it must be"))
-}
-
-fn collect(value: &Value, into: &mut Vec<String>) {
-    match value {
-        Value::String(text) => into.push(text.clone()),
-        Value::Array(list) => list.iter().for_each(|v| collect(v, into)),
-        Value::Object(map) => map.values().for_each(|v| collect(v, into)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 /// The text as a whole, what stands behind each colon, and each piece between slashes and colons: an ARN's resource under all its names.

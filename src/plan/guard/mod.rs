@@ -16,6 +16,7 @@ pub use judge::{Judgement, judge, one_role};
 pub use policy::{EXAMPLE, read};
 
 use crate::aws::fault::tame;
+use crate::contain::Cell;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::digest::Sha256;
 use crate::model::refusal::Refusal;
@@ -24,7 +25,6 @@ use crate::plan::Known;
 use crate::playbook::Pos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -174,9 +174,9 @@ impl Policy {
         }
     }
 
-    /// Whether a cell lies in something of ours: its key and what was found about it are searched for the names that we know.
-    pub fn objects_to_cell(&self, ourselves: &Ourselves, key: &str, facts: &Value) -> Option<Refusal> {
-        judge::cell(self, ourselves, key, facts)
+    /// Whether a cell lies in something of ours: what it touches is searched for the names that we know.
+    pub fn objects_to_cell(&self, ourselves: &Ourselves, cell: &Cell) -> Option<Refusal> {
+        judge::cell(self, ourselves, cell)
     }
 
     /// Whether anything in it rests on tags.
@@ -238,6 +238,25 @@ pub struct Subject<'s> {
     pub in_earnest: bool,
 }
 
+/// How a refusal may come to its end: from the soonest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ends {
+    /// Something could not be read; asked again it may be.
+    Asked,
+    /// By time alone.
+    Waited,
+    /// When somebody decides otherwise.
+    Decided,
+}
+
+impl Ends {
+    /// Of all these refusals together; none for no refusal. A rule that this build does not know is somebody's decision.
+    pub fn of(refusals: &[Refusal]) -> Option<Ends> {
+        let rule = |r: &Refusal| Rule::ALL.into_iter().find(|rule| rule.as_str() == r.rule);
+        refusals.iter().map(|r| rule(r).map_or(Ends::Decided, Rule::ends)).max()
+    }
+}
+
 /// The rules, by the names under which they refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -297,6 +316,25 @@ impl Rule {
             Rule::Halted => "halted",
             Rule::PolicyUnreadable => "policy-unreadable",
             Rule::ControlUnreadable => "control-unreadable",
+        }
+    }
+
+    /// What it takes to get past it.
+    pub const fn ends(self) -> Ends {
+        match self {
+            Rule::FunctionUnreadable | Rule::TagsUnreadable | Rule::PolicyUnreadable | Rule::ControlUnreadable => Ends::Asked,
+            Rule::RateLimit => Ends::Waited,
+            Rule::Account
+            | Rule::Ourselves
+            | Rule::Function
+            | Rule::ContainTag
+            | Rule::Otherwise
+            | Rule::ServiceLinkedRole
+            | Rule::Role
+            | Rule::Mode
+            | Rule::DryRun
+            | Rule::Breaker
+            | Rule::Halted => Ends::Decided,
         }
     }
 

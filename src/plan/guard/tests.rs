@@ -218,21 +218,27 @@ fn we_do_not_contain_ourselves() {
 fn a_cell_of_ours_is_not_touched() {
     let policy = policy("guard: g\nours:\n  others: [ir-quarantine, ir-findings]\n  buckets: [evidence-vault]\n");
     let ourselves = Ourselves { function: Some("freezeframe-responder".into()), buckets: vec!["vault-2".into()], ..Ourselves::default() };
-    let refused = |key: &str, facts: Value| policy.objects_to_cell(&ourselves, key, &facts);
+    let refused = |id: &str, facts: Value| policy.objects_to_cell(&ourselves, &Cell { id: CellId(id.into()), label: id.into(), facts });
+    use crate::model::id::CellId;
     use serde_json::{Value, json};
-    for (key, facts) in [
-        ("quarantine-role/x", json!({"users": ["a", "freezeframe-responder"]})),
-        ("uuid", json!({"source": "arn:aws:sqs:eu-west-1:123456789012:ir-quarantine"})),
-        ("default/ir-findings", json!({})),
-        ("x", json!([{"deep": "arn:aws:s3:::evidence-vault"}])),
-        ("x", json!("arn:aws:s3:::vault-2/prefix")),
-        ("payments/$LATEST", json!({"on": "arn:aws:lambda:eu-west-1:123456789012:function:Freezeframe-Responder:live"})),
+    for (id, facts) in [
+        ("quarantine-role/r/freezeframe-quarantine-x", json!({"users": ["a", "freezeframe-responder"]})),
+        ("pause-event-source-mappings/uuid", json!({"source": "arn:aws:sqs:eu-west-1:123456789012:ir-quarantine"})),
+        ("disable-schedules/default/ir-findings", json!({})),
+        ("x/x", json!([{"deep": "arn:aws:s3:::evidence-vault"}])),
+        ("x/x", json!("arn:aws:s3:::vault-2/prefix")),
+        ("repoint-alias/payments/$LATEST", json!({"on": "arn:aws:lambda:eu-west-1:123456789012:function:Freezeframe-Responder:live"})),
     ] {
-        let refusal = refused(key, facts.clone()).unwrap_or_else(|| panic!("{key} {facts}"));
+        let refusal = refused(id, facts.clone()).unwrap_or_else(|| panic!("{id} {facts}"));
         assert_eq!(refusal.rule, "ourselves");
     }
-    for (key, facts) in [("payments-export", json!({})), ("uuid", json!({"source": "arn:aws:sqs:eu-west-1:123456789012:ir-quarantined"}))] {
-        assert_eq!(refused(key, facts.clone()), None, "{key} {facts}");
+    for (id, facts) in [
+        ("freeze-concurrency/payments-export", json!({})),
+        ("pause-event-source-mappings/uuid", json!({"source": "arn:aws:sqs:eu-west-1:123456789012:ir-quarantined"})),
+        // Led there, and not changed there.
+        ("capture-async-events/payments-export", json!({"queue": "arn:aws:sqs:eu-west-1:123456789012:ir-quarantine"})),
+    ] {
+        assert_eq!(refused(id, facts.clone()), None, "{id} {facts}");
     }
 }
 
@@ -356,6 +362,18 @@ fn the_example_can_be_read() {
     assert_eq!((policy.breaker.0, policy.tag_ignored), (Applies::default(), false));
     assert!(policy.dry_run.is_some() && policy.accounts_only.is_some());
     assert_eq!(policy.text.as_deref(), Some(EXAMPLE));
+}
+
+/// What another try may change, and what it would only repeat.
+#[test]
+fn refusals_end_as_the_most_stubborn_of_them() {
+    let of = |rules: &[Rule]| Ends::of(&rules.iter().map(|r| r.refuses("w", "s", "l")).collect::<Vec<_>>());
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[Rule::FunctionUnreadable, Rule::ControlUnreadable]), Some(Ends::Asked));
+    assert_eq!(of(&[Rule::ControlUnreadable, Rule::RateLimit]), Some(Ends::Waited));
+    assert_eq!(of(&[Rule::RateLimit, Rule::Otherwise]), Some(Ends::Decided));
+    let unknown = Refusal { rule: "two-person".into(), ..Rule::RateLimit.refuses("w", "s", "l") };
+    assert_eq!(Ends::of(&[unknown]), Some(Ends::Decided));
 }
 
 #[test]

@@ -96,6 +96,9 @@ impl Others for Beside<'_> {
     fn restores(&self, _: &CellId) -> Restores {
         Restores::default()
     }
+    fn in_doubt(&self) -> Option<(String, String)> {
+        None
+    }
     fn cells(&self, action: &str, _: &Target) -> Vec<CellId> {
         open_cells(&self.1.events()).into_iter().filter(|o| o.cell.action() == action).map(|o| o.cell).collect()
     }

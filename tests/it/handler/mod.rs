@@ -11,9 +11,11 @@ use freezeframe::handler::{
 use freezeframe::model::digest::Sha256;
 use freezeframe::model::outcome::Outcome;
 use freezeframe::model::target::TargetSpec;
+use freezeframe::plan::guard::Rule;
 use freezeframe::store::Store;
 use freezeframe::store::dir::DirStore;
 use freezeframe::store::mem::MemStore;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +28,8 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 struct Fake {
     jobs: Mutex<Vec<String>>,
     fail_runs: Mutex<u32>,
+    /// How the next runs end whose containment is refused: the outcome, and the rules.
+    refused: Mutex<VecDeque<(Outcome, &'static [Rule])>>,
     wait_for_interrupt: bool,
     no_such_function: bool,
 }
@@ -73,13 +77,17 @@ impl Act for Fake {
             return Err("the bundle does not verify".into());
         }
         let bundle = ActedBundle { name, root: Sha256::of(b"root"), zip, verified: !interrupted, place: None };
-        let outcome = if interrupted { Outcome::Interrupted } else { Outcome::Gaps };
+        let (outcome, rules) = match self.refused.lock().unwrap().pop_front() {
+            Some(refused) => refused,
+            None if interrupted => (Outcome::Interrupted, &[] as &[Rule]),
+            None => (Outcome::Gaps, &[] as &[Rule]),
+        };
         Ok(Acted {
             outcome,
             headline: "1 gap: logs denied (open: What did it do?)".into(),
             bundles: vec![bundle],
             gaps: 1,
-            refusals: vec![],
+            refusals: rules.iter().map(|rule| rule.refuses("the store said no", "built in", "asking again")).collect(),
             notes: vec![],
         })
     }
@@ -180,6 +188,59 @@ async fn a_failed_run_is_tried_again_and_leaves_its_draft() {
     assert!(kept.len() == 1 && kept[0].contains("/failed/ff-payments-export-"), "{kept:?}");
     assert_eq!(world.deliver("d-1", &finding).await.unwrap().did, Did::Acted);
     assert_eq!(world.fake.jobs().len(), 2);
+}
+
+fn refusing(refused: impl IntoIterator<Item = (Outcome, &'static [Rule])>) -> World {
+    World::with(Fake { refused: Mutex::new(refused.into_iter().collect()), ..Fake::default() })
+}
+
+/// One answer of S3 or Lambda that did not come must not be the reason that a finding is never contained.
+#[tokio::test]
+async fn what_could_not_be_asked_is_asked_again_at_the_next_delivery() {
+    let finding = event("guardduty/good/c2-activity.json");
+    for (outcome, rules) in [
+        (Outcome::Refused, &[Rule::FunctionUnreadable, Rule::TagsUnreadable] as &[Rule]),
+        (Outcome::Refused, &[Rule::PolicyUnreadable]),
+        (Outcome::PartlyContained, &[Rule::ControlUnreadable]),
+        (Outcome::Unwound, &[Rule::ControlUnreadable]),
+    ] {
+        let world = refusing([(outcome, rules)]);
+        let error = world.deliver("d-1", &finding).await.unwrap_err();
+        assert!(matches!(&error, HandlerError::NotContained { .. }) && error.to_string().contains(rules[0].as_str()), "{error}");
+        assert_eq!(world.keys().await.iter().filter(|k| k.ends_with(".zip.sha256")).count(), 1, "the evidence is kept");
+        assert!(world.scratch_is_empty());
+        // Lambda's own retry, and whatever comes later.
+        assert_eq!(world.deliver("d-1", &finding).await.unwrap().did, Did::Acted);
+        assert_eq!((world.deliver("d-2", &finding).await.unwrap().did, world.fake.jobs().len()), (Did::AlreadyHandled, 2));
+    }
+    // Not for ever.
+    let world = refusing([(Outcome::Refused, &[Rule::ControlUnreadable] as &[Rule]); 3]);
+    for _ in 0..3 {
+        world.deliver("d-1", &finding).await.unwrap_err();
+    }
+    assert_eq!(world.deliver("d-1", &finding).await.unwrap().did, Did::GaveUp);
+}
+
+#[tokio::test]
+async fn a_refusal_that_time_ends_is_left_to_a_later_delivery_and_one_that_somebody_decided_stands() {
+    let finding = event("guardduty/good/c2-activity.json");
+    for rules in [&[Rule::RateLimit] as &[Rule], &[Rule::ControlUnreadable, Rule::RateLimit]] {
+        let world = refusing([(Outcome::Refused, rules)]);
+        // Nothing that a retry within minutes would change: no error.
+        let reply = world.deliver("d-1", &finding).await.unwrap();
+        assert_eq!((reply.did, reply.outcome), (Did::Acted, Some(Outcome::Refused)));
+        assert!(reply.notes.iter().any(|n| n.contains("tries again")), "{:?}", reply.notes);
+        assert_eq!((world.deliver("d-2", &finding).await.unwrap().did, world.fake.jobs().len()), (Did::Acted, 2));
+    }
+    for (outcome, rules) in [
+        (Outcome::Refused, &[Rule::Halted] as &[Rule]),
+        (Outcome::Refused, &[Rule::ControlUnreadable, Rule::Otherwise]),
+        (Outcome::Stuck, &[Rule::ControlUnreadable]),
+    ] {
+        let world = refusing([(outcome, rules)]);
+        assert_eq!(world.deliver("d-1", &finding).await.unwrap().outcome, Some(outcome));
+        assert_eq!(world.deliver("d-2", &finding).await.unwrap().did, Did::AlreadyHandled, "{rules:?}");
+    }
 }
 
 #[tokio::test]
