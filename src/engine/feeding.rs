@@ -73,7 +73,7 @@ mod tests {
         );
         let named = RestoreAsk { only: &["pause-event-source-mappings".into()], ..RestoreAsk::default() };
         assert_eq!(still.keeps_off(mapping, &ours, &named), None);
-        let named = RestoreAsk { overrule: &[ours.cell.clone()], ..RestoreAsk::default() };
+        let named = RestoreAsk { overrule: std::slice::from_ref(&ours.cell), ..RestoreAsk::default() };
         assert_eq!(still.keeps_off(mapping, &ours, &named), None);
     }
 }
