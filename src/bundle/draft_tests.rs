@@ -463,7 +463,7 @@ fn a_large_body_streams() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn any_files_make_a_bag_whose_manifests_match(
         files in proptest::collection::vec((".{1,30}", proptest::collection::vec(any::<u8>(), 0..3000), any::<bool>()), 0..12),
@@ -471,18 +471,29 @@ proptest! {
         let case = tempfile::tempdir().unwrap();
         let draft = draft(case.path());
         let mut put = 0;
+        let mut kept = vec![];
         for (name, bytes, by_wire) in &files {
             if *by_wire {
-                let kept = attempt(&draft, name, 200, "text/plain", bytes, None);
-                prop_assert_eq!(kept.body_end, BodyEnd::Complete);
+                let got = attempt(&draft, name, 200, "text/plain", bytes, None);
+                prop_assert_eq!(got.body_end, BodyEnd::Complete);
+                // The record, and the body where there is one.
                 put += 1 + usize::from(!bytes.is_empty());
-            } else if draft.put("code", &BundlePath::below("data/60-invocation", name, "bin"), bytes).is_ok() {
+                kept.extend(draft.file_of(got.id).map(|file| (file, bytes)));
+            } else if let Ok(file) = draft.put("code", &BundlePath::below("data/60-invocation", name, "bin"), bytes) {
                 put += 1;
+                kept.push((file, bytes));
             }
+        }
+        for (file, bytes) in &kept {
+            prop_assert_eq!(&opened(&draft, file), *bytes);
         }
         let sealed = draft.seal(vec![], true).unwrap();
         check_manifests(sealed.dir());
-        prop_assert_eq!(fs::read_to_string(sealed.dir().join("manifest-sha256.txt")).unwrap().lines().count(), put);
+        // Any bytes may begin like JSON and be none: then a twin lies where they would, and there is an original beside it.
+        let originals = usize::try_from(sealed.statement().predicate.secrets.as_ref().map_or(0, |s| s.sealed)).unwrap();
+        prop_assert_eq!(originals, kept.iter().filter(|(file, _)| file.path.as_str().ends_with(".redacted.json")).count());
+        let lines = fs::read_to_string(sealed.dir().join("manifest-sha256.txt")).unwrap().lines().count();
+        prop_assert_eq!(lines, put + originals + usize::from(originals > 0), "files, originals and the key of their commitments");
         independent(&journal(sealed.dir()));
     }
 }
