@@ -96,17 +96,35 @@ impl CaseJournal {
 
     /// Several events as one segment: all of them or none.
     pub async fn append_all(&self, events: Vec<JournalEvent>) -> Result<(), JournalError> {
+        self.append_if(&events, &|_| true).await.map(drop)
+    }
+
+    /// The event, unless one that `spoils` it stands behind the first `seen` lines by the time that it would be appended. `false`: it was not.
+    /// Both in one: nobody can append anything between the last look and the event.
+    pub async fn append_unless(
+        &self,
+        event: JournalEvent,
+        seen: usize,
+        spoils: &(dyn Fn(&JournalEvent) -> bool + Sync),
+    ) -> Result<bool, JournalError> {
+        self.append_if(&[event], &|lines| !lines.iter().skip(seen).any(|l| spoils(&l.event))).await
+    }
+
+    async fn append_if(&self, events: &[JournalEvent], fits: &(dyn Fn(&[JournalLine]) -> bool + Sync)) -> Result<bool, JournalError> {
         if events.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let _turn = self.turn.lock().await;
         for _ in 0..TRIES {
-            let (number, bytes) = self.next(&events)?;
+            if !fits(&self.tail().lines) {
+                return Ok(false);
+            }
+            let (number, bytes) = self.next(events)?;
             let put = self.store.put_if_absent(&key(number), bytes.clone()).await;
             match put.map_err(|source| JournalError::AppendJournalSegment { number, source })? {
                 Put::Stored => {
                     fault_point::reached("case-segment");
-                    return self.take(number, &bytes);
+                    return self.take(number, &bytes).map(|()| true);
                 }
                 Put::Exists => {
                     let there = self.fetch(number).await?.ok_or(JournalError::MissingSegment { number })?;
@@ -114,7 +132,7 @@ impl CaseJournal {
                     // Ours already: the first answer was lost below us and the request was repeated. Somebody else's segment cannot be
                     // the same bytes, for it holds his nanosecond and his run.
                     if there == bytes {
-                        return Ok(());
+                        return Ok(true);
                     }
                     self.catch_up_locked().await?;
                 }
@@ -285,6 +303,22 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 40);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_appended_behind_what_spoils_it() {
+        let store = Arc::new(MemStore::new());
+        let (ours, theirs) = (open(&store).await.unwrap(), open(&store).await.unwrap());
+        theirs.append(event("1")).await.unwrap();
+        // We do not know of it until we try to append.
+        assert_eq!(ours.events(), []);
+        let spoils = |e: &JournalEvent| *e == event("1");
+        assert!(!ours.append_unless(event("2"), 0, &spoils).await.unwrap());
+        assert_eq!(ours.events(), [event("1")]);
+        assert!(ours.append_unless(event("2"), 1, &spoils).await.unwrap(), "what was there at the look is no news");
+        theirs.append(event("3")).await.unwrap();
+        assert!(ours.append_unless(event("4"), 1, &spoils).await.unwrap(), "others may append what they like");
+        assert_eq!(ours.events(), [event("1"), event("2"), event("3"), event("4")]);
     }
 
     #[tokio::test]

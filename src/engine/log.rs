@@ -18,11 +18,23 @@ use std::sync::{Mutex, PoisonError};
 #[error("could not append to the case journal")]
 pub struct LogError(#[source] pub Box<dyn Error + Send + Sync>);
 
+/// Whether an event is one behind which another may not stand.
+pub type Spoils<'s> = dyn Fn(&JournalEvent) -> bool + Sync + 's;
+
 /// The case journal as the saga sees it.
 #[async_trait]
 pub trait IntentLog: Send + Sync {
     /// Returns only when the event is durable outside of this process.
     async fn append(&self, event: JournalEvent) -> Result<(), LogError>;
+    /// The same, but only if none of the events behind the first `seen` is one that `spoils` it, whoever appended them. `false`: it is not there.
+    /// As it stands here, it is enough for a log that nobody else appends to.
+    async fn append_unless(&self, event: JournalEvent, seen: usize, spoils: &Spoils<'_>) -> Result<bool, LogError> {
+        let events = self.events();
+        if events.iter().skip(seen).any(spoils) {
+            return Ok(false);
+        }
+        self.append(event).await.map(|()| true)
+    }
     /// Everything so far, this run's events included, in order.
     fn events(&self) -> Vec<JournalEvent>;
     /// Read what others have appended since. What cannot be read now is met by the next append.

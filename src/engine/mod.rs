@@ -10,6 +10,7 @@ mod contain;
 mod contain_report;
 pub mod control;
 mod doubt;
+mod ending;
 mod feeding;
 pub mod gather;
 pub mod gone;

@@ -2,7 +2,8 @@
 //!
 //! For each cell the world is asked first: as before → done already; as we left it → set it back and look; neither → drift, somebody else's
 //! change, reported and left alone unless the cell was named. What fails is stuck, and the others go on: but not the sources of a function that
-//! stays contained (`feeding.rs`), and nothing while nobody can say what another case holds (`doubt.rs`). Killed anywhere, it is run again.
+//! stays contained (`feeding.rs`), and nothing while nobody can say what another case holds (`doubt.rs`). A hold ends only if nobody wrote since the
+//! look (`ending.rs`). Killed anywhere, it is run again.
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
@@ -20,6 +21,8 @@ use serde_json::Value;
 
 /// A write that was journalled and not told of yet is waited for so often.
 const IN_FLIGHT_READS: u32 = 3;
+/// So often is a cell looked at while another run of the case is still writing there.
+const LOOKS: u32 = 4;
 
 /// What to restore and how.
 #[derive(Clone, Copy, Default)]
@@ -155,7 +158,7 @@ impl Saga<'_> {
             };
             if !(self.stop)() && report.journal.is_none() {
                 (self.progress)(SagaNote::Restoring { cell: &open.cell });
-                report.journal = self.restore_cell(action, &open, ask, &mut still, &mut entry).await.err();
+                report.journal = self.restore_until_ended(action, &open, ask, &mut still, &mut entry).await.err();
             }
             if action.is_some_and(|a| !a.spec().feeds()) {
                 still.heed(&open, &entry.back);
@@ -167,7 +170,26 @@ impl Saga<'_> {
         report
     }
 
-    /// One cell. `Err` is the journal's refusal.
+    /// One cell, and again while another run of the case writes there. `Err` is the journal's refusal.
+    async fn restore_until_ended(
+        &self,
+        action: Option<&'static dyn DynAction>,
+        open: &OpenCell,
+        ask: &RestoreAsk<'_>,
+        still: &mut StillContained,
+        entry: &mut RestoredCell,
+    ) -> Result<(), Trouble> {
+        for _ in 0..LOOKS {
+            self.restore_cell(action, open, ask, still, entry).await?;
+            if ask.dry_run || self.ended(open, entry) {
+                return Ok(());
+            }
+        }
+        let why = format!("another run of this case kept writing to {}; restore again when it is done", open.cell);
+        self.stuck(ask, entry, Trouble::saying(why)).await
+    }
+
+    /// One look at a cell, and what follows from it.
     async fn restore_cell(
         &self,
         action: Option<&'static dyn DynAction>,
@@ -196,15 +218,16 @@ impl Saga<'_> {
             self.clock.sleep(SETTLE_EVERY).await;
             self.log.catch_up().await;
         }
+        let seen = self.log.events().len();
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),
             Err(Unread::Over) => {
                 entry.back = Back::Over;
-                return self.end(ask, open, entry, false).await;
+                return self.end(ask, open, &entry.cell, false, seen).await;
             }
             // What stays by design stays whether or not it can be looked at.
-            Err(Unread::Failed(_)) if open.leaves().is_some() => return self.left(ask, open, entry).await,
+            Err(Unread::Failed(_)) if open.leaves().is_some() => return self.left(ask, open, entry, seen).await,
             Err(Unread::Failed(why)) => return self.stuck(ask, entry, why).await,
         };
         entry.found = Some(action.shown(&open.cell, &found));
@@ -216,18 +239,18 @@ impl Saga<'_> {
                 still.note(open);
             }
             let Some(expected) = open.found().filter(|state| !action.same(state, &found)).cloned() else {
-                return self.end(ask, open, entry, false).await;
+                return self.end(ask, open, &entry.cell, false, seen).await;
             };
             let event = JournalEvent::Drift { run: self.run.clone(), cell: open.cell.clone(), expected, found };
             return if ask.dry_run { Ok(()) } else { self.journal(event).await };
         };
         if action.same(&found, before) {
-            self.end(ask, open, entry, false).await?;
+            self.end(ask, open, &entry.cell, false, seen).await?;
             entry.back = Back::Restored { wrote: false };
             return Ok(());
         }
         if open.leaves().is_some() {
-            return self.left(ask, open, entry).await;
+            return self.left(ask, open, entry, seen).await;
         }
         let doubt = self.in_doubt().await;
         if let Some(case) = self.others.holder(&open.cell, &target) {
@@ -312,15 +335,16 @@ impl Saga<'_> {
         }
 
         let wrote = self.write(action, cx, &cell, before, &ContainPermit::to_restore(self.who)).await;
+        let seen = self.log.events().len();
         match (self.confirmed(action, cx, &cell, before).await, wrote) {
             // Also after a write that was reported as failed: it landed.
             (Ok(Seen::State(state)), _) if action.same(&state, before) => {
                 entry.back = Back::Restored { wrote: true };
-                self.end_as(open, entry, true).await
+                self.end_as(open, &cell, true, seen).await
             }
             (Ok(Seen::Over), wrote) => {
                 entry.back = Back::Over;
-                self.end_as(open, entry, wrote.is_ok()).await
+                self.end_as(open, &cell, wrote.is_ok(), seen).await
             }
             (_, Err(e)) => self.failed(entry, Trouble::of(&e)).await,
             (Ok(_), Ok(())) => {
@@ -332,9 +356,9 @@ impl Saga<'_> {
     }
 
     /// What containment added stays; only the hold ends.
-    async fn left(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &mut RestoredCell) -> Result<(), Trouble> {
+    async fn left(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &mut RestoredCell, seen: usize) -> Result<(), Trouble> {
         entry.back = Back::Left { what: open.leaves().unwrap_or_default().to_string() };
-        self.end(ask, open, entry, false).await
+        self.end(ask, open, &entry.cell, false, seen).await
     }
 
     async fn stuck(&self, ask: &RestoreAsk<'_>, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
@@ -349,16 +373,6 @@ impl Saga<'_> {
     pub(super) async fn failed(&self, entry: &mut RestoredCell, why: Trouble) -> Result<(), Trouble> {
         entry.error = Some(why.clone());
         self.journal(JournalEvent::RestoreFailed { run: self.run.clone(), cell: entry.cell.clone(), error: why.what }).await
-    }
-
-    async fn end(&self, ask: &RestoreAsk<'_>, open: &OpenCell, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
-        if ask.dry_run { Ok(()) } else { self.end_as(open, entry, wrote).await }
-    }
-
-    /// The holds that we knew of end; one that another run took since goes on.
-    async fn end_as(&self, open: &OpenCell, entry: &RestoredCell, wrote: bool) -> Result<(), Trouble> {
-        let through = u64::try_from(open.newest()).ok().map(|at| at + 1);
-        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: entry.cell.clone(), wrote, through }).await
     }
 
     /// The other run of this case that took hold of the cell after we looked.

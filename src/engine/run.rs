@@ -11,7 +11,7 @@ pub(super) use containing::trip;
 
 use super::bag::{self, Bag};
 use super::guard::Guarding;
-use super::log::{IntentLog, LogError};
+use super::log::{IntentLog, LogError, Spoils};
 use super::others::OtherCases;
 use super::preflight::PreflightError;
 use super::progress::{Note, Progress};
@@ -101,6 +101,9 @@ pub struct Doors {
 impl IntentLog for CaseJournal {
     async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
         CaseJournal::append(self, event).await.map_err(|e| LogError(e.into()))
+    }
+    async fn append_unless(&self, event: JournalEvent, seen: usize, spoils: &Spoils<'_>) -> Result<bool, LogError> {
+        CaseJournal::append_unless(self, event, seen, spoils).await.map_err(|e| LogError(e.into()))
     }
     fn events(&self) -> Vec<JournalEvent> {
         CaseJournal::events(self)

@@ -5,7 +5,7 @@ use crate::support::cells::{World, target};
 use async_trait::async_trait;
 use freezeframe::aws::fault::{Fault, FaultClass};
 use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, DynAction, Reading};
-use freezeframe::engine::log::{IntentLog, LogError, MemLog};
+use freezeframe::engine::log::{IntentLog, LogError, MemLog, Spoils, open_cells};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Stand, Step};
 use freezeframe::model::id::CellId;
 use freezeframe::model::journal_event::JournalEvent;
@@ -355,6 +355,60 @@ async fn restore_ends_where_the_world_is_as_before_already() {
         (report.outcome(), &report.cells[0].back, n.sets()),
         (Outcome::Complete, &Back::Restored { wrote: false }, vec!["a=0".to_string()])
     );
+}
+
+/// A journal in which another run tells of its write just before the line that ends its hold is appended.
+struct Late {
+    inner: MemLog,
+    numbers: &'static Numbers,
+    writes: Mutex<u32>,
+}
+#[async_trait]
+impl IntentLog for Late {
+    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
+        self.inner.append(event).await
+    }
+    async fn append_unless(&self, event: JournalEvent, seen: usize, spoils: &Spoils<'_>) -> Result<bool, LogError> {
+        let late = {
+            let mut left = self.writes.lock().unwrap();
+            *left = left.saturating_sub(1);
+            *left > 0
+        };
+        if let Some(JournalEvent::Intent { run, cell, .. }) = self.events().first().filter(|_| late) {
+            self.numbers.put("a", 0);
+            self.inner.append(JournalEvent::Applied { run: run.clone(), cell: cell.clone() }).await?;
+        }
+        self.inner.append_unless(event, seen, spoils).await
+    }
+    fn events(&self) -> Vec<JournalEvent> {
+        self.inner.events()
+    }
+}
+
+/// A restore begins while the write of another run of the case is under way.
+async fn restored_while_writes_land(writes: u32) -> (RestoreReport, i64, usize) {
+    let (rig, log, n) = (rig(), MemLog::default(), numbers("n", 0, &[("a", 5)]).leak());
+    contain(&rig, &log, &[n]).await;
+    n.put("a", 5);
+    let late = Late { inner: log.truncated(1), numbers: n, writes: Mutex::new(writes + 1) };
+    let report = restore(&rig, &late, &[n]).await;
+    (report, n.get("a"), open_cells(&late.events()).len())
+}
+
+#[tokio::test]
+async fn a_write_that_is_told_of_behind_the_look_is_put_back_as_well() {
+    for (writes, wrote) in [(0, false), (1, true), (2, true), (3, true)] {
+        let (report, a, open) = restored_while_writes_land(writes).await;
+        assert_eq!((report.outcome(), a, open), (Outcome::Complete, 5, 0), "{writes}: {report:?}");
+        assert_eq!(report.cells[0].back, Back::Restored { wrote });
+    }
+}
+
+#[tokio::test]
+async fn a_hold_over_what_others_keep_writing_to_does_not_end() {
+    let (report, _, open) = restored_while_writes_land(9).await;
+    assert_eq!((report.outcome(), &report.cells[0].back, open), (Outcome::Stuck, &Back::Stuck, 1), "{report:?}");
+    assert!(report.cells[0].error.as_ref().unwrap().what.contains("kept writing"), "{report:?}");
 }
 
 #[tokio::test]
