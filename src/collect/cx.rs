@@ -169,12 +169,13 @@ impl<'r> CollectCx<'r> {
     }
 
     /// The time between `now − <the duration parameter>` and now, by AWS's clocks; never before 1970. Where the plan states instants
-    /// (`since`, `until`: the operator's words, resolved), they hold instead.
+    /// (`since`, `until`: the operator's words, resolved), they hold instead, but for what has not come yet: of that nobody can tell anything.
     pub fn window(&self, name: &str) -> (DateTime<Utc>, DateTime<Utc>) {
-        let to = self.params.instant(UNTIL).unwrap_or_else(|| self.server_now());
+        let now = self.server_now();
+        let to = self.params.instant(UNTIL).map_or(now, |until| until.min(now));
         let length = TimeDelta::from_std(self.duration(name)).unwrap_or(TimeDelta::MAX);
         let from = self.params.instant(SINCE).or_else(|| to.checked_sub_signed(length)).unwrap_or(DateTime::UNIX_EPOCH);
-        (from.max(DateTime::UNIX_EPOCH), to)
+        (from.clamp(DateTime::UNIX_EPOCH, to.max(DateTime::UNIX_EPOCH)), to)
     }
 
     pub(super) fn state_target(&self, fact: &FunctionFact) {

@@ -114,7 +114,9 @@ pub(super) async fn report(cx: &CollectCx<'_>) -> Result<(), Abort> {
         table(cx, &subject, &format!("public-{}", n + 1), grant, vec![grant.item])?;
     }
     for (n, grant) in policies.grants.iter().filter(|g| !g.allow).enumerate() {
-        let by = if grant.shown_by == ShownBy::GetResourcePolicy { ", which GetPolicy does not show" } else { "" };
+        // GetPolicy was not asked for `$LATEST` by that name.
+        let hidden = grant.shown_by == ShownBy::GetResourcePolicy && grant.whose != LATEST;
+        let by = if hidden { ", which GetPolicy does not show" } else { "" };
         let sid = tame(grant.sid.as_deref().unwrap_or("without a name"), 100);
         let subject = format!("denied by a resource policy: statement {sid} of {}{by}", grant.whose);
         table(cx, &subject, &format!("denial-{}", n + 1), grant, vec![grant.item])?;

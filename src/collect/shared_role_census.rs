@@ -37,6 +37,9 @@ static SPEC: CollectorSpec = CollectorSpec {
     }],
 };
 
+/// IAM paths have up to 512 characters.
+const LONGEST_ARN: usize = 700;
+
 const WHY: &str = "it holds the environment values of functions that are no part of the case";
 
 #[async_trait]
@@ -89,6 +92,7 @@ struct Line {
     name: Option<String>,
     /// Without a version.
     arn: Option<String>,
+    /// As AWS told it: two roles are compared by all of their names, however long a path somebody gave them.
     role: Option<String>,
     versions: Vec<String>,
     last_modified: Option<String>,
@@ -98,7 +102,8 @@ impl Line {
     fn shown(&self, role: Option<&str>) -> Value {
         let Line { name, arn, versions, last_modified, .. } = self;
         let shares = role.is_some() && self.role.as_deref() == role;
-        json!({"name": name, "arn": arn, "role": self.role, "versions": versions, "lastModified": last_modified, "sharesRole": shares})
+        let role_shown = self.role.as_deref().map(|r| tame(r, LONGEST_ARN));
+        json!({"name": name, "arn": arn, "role": role_shown, "versions": versions, "lastModified": last_modified, "sharesRole": shares})
     }
 }
 
@@ -107,7 +112,7 @@ fn note(census: &mut Vec<Line>, at: &mut HashMap<(Option<String>, Option<String>
     let short = |text: Option<&str>| text.map(|t| tame(t, 300));
     let version = short(f.version());
     let bare = |arn: String| version.as_deref().and_then(|v| arn.strip_suffix(v)?.strip_suffix(':')).map_or(arn.clone(), str::to_string);
-    let (arn, role) = (short(f.function_arn()).map(bare), short(f.role()));
+    let (arn, role) = (short(f.function_arn()).map(bare), f.role().map(str::to_string));
     let index = *at.entry((arn.clone(), role.clone())).or_insert_with(|| {
         census.push(Line { name: short(f.function_name()), arn, role, ..Line::default() });
         census.len() - 1
@@ -125,7 +130,8 @@ async fn count(cx: &CollectCx<'_>, region: &str, census: &mut Vec<Line>) -> Resu
     let pages = cx
         .ask_all(
             Question::new(&LIST, format!("functions in {region} (counted; the answer is not kept)")).region(region).withhold(WHY),
-            Bound::default(),
+            // Each version repeats its whole configuration; none of it is kept.
+            Bound { bytes: u64::MAX, ..Bound::default() },
             |marker| call().set_marker(marker).send(),
             |out: &ListFunctionsOutput| out.next_marker().map(str::to_string),
             |out| {

@@ -9,7 +9,7 @@ use super::trail_files::{Files, next_token};
 use crate::model::gap::GapKind;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use chrono::TimeDelta;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that we are ready to sort: half a year of a busy Region.
 pub(super) const LISTED: usize = 200_000;
@@ -34,21 +34,26 @@ impl Listing {
         self.spans.iter().all(|s| s.broke_off_after.is_none())
     }
 
-    /// Why the files are no whole record of the window, in words, though the listing is whole: none at all, or none any more. A trail that was
-    /// stopped looks like an account in which nothing happened; nothing but the trail itself tells them apart.
+    /// Why the files are no whole record of the window, in words, though the listing is whole: there are none at all, or none of some days. A
+    /// trail that was stopped, or not there yet, looks like an account in which nothing happened; nothing but the trail itself tells them apart.
     ///
-    /// `own`: the target's own Region. There the last whole day must have a file too: whoever runs there is issued keys, and that is an event.
-    /// Elsewhere days without any are usual.
-    pub fn silence(&self, own: bool, (_, to): Window) -> Option<String> {
+    /// `own`: the target's own Region. There every whole day of the window must have a file: whoever runs there is issued keys, and that is an
+    /// event. Elsewhere days without any are usual.
+    pub fn silence(&self, own: bool, (from, to): Window) -> Option<String> {
         const UNKNOWN: &str = "nothing happened, or no trail recorded it (`trails` tells which trails there are, and since when they log)";
-        let newest = self.files.iter().map(|f| day_of(&f.key)).max();
-        match newest {
-            _ if !self.is_whole() => None,
-            None => Some(format!("the bucket holds none for this account in the window: {UNKNOWN}")),
-            Some(day) if own && day < (to - TimeDelta::days(1)).format("%Y-%m-%d").to_string() => {
-                Some(format!("the newest is of {day}; since then {UNKNOWN}"))
-            }
-            Some(_) => None,
+        if !self.is_whole() {
+            return None;
+        }
+        if self.files.is_empty() {
+            return Some(format!("the bucket holds none for this account in the window: {UNKNOWN}"));
+        }
+        let held: BTreeSet<String> = self.files.iter().map(|f| day_of(&f.key)).collect();
+        let whole_days = from.date_naive().iter_days().skip(1).take_while(|day| *day < to.date_naive() && own);
+        let silent: Vec<String> = whole_days.map(|day| day.format("%Y-%m-%d").to_string()).filter(|day| !held.contains(day)).collect();
+        match silent.as_slice() {
+            [] => None,
+            [day] => Some(format!("the bucket holds none of {day}: {UNKNOWN}")),
+            [first, .., last] => Some(format!("the bucket holds none of {} days from {first} to {last}: {UNKNOWN}", silent.len())),
         }
     }
 }
@@ -182,7 +187,8 @@ mod tests {
 
     #[test]
     fn silence_is_no_proof_of_quiet() {
-        let window = (DateTime::UNIX_EPOCH, "2026-11-20T00:10:00Z".parse::<DateTime<Utc>>().unwrap());
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let window = (at("2026-11-16T23:50:00Z"), at("2026-11-20T00:10:00Z"));
         let listing = |days: &[&str], broke_off: bool| {
             let files = days.iter().map(|d| Listed { key: format!("AWSLogs/1/CloudTrail/eu-west-1/{d}/x.json.gz"), bytes: 1 }).collect();
             let span =
@@ -191,10 +197,14 @@ mod tests {
         };
         let said = |days: &[&str], own: bool| listing(days, false).silence(own, window).unwrap_or_default();
         assert!(said(&[], true).contains("none for this account") && said(&[], false).contains("none for this account"));
-        // The order of the keys is not that of the days where two organisations deliver.
-        assert_eq!((said(&["2026/11/19", "2026/11/12"], true), said(&["2026/11/20"], true)), (String::new(), String::new()));
-        assert!(said(&["2026/11/12", "2026/11/18"], true).contains("the newest is of 2026-11-18"));
+        // The order of the keys is not that of the days where two organisations deliver; the first and the last day are no whole ones.
+        assert_eq!(said(&["2026/11/18", "2026/11/19", "2026/11/17"], true), "");
+        assert!(said(&["2026/11/17", "2026/11/18"], true).contains("none of 2026-11-19: nothing happened, or"), "it may have been stopped");
+        assert!(said(&["2026/11/20"], true).contains("none of 3 days from 2026-11-17 to 2026-11-19"), "it may be new");
+        assert!(said(&["2026/11/16", "2026/11/17", "2026/11/19", "2026/11/20"], true).contains("none of 2026-11-18"), "and started again");
         assert_eq!(said(&["2026/11/12"], false), "", "a quiet Region is no stopped trail");
+        let today = (at("2026-11-19T23:00:00Z"), at("2026-11-20T23:00:00Z"));
+        assert_eq!(listing(&["2026/11/20"], false).silence(true, today), None, "no whole day");
         assert_eq!(listing(&[], true).silence(true, window), None, "of what was not listed there is a gap already");
     }
 

@@ -94,6 +94,19 @@ async fn a_window_in_which_no_trace_is_kept_any_more_is_not_taken_for_a_quiet_on
 }
 
 #[tokio::test]
+async fn a_window_that_ends_in_the_future_ends_now() {
+    let words = r#"{"since": "2026-11-19T12:00:00Z", "until": "9999-12-31T00:00:00Z"}"#;
+    let bag = run_with(&["traces"], retrieving([healthy_json("XRay.ListRetrievedTraces")]), words).await;
+    let asked = bag.sent("XRay.GetTraceSummaries").len();
+    assert!((4..=5).contains(&asked), "one day, and the seconds since: {asked}");
+    let words = r#"{"trail": "s3://trail-archive", "until": "2026-11-23T00:00:00Z"}"#;
+    assert_eq!(run_with(&["trail-archive"], World::default(), words).await.gaps(), [], "no day to come is silent");
+    let words = r#"{"since": "2027-01-01T00:00:00Z", "until": "2027-01-02T00:00:00Z"}"#;
+    let bag = run_with(&["traces"], World::default(), words).await;
+    assert_eq!((bag.sent("XRay.GetTraceSummaries").len(), bag.gaps()), (0, vec![]));
+}
+
+#[tokio::test]
 async fn what_the_event_history_does_not_keep_any_more_is_a_gap_and_not_searched_for() {
     let key = "CloudTrail.LookupEvents";
     let both = ["control-plane-history", "credential-activity"];
