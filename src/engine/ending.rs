@@ -4,10 +4,10 @@
 //! before the line, the line would end a hold over something that is contained. So it is not appended then, and the cell is looked at again. What
 //! is told of after the line opens the hold again ([`super::log::open_cells`]).
 
-use super::log::{Grip, OpenCell, open_cells};
-use super::restore::{Back, RestoreAsk, RestoredCell};
+use super::log::{OpenCell, open_cells};
+use super::restore::{Back, RestoreAsk};
 use super::saga::{Saga, Trouble};
-use crate::model::id::CellId;
+use crate::model::id::{CellId, RunId};
 use crate::model::journal_event::JournalEvent;
 
 impl Saga<'_> {
@@ -17,23 +17,39 @@ impl Saga<'_> {
     }
 
     /// The holds that we knew of end; one that another run took since goes on. So do all of them if a write of theirs was told of behind the
-    /// `seen` lines that were there before the look: see [`Saga::ended`].
+    /// `seen` lines that were there before the look: see [`Saga::still_held`].
     pub(super) async fn end_as(&self, open: &OpenCell, cell: &CellId, wrote: bool, seen: usize) -> Result<(), Trouble> {
-        let through = u64::try_from(open.newest()).ok().map(|at| at + 1);
+        let newest = open.newest();
+        let through = u64::try_from(newest).ok().map(|at| at + 1);
         let event = JournalEvent::Restored { run: self.run.clone(), cell: cell.clone(), wrote, through };
+        // Whoever meant to write before, whether or not a restore has ended his hold since: his write may have come later than that.
+        let before = |r: &RunId| {
+            let intents = self.log.events().into_iter().take(newest + 1);
+            intents.into_iter().any(|e| matches!(e, JournalEvent::Intent { run, cell: c, .. } if run == *r && c == *cell))
+        };
+        let own = self.is_own(open);
         let told = |event: &JournalEvent| match event {
             JournalEvent::Applied { run, cell: c } | JournalEvent::ApplyFailed { run, cell: c, .. } => {
-                c == cell && open.grasps.iter().any(|g| g.run == *run && *run != *self.run && matches!(g.grip, Grip::Wrote { .. }))
+                c == cell && !own && run != self.run && before(run)
             }
             _ => false,
         };
         self.log.append_unless(event, seen, &told).await.map(drop).map_err(|e| Trouble::of(&e))
     }
 
-    /// Whether what was to end has ended, by all that the journal says now.
-    pub(super) fn ended(&self, open: &OpenCell, entry: &RestoredCell) -> bool {
-        let to_end = matches!(entry.back, Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released);
-        let now = to_end.then(|| open_cells(&self.log.events())).into_iter().flatten().find(|o| o.cell == open.cell);
-        now.is_none_or(|now| now.grasps.iter().all(|g| !open.grasps.contains(g)))
+    /// What was to end and has not, by all that the journal says now: the holds that were there, and those before them whose write came late.
+    pub(super) fn still_held(&self, open: &OpenCell, back: &Back) -> Option<OpenCell> {
+        if !matches!(back, Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released) {
+            return None;
+        }
+        let mut now = open_cells(&self.log.events()).into_iter().find(|o| o.cell == open.cell)?;
+        let own = self.is_own(open);
+        now.grasps.retain(|g| g.at <= open.newest() && (!own || g.run == *self.run));
+        Some(now).filter(|now| !now.grasps.is_empty())
+    }
+
+    /// Whether a run takes back its own part alone.
+    fn is_own(&self, open: &OpenCell) -> bool {
+        open.grasps.iter().all(|g| g.run == *self.run)
     }
 }

@@ -179,10 +179,12 @@ impl Saga<'_> {
         still: &mut StillContained,
         entry: &mut RestoredCell,
     ) -> Result<(), Trouble> {
+        let mut open = open.clone();
         for _ in 0..LOOKS {
-            self.restore_cell(action, open, ask, still, entry).await?;
-            if ask.dry_run || self.ended(open, entry) {
-                return Ok(());
+            self.restore_cell(action, &open, ask, still, entry).await?;
+            match self.still_held(&open, &entry.back).filter(|_| !ask.dry_run) {
+                Some(held) => open = held,
+                None => return Ok(()),
             }
         }
         let why = format!("another run of this case kept writing to {}; restore again when it is done", open.cell);
@@ -241,8 +243,11 @@ impl Saga<'_> {
             let Some(expected) = open.found().filter(|state| !action.same(state, &found)).cloned() else {
                 return self.end(ask, open, &entry.cell, false, seen).await;
             };
-            let event = JournalEvent::Drift { run: self.run.clone(), cell: open.cell.clone(), expected, found };
-            return if ask.dry_run { Ok(()) } else { self.journal(event).await };
+            if !ask.dry_run {
+                self.journal(JournalEvent::Drift { run: self.run.clone(), cell: open.cell.clone(), expected, found }).await?;
+            }
+            // The drift ends the hold of a case that never wrote; of a run that takes back its own part, in a case that did, this line does.
+            return self.end(ask, open, &entry.cell, false, seen).await;
         };
         if action.same(&found, before) {
             self.end(ask, open, &entry.cell, false, seen).await?;

@@ -405,6 +405,41 @@ async fn a_write_that_is_told_of_behind_the_look_is_put_back_as_well() {
 }
 
 #[tokio::test]
+async fn a_write_later_than_the_restore_that_ended_its_hold_is_put_back_by_the_next() {
+    // One run intends, and its write is long in coming; a restore finds the world as before; another run contains, and is to be restored.
+    let (rig, log, n) = (rig(), MemLog::default(), numbers("n", 0, &[("a", 5)]).leak());
+    contain(&rig, &log, &[n]).await;
+    n.put("a", 5);
+    let log = log.truncated(1);
+    assert_eq!(restore(&rig, &log, &[n]).await.cells[0].back, Back::Restored { wrote: false });
+    *n.aim.lock().unwrap() = 1;
+    contain(&rig, &log, &[n]).await;
+    let late = Late { inner: log, numbers: n, writes: Mutex::new(2) };
+    let report = restore(&rig, &late, &[n]).await;
+    assert_eq!((report.outcome(), n.get("a"), open_cells(&late.events())), (Outcome::Complete, 5, vec![]), "{report:?}");
+}
+
+#[tokio::test]
+async fn unwinding_lets_go_of_what_it_had_found_contained_and_drifted_since() {
+    let (rig, log, n) = (rig(), MemLog::default(), numbers("n", 0, &[("a", 5)]).leak());
+    contain(&rig, &log, &[n]).await;
+    // Meanwhile somebody sets it to something else, and this run fails.
+    static SEEN: Mutex<Option<&'static Numbers>> = Mutex::new(None);
+    *SEEN.lock().unwrap() = Some(n);
+    let mut failing = numbers("zfailing", 0, &[("z", 1)]);
+    failing.write = |_, _| {
+        SEEN.lock().unwrap().unwrap().put("a", 9);
+        Err(ActError::Refused("no".into()))
+    };
+    let report = contain_as(&rig, &log, &[n, failing.leak()], Accept::ExactOnly, OnFailure::Unwind, &target()).await;
+    let backs: Vec<_> = report.unwound.as_ref().unwrap().cells.iter().filter(|c| c.cell.action() == "n").map(|c| &c.back).collect();
+    assert_eq!((backs, report.outcome()), (vec![&Back::Released], Outcome::Unwound), "{report:?}");
+    assert_eq!(log.events().iter().filter(|e| matches!(e, JournalEvent::Drift { .. })).count(), 1);
+    let open = open_cells(&log.events());
+    assert_eq!((open.len(), open[0].grasps.len(), open[0].before()), (1, 1, Some(&json!(5))), "the earlier run's hold goes on");
+}
+
+#[tokio::test]
 async fn a_hold_over_what_others_keep_writing_to_does_not_end() {
     let (report, _, open) = restored_while_writes_land(9).await;
     assert_eq!((report.outcome(), &report.cells[0].back, open), (Outcome::Stuck, &Back::Stuck, 1), "{report:?}");
