@@ -7,6 +7,7 @@ Each kind of source is made with the statement that lets it in (schedules, pipes
 own ends: an asynchronous destination, code signing. Two further functions are what it cannot be: one whose code lies in a bucket, one that is durable.
 boto3 alone; endpoint and keys come from the environment.
 """
+import datetime
 import gzip
 import io
 import json
@@ -187,9 +188,10 @@ def durable():
 
 
 def trail():
-    """The files that the trail would have delivered: what the event history holds, a file for each day."""
+    """The files that the trail would have delivered: what the event history holds, a file for each day of the last, for something always happens."""
     history = boto3.client("cloudtrail", config=Config(retries={"mode": "adaptive", "total_max_attempts": 30})).get_paginator("lookup_events")
-    days = {}
+    now = datetime.datetime.now(datetime.timezone.utc)
+    days = {(now - datetime.timedelta(days=ago)).strftime("%Y-%m-%d"): [] for ago in range(9)}
     for event in (json.loads(e["CloudTrailEvent"]) for page in history.paginate() for e in page["Events"]):
         days.setdefault(event["eventTime"][:10], []).append(event)
     client = boto3.client("s3")
