@@ -5,7 +5,8 @@ use crate::bundle::addenda::WITHIN;
 use crate::bundle::documents::Statement;
 use crate::bundle::manifest::TAG_MANIFEST;
 use crate::bundle::seal::STATEMENT;
-use crate::bundle::signer::ENVELOPE;
+use crate::bundle::secrets::WRAPPED_IDENTITY;
+use crate::bundle::signer::{ENVELOPE, KMS_PUBLIC_KEY, PUBLIC_KEY, TIMESTAMP};
 use crate::bundle::source::{BagSource, EntryName, OpenError, ReadError};
 use crate::bundle::verify::{Verdict, Verification, verify_source};
 use crate::model::digest::Sha256;
@@ -58,19 +59,20 @@ pub enum ParcelError {
 
 /// Payload first, then what describes it, then the root of everything, then what vouches for the root: as long as the last is missing, whoever
 /// reads the place sees that it is unfinished. The journal comes before the other descriptions, and coverage before the rest: so whoever finds
-/// one of these finds all that they were made from (`bundle::reopen`).
+/// one of these finds all that they were made from (`bundle::reopen`). In the seal, keys come before what they signed, that before the stamp over
+/// it, and the note on sealing behind both: whoever finds the note finds what it says was done, and whoever finds the envelope and no note can make
+/// one from what the statement within names and what lies there (`bundle::begun_seal`).
 fn rank(path: &BundlePath) -> u8 {
     match (path.top(), path.as_str()) {
         ("data", _) => 0,
         (_, p) if p.starts_with("meta/journal/") => 1,
         (_, "meta/coverage.json") => 2,
         (TAG_MANIFEST, _) => 4,
-        ("seal", STATEMENT) => 8,
-        // Keys before what they signed, that before what is said about it: whoever finds the envelope finds all that its statement needs, and the
-        // statement itself within (`bundle::begun_seal`).
-        ("seal", p) if p.ends_with(".pem") => 5,
+        ("seal", PUBLIC_KEY | KMS_PUBLIC_KEY | WRAPPED_IDENTITY) => 5,
         ("seal", ENVELOPE) => 6,
-        ("seal", _) => 7,
+        ("seal", TIMESTAMP) => 7,
+        ("seal", STATEMENT) => 9,
+        ("seal", _) => 8,
         _ => 3,
     }
 }
@@ -128,9 +130,12 @@ mod tests {
     fn what_vouches_comes_last() {
         let mut all = [
             "seal/statement.json",
+            "seal/sealing.json",
             "seal/root.tsr",
             "seal/statement.dsse.json",
             "seal/public-key.pem",
+            "seal/kms-public.pem",
+            "seal/identity.kms",
             "tagmanifest-sha256.txt",
             "meta/items.jsonl",
             "data/a",
@@ -150,11 +155,17 @@ mod tests {
                 "bagit.txt",
                 "meta/items.jsonl",
                 "tagmanifest-sha256.txt",
+                "seal/identity.kms",
+                "seal/kms-public.pem",
                 "seal/public-key.pem",
                 "seal/statement.dsse.json",
                 "seal/root.tsr",
+                "seal/sealing.json",
                 "seal/statement.json"
             ]
         );
+        let alone: Vec<&str> =
+            all.chunk_by(|a, b| rank(a) == rank(b)).filter(|stage| stage.len() == 1).map(|stage| stage[0].as_str()).collect();
+        assert_eq!(alone[alone.len() - 4..], order[order.len() - 4..], "none of the last four is put beside another");
     }
 }

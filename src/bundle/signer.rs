@@ -128,6 +128,22 @@ pub struct SealingRecord {
     pub timestamp: Option<TimestampEnd>,
 }
 
+impl SealingRecord {
+    /// Nobody was to sign, and nobody to stamp.
+    pub fn is_empty(&self) -> bool {
+        self.signatures.is_empty() && self.timestamp.is_none()
+    }
+
+    /// In words, each signature and stamp of `what` that was to be and is not.
+    pub fn missing(&self, what: &str) -> Vec<String> {
+        let why = |detail: &Option<String>| detail.clone().unwrap_or_default();
+        let unsigned = self.signatures.iter().filter(|e| e.ended == Ended::Failed);
+        let unsigned = unsigned.map(|e| format!("{what} is NOT signed with {}: {}", e.signer.name(), why(&e.detail)));
+        let unstamped = self.timestamp.iter().filter(|t| t.ended == Ended::Failed);
+        unsigned.chain(unstamped.map(|t| format!("{what} is NOT stamped by {}: {}", t.authority, why(&t.detail)))).collect()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignatureEnd {
     /// As the statement names it.

@@ -99,11 +99,6 @@ impl Signing {
 
     /// In words, each signature of `what` that was to be and is not.
     pub fn missing(&self, what: &str) -> Vec<String> {
-        let failed = self.ends.iter().filter(|e| e.ended == Ended::Failed);
-        let words = |e: &SignatureEnd| {
-            let why = e.detail.as_deref().unwrap_or_default();
-            format!("{what} is NOT signed with {}: {why}", e.signer.name())
-        };
-        failed.map(words).collect()
+        self.record().map(|record| record.missing(what)).unwrap_or_default()
     }
 }

@@ -1,14 +1,14 @@
 //! `salvage(order, …)`: a bag that was carried to a vault by a run that died is sealed there by another process, which has nothing but the bucket.
 //!
 //! ```text
-//! is the run dead? → the case's journal, here as there → fetch, checked on the way → reopen → seal as unfinished → claim → case journal → archive
+//! is the run dead? → the case's journal, here as there → fetch, checked on the way → reopen → seal → verify → claim → case journal → archive
 //! ```
 //!
 //! What was collected stays as it was; what is added is one item that says so. Collection itself is not gone on with: a new run in the same case asks
 //! everything anew, and names this bag as the one before it. Answers of two hours apart in one bag would be worth less than two bags.
 //!
 //! Killed at any moment, it is begun again, here or elsewhere. What it never does: salvage what may still be alive, unless told that it is not;
-//! seal what contradicts itself; put anything before the bundle is its own.
+//! seal what contradicts itself; put anything before the bundle is its own; say of a bundle that it is sealed before it was verified as it is sealed.
 
 use super::bag::sealed_bundles;
 use super::log::parse_target;
@@ -17,14 +17,16 @@ use super::run::PLAN_UNIT;
 use super::sealing::{self, Sealing};
 use crate::archive::straight::{self, CaseStoreError, Claimed, Look, case_store};
 use crate::archive::{self, Accepted, ArchiveError, Archived, FetchError, Place, Vault};
+use crate::aws::fault::tame;
 use crate::bundle::begun_seal::{BegunSeal, BegunSealError};
 use crate::bundle::case_journal::CaseJournal;
 use crate::bundle::documents::{PlannedUnit, Previous, UnitEnd};
 use crate::bundle::journal::JournalError;
 use crate::bundle::reopen::{Remains, ReopenError, SALVAGE_QUESTION, SALVAGE_UNIT, Salvager};
 use crate::bundle::seal::{Closed, SealError};
+use crate::bundle::source::{BagSource, OpenError};
 use crate::bundle::tool;
-use crate::bundle::verify::{Verdict, Verification};
+use crate::bundle::verify::{Verdict, Verification, verify_source};
 use crate::clock::{Clock, seconds};
 use crate::collect;
 use crate::model::digest::Sha256;
@@ -123,6 +125,8 @@ pub enum SalvageError {
     Journal(#[from] JournalError),
     #[error("cannot seal the bundle")]
     Seal(#[from] SealError),
+    #[error("cannot read the bundle that was just sealed")]
+    Sealing(#[source] OpenError),
     #[error("somebody else has taken the bundle up: segment {number} of its journal is not ours")]
     Taken { number: u32 },
     #[error("it is ours, and after {passes} looks more files still come to lie there")]
@@ -241,7 +245,11 @@ impl Salvage<'_> {
         }
         let (dir, of) = (fetched.path, name.to_string());
         let remains = tokio::task::spawn_blocking(move || Remains::read(&dir, &of)).await.map_err(SalvageError::Task)??;
-        self.seal(remains, sealing, clock, progress).await
+        let sealed = self.seal(remains, sealing, clock, progress).await;
+        if matches!(sealed, Err(SalvageError::Broken { .. })) {
+            let _ = scratch.keep();
+        }
+        sealed
     }
 
     async fn seal(
@@ -256,7 +264,7 @@ impl Salvage<'_> {
             return Err(SalvageError::OtherCase { place: order.case.to_string(), journal: remains.case().to_string() });
         }
         let target = parse_target(remains.target());
-        let target = target.ok_or_else(|| SalvageError::Target { target: crate::aws::fault::tame(remains.target(), 300) })?;
+        let target = target.ok_or_else(|| SalvageError::Target { target: tame(remains.target(), 300) })?;
         let (run, bundle, there) = (remains.run().clone(), remains.name().to_string(), remains.segments());
         let (closed, begun) = (remains.closed(), BegunSeal::read(remains.dir())?);
         if begun.is_some() && closed.is_none() {
@@ -280,6 +288,13 @@ impl Salvage<'_> {
             Some(begun) => go_on(&begun, sealing, draft.close(planned, closed.unwrap_or(false), begun.to_be())?)?,
         };
         let sealed = &outcome.sealed;
+        // Nothing was said and nothing put yet: what would be broken in the bucket is not brought to an end there.
+        let dir = sealed.dir().to_path_buf();
+        let read = move || BagSource::open(&dir).map(|source| verify_source(&source, &[], &[]).0);
+        let verification = tokio::task::spawn_blocking(read).await.map_err(SalvageError::Task)?.map_err(SalvageError::Sealing)?;
+        if verification.verdict() == Verdict::Broken {
+            return Err(SalvageError::Broken { path: sealed.dir().into(), verification: Box::new(verification) });
+        }
         // From here on the bundle is ours, or somebody else's for good.
         if let Claimed::Theirs(number) = straight::claim(self.vault, &order.place, sealed.dir(), there).await? {
             return Err(SalvageError::Taken { number });
@@ -346,12 +361,14 @@ impl Salvage<'_> {
 /// Seals with what lies in `seal/` already, and without a signature of our own: our keys sign the record of the archive.
 fn go_on(begun: &BegunSeal, sealing: &Sealing, closed: Closed) -> Result<sealing::Outcome, SealError> {
     let signed_by = begun.signed_by();
-    let mut missing = vec![];
-    if signed_by.is_empty() && sealing.signs() {
-        let name = closed.name();
+    let (sealed, record) = closed.finish_begun(begun)?;
+    // In the words of whatever wrote the note.
+    let mut missing: Vec<String> = record.missing(sealed.name()).iter().map(|said| tame(said, 600)).collect();
+    if signed_by.is_empty() && missing.is_empty() && sealing.signs() {
+        let name = sealed.name();
         missing.push(format!("{name} is NOT signed: its run died while it was being sealed; the record of the archive is signed instead"));
     }
-    Ok(sealing::Outcome { sealed: closed.as_begun(begun)?.finish(&[])?, signed_by, missing })
+    Ok(sealing::Outcome { sealed, signed_by, missing })
 }
 
 /// What was planned, by the plan that lies in the bag; whether a unit came to its end nobody knows.

@@ -83,7 +83,6 @@ impl Sealing {
     /// Sign what is closed, and seal it.
     pub async fn finish(&self, closed: Closed, clock: &dyn Clock) -> Result<Outcome, SealError> {
         let signing = self.signers.sign(closed.statement(), clock).await;
-        let mut missing = signing.missing(closed.name());
         let mut beside: Vec<_> = signing.keys.iter().map(|(kind, pem)| (kind.file(), pem.clone())).collect();
         let mut record = SealingRecord { v: 1, signatures: signing.ends.clone(), timestamp: None };
         if let Some(tsa) = &self.tsa {
@@ -99,17 +98,15 @@ impl Sealing {
                     beside.push((TIMESTAMP, answer));
                     (Ended::Done, None)
                 }
-                Err(why) => {
-                    missing.push(format!("{} is NOT stamped by {}: {why}", closed.name(), tsa.address()));
-                    (Ended::Failed, Some(why))
-                }
+                Err(why) => (Ended::Failed, Some(why)),
             };
             record.timestamp = Some(TimestampEnd { authority: tsa.address(), ended, at: stamp(clock.now()), detail });
         }
         if let Some(envelope) = signing.envelope(closed.statement()) {
             beside.push((ENVELOPE, canon::to_vec("the envelope", &envelope).map_err(SealError::MakeDocument)?));
         }
-        if !record.signatures.is_empty() || record.timestamp.is_some() {
+        let missing = record.missing(closed.name());
+        if !record.is_empty() {
             beside.push((SEALING, canon::to_vec("the note on sealing", &record).map_err(SealError::MakeDocument)?));
         }
         Ok(Outcome { sealed: closed.finish(&beside)?, signed_by: signing.signed_by(), missing })

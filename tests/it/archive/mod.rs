@@ -10,5 +10,6 @@ mod permits;
 mod reading;
 mod run;
 mod straight;
+mod straight_seal;
 mod vault;
 mod wire;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 const LOCKED: &[&str] = &["--archive", PLACE, "--straight", "--retain", "1d"];
@@ -38,7 +39,7 @@ phases:
 ";
 
 #[derive(Clone, Copy, Debug)]
-enum At {
+pub(super) enum At {
     /// At a fault point, for the n-th time.
     Point(&'static str, u32),
     Wire(Moment, &'static str),
@@ -46,13 +47,13 @@ enum At {
 use At::{Point, Wire};
 use Moment::{Answered, Asked};
 
-struct Vault {
-    stage: Stage,
+pub(super) struct Vault {
+    pub(super) stage: Stage,
     playbook: String,
 }
 
 impl Vault {
-    async fn set() -> Vault {
+    pub(super) async fn set() -> Vault {
         let stage = Stage::set().await;
         stage.aws.s3.create_bucket().bucket(VAULT).object_lock_enabled_for_bucket(true).send().await.unwrap();
         let playbook = stage.scratch().join("little.yaml");
@@ -60,19 +61,19 @@ impl Vault {
         Vault { playbook: playbook.to_str().unwrap().into(), stage }
     }
 
-    fn run<'a>(&'a self, case: &'a str) -> Vec<&'a str> {
+    pub(super) fn run<'a>(&'a self, case: &'a str) -> Vec<&'a str> {
         [&["run", &self.playbook, FUNCTION, "--case", case], LOCKED].concat()
     }
 
     /// Another machine: a terminal with an empty directory of its own.
-    fn elsewhere(&self, name: &str) -> Shell {
+    pub(super) fn elsewhere(&self, name: &str) -> Shell {
         let cases = self.stage.scratch().join(name);
         std::fs::create_dir_all(&cases).unwrap();
         Shell::new(Path::new(env!("CARGO_BIN_EXE_freezeframe")), &self.stage.emulator, &self.stage.emulator.root, &cases)
     }
 
     /// Every version below a prefix, and how many each key has.
-    async fn there(&self, lead: &str) -> BTreeMap<String, u32> {
+    pub(super) async fn there(&self, lead: &str) -> BTreeMap<String, u32> {
         let (mut all, mut key, mut version) = (BTreeMap::new(), None, None);
         loop {
             let page = self.stage.aws.s3.list_object_versions().bucket(VAULT).prefix(lead);
@@ -88,14 +89,17 @@ impl Vault {
         }
     }
 
-    async fn object(&self, key: &str) -> Vec<u8> {
+    pub(super) async fn object(&self, key: &str) -> Vec<u8> {
         let answer = self.stage.aws.s3.get_object().bucket(VAULT).key(key).send().await.unwrap();
         answer.body.collect().await.unwrap().to_vec()
     }
 
     /// Runs it, and kills it there.
-    async fn kill(&self, case: &str, at: At) {
-        let mut command = self.stage.root().process(&self.run(case));
+    pub(super) async fn kill(&self, case: &str, at: At) {
+        self.kill_it(self.stage.root().process(&self.run(case)), case, at).await;
+    }
+
+    pub(super) async fn kill_it(&self, mut command: Command, case: &str, at: At) {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mark = self.stage.scratch().join(format!("mark-{case}"));
         let gate = match at {
@@ -132,12 +136,12 @@ impl Vault {
     }
 }
 
-fn errors(told: &Value) -> Vec<&Value> {
+pub(super) fn errors(told: &Value) -> Vec<&Value> {
     told["findings"].as_array().unwrap().iter().filter(|f| f["level"] == "error").collect()
 }
 
 /// The bundle that lies below a case, by the keys.
-fn bundle_of(keys: &BTreeMap<String, u32>, case: &str) -> Option<String> {
+pub(super) fn bundle_of(keys: &BTreeMap<String, u32>, case: &str) -> Option<String> {
     let below = format!("prod/{case}/");
     keys.keys().filter_map(|k| k.strip_prefix(&below)?.split_once('/')).map(|(b, _)| b).find(|b| *b != "journal").map(str::to_string)
 }
@@ -234,43 +238,6 @@ async fn killed_anywhere_it_is_sealed_elsewhere_with_nothing_lost() {
             assert_eq!((listed["bundles"].as_array().map(Vec::len), &listed["unread"]), (Some(2), &json!([])), "{at:?}: {listed:#}");
         }
         println!("{at:?}: {} objects left, {} salvaged, finished {finished}", left.len(), now.len());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_seal_that_was_begun_is_brought_to_its_end_elsewhere() {
-    let vault = Vault::set().await;
-    let elsewhere = vault.elsewhere("other");
-    let other = ok(elsewhere.run(&["key", "new"]).await.unwrap(), 0)["fingerprint"].clone();
-    // Killed when that had come into the bucket, and whether its run's signature lay there by then. (With the slash: texts in the bundle name the
-    // file as well.)
-    let kills = [("/seal/public-key.pem", false), ("/seal/statement.dsse.json", true), ("/seal/sealing.json", true)];
-    let own = ok(vault.stage.root().run(&["key", "new"]).await.unwrap(), 0)["fingerprint"].clone();
-    for (n, (file, signed)) in (1..).zip(kills) {
-        let case = format!("IR-SEAL-{n}");
-        vault.kill(&case, Wire(Answered, file)).await;
-        let left = vault.there(&format!("prod/{case}/")).await;
-        let lead = format!("prod/{case}/{}/", bundle_of(&left, &case).unwrap());
-        assert!(
-            left.contains_key(&format!("{}{file}", lead.trim_end_matches('/')))
-                && !left.contains_key(&format!("{lead}seal/statement.json")),
-            "{left:#?}"
-        );
-        let place = format!("s3://{VAULT}/{lead}").trim_end_matches('/').to_string();
-        let salvaged = elsewhere.run(&["salvage", &place, "--retain", "1d", "--run-is-dead"]).await.unwrap();
-        // The one that nobody's key signed any more says so.
-        let salvaged = ok(salvaged, if signed { 0 } else { 3 });
-        let signed_by = if signed { json!([own]) } else { json!([]) };
-        assert_eq!((&salvaged["signed_by"], &salvaged["finished"]), (&signed_by, &json!(true)), "{file}");
-        let now = vault.there(&format!("prod/{case}/")).await;
-        assert!(now.values().all(|n| *n == 1) && left.keys().all(|k| now.contains_key(k)), "{file}: {now:#?}");
-        let told = ok(elsewhere.run(&["verify", &place]).await.unwrap(), 0);
-        assert_eq!((&told["verdict"], errors(&told), &told["root"]), (&json!("whole"), vec![], &salvaged["root"]), "{file}: {told:#}");
-        // Whoever took it up signs what he says of it.
-        let record: Value = serde_json::from_slice(&vault.object(&format!("{lead}seal/addenda/000001/statement.dsse.json")).await).unwrap();
-        assert_eq!(record["signatures"][0]["keyid"], other, "{file}");
-        let unsigned = salvaged["notes"].to_string().contains("NOT signed");
-        assert_eq!(unsigned, !signed, "{file}: {}", salvaged["notes"]);
     }
 }
 
