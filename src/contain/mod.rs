@@ -11,6 +11,7 @@ mod policy_text;
 pub(crate) mod role;
 mod role_users;
 mod roles_in_use;
+mod standing_deny;
 mod touched;
 
 mod block_role_assumption;
