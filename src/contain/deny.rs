@@ -3,7 +3,6 @@
 //! What it spares is what keeps us from going blind: the function's own log group, its traces, and one quarantine queue where a step names it.
 //! What it never does: allow anything.
 
-use super::policy_text::statements;
 use super::role::Role;
 use super::{ActCx, ActError};
 use crate::aws::fault::tame;
@@ -26,6 +25,7 @@ pub enum Whom {
     SessionsBefore(DateTime<Utc>),
 }
 
+#[derive(Clone)]
 pub struct Deny {
     target: Target,
     role_id: String,
@@ -35,11 +35,13 @@ pub struct Deny {
     queue: Option<String>,
 }
 
-const LOGS: [&str; 3] = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"];
-const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
-const SEND: &str = "sqs:SendMessage";
+pub(super) const LOGS: [&str; 3] = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"];
+pub(super) const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+pub(super) const SEND: &str = "sqs:SendMessage";
 /// Of the first statement.
-const SID: &str = "IRQuarantine";
+pub(super) const SID: &str = "IRQuarantine";
+/// Of the one that limits what the first one spares.
+pub(super) const LIMIT: &str = "IRQuarantineLogs";
 
 pub(super) const SIMULATE: Call = Call::read(Service::Iam, "SimulateCustomPolicy", "iam:SimulateCustomPolicy", Scope::Any);
 
@@ -65,6 +67,11 @@ fn log_group(target: &Target, stated: Option<&str>) -> String {
     stated.filter(safe).map_or_else(|| target.default_log_group(), str::to_string)
 }
 
+/// The condition that old sessions meet.
+pub(super) fn issued_before(at: DateTime<Utc>) -> Value {
+    json!({"DateLessThan": {"aws:TokenIssueTime": clock::seconds(at)}})
+}
+
 impl Deny {
     pub(super) fn new(target: &Target, role: &Role, whom: Whom, queue: Option<String>) -> Deny {
         let log_group = log_group(target, role.log_group.as_deref());
@@ -75,7 +82,7 @@ impl Deny {
     fn conditions(&self) -> Vec<(&'static str, Option<Value>)> {
         match self.whom {
             Whom::Everybody => vec![("", None)],
-            Whom::SessionsBefore(at) => vec![("", Some(json!({"DateLessThan": {"aws:TokenIssueTime": clock::seconds(at)}})))],
+            Whom::SessionsBefore(at) => vec![("", Some(issued_before(at)))],
             Whom::Function => {
                 // Lambda names the session after the function, and stolen credentials keep their session's name. The belt: Lambda's
                 // credentials say which function they were issued to, whatever the session is called.
@@ -89,9 +96,9 @@ impl Deny {
         }
     }
 
-    /// The same for everybody on the role.
-    pub(super) fn of_everybody(self) -> Deny {
-        Deny { whom: Whom::Everybody, ..self }
+    /// The same for somebody else on the role.
+    pub(super) fn of(&self, whom: Whom) -> Deny {
+        Deny { whom, ..self.clone() }
     }
 
     fn userid(&self) -> String {
@@ -114,7 +121,7 @@ impl Deny {
         for (ending, condition) in self.conditions() {
             let mut deny = json!({"Sid": format!("{SID}{ending}"), "Effect": "Deny", "NotAction": spared, "Resource": "*"});
             // What the first statement spares is limited to the function's own group and the one queue; X-Ray knows no resources.
-            let mut limit = json!({"Sid": format!("IRQuarantineLogs{ending}"), "Effect": "Deny", "Action": limited, "NotResource": own});
+            let mut limit = json!({"Sid": format!("{LIMIT}{ending}"), "Effect": "Deny", "Action": limited, "NotResource": own});
             if let Some(condition) = condition {
                 deny["Condition"] = condition.clone();
                 limit["Condition"] = condition;
@@ -135,31 +142,6 @@ impl Deny {
             ("aws:TokenIssueTime", ContextKeyTypeEnum::Date, clock::seconds(issued)),
         ]
     }
-}
-
-/// Whom a text of our own form meets, as its first statement says; `None` for any other text, ours with something changed in it included. The
-/// moment of a deny of old sessions is not read.
-pub(super) fn met_by(text: &str) -> Option<Met> {
-    let document: Value = serde_json::from_str(text).ok()?;
-    let first = statements(&document)?.into_iter().find(|s| s["Sid"] == SID)?;
-    let spared = |a: &Value| a.as_str().is_some_and(|a| a == SEND || LOGS.contains(&a) || TRACES.contains(&a));
-    let whole = first["Effect"] == "Deny" && first["Resource"] == "*" && first["NotAction"].as_array()?.iter().all(spared);
-    let members = first.as_object()?.len();
-    match first["Condition"].as_object() {
-        _ if !whole => None,
-        None if members == 4 => Some(Met::Everybody),
-        Some(c) if members == 5 && c.contains_key("StringLike") => Some(Met::Function),
-        Some(c) if members == 5 && c.contains_key("DateLessThan") => Some(Met::OldSessions),
-        _ => None,
-    }
-}
-
-/// [`Whom`], as far as a text tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Met {
-    Function,
-    Everybody,
-    OldSessions,
 }
 
 /// Now, by AWS's own clock: by ours, which may be wrong, a deny could spare sessions or meet new ones.
@@ -272,33 +254,6 @@ mod tests {
         assert!(limit["Action"].as_array().unwrap().contains(&json!("sqs:SendMessage")));
         assert!(limit["NotResource"].as_array().unwrap().contains(&json!(queue)));
         assert!(!deny(Whom::Everybody, None, None).to_string().contains("sqs"), "without a queue nothing of SQS is spared");
-    }
-
-    #[test]
-    fn whom_a_text_meets_is_told_by_its_first_statement_and_a_changed_text_is_not_ours() {
-        let at = DateTime::parse_from_rfc3339("2026-11-20T12:00:00Z").unwrap().to_utc();
-        let queue = Some("arn:aws:sqs:eu-west-1:123456789012:quarantine");
-        for (whom, met) in
-            [(Whom::Everybody, Met::Everybody), (Whom::Function, Met::Function), (Whom::SessionsBefore(at), Met::OldSessions)]
-        {
-            assert_eq!(met_by(&deny(whom, None, None).to_string()), Some(met));
-            assert_eq!(met_by(&deny(whom, Some("/custom"), queue).to_string()), Some(met));
-        }
-        type Change = fn(&mut Value);
-        let changes: [Change; 6] = [
-            |s| s["Effect"] = "Allow".into(),
-            |s| s["Resource"] = "arn:aws:s3:::x".into(),
-            |s| s["NotAction"] = json!(["s3:*"]),
-            |s| s["NotAction"] = "logs:PutLogEvents".into(),
-            |s| s["Condition"] = json!({"Bool": {"aws:SecureTransport": "false"}}),
-            |s| s["Sid"] = "Another".into(),
-        ];
-        for change in changes {
-            let mut text = deny(Whom::Everybody, None, None);
-            change(&mut text["Statement"][0]);
-            assert_eq!(met_by(&text.to_string()), None, "{text}");
-        }
-        assert_eq!((met_by("{}"), met_by("x"), met_by("{\"Statement\":[]}")), (None, None, None));
     }
 
     #[test]

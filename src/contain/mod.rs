@@ -11,6 +11,7 @@ mod policy_text;
 pub(crate) mod role;
 mod role_users;
 mod roles_in_use;
+mod standing_deny;
 mod touched;
 
 mod block_role_assumption;
@@ -131,6 +132,9 @@ pub enum ActError {
     /// The action does not apply, or may not be done; says why and what would lift it.
     #[error("{0}")]
     Refused(String),
+    /// What is to be written follows from a read, and what was read is not there any more: somebody came in between. Nothing was sent.
+    #[error("somebody changed {0} since it was read; nothing was written")]
+    Overtaken(String),
 }
 
 #[async_trait]
@@ -146,7 +150,8 @@ pub trait Action: Send + Sync {
     fn contained(&self, cell: &Cell, before: &Self::State) -> Result<Self::State, ActError>;
     /// Pure; asked before anything changes.
     fn restorable(&self, before: &Self::State) -> Restorable;
-    /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone.
+    /// Absolute, so repeatable: setting twice is setting once. Must work from the id alone. Gives [`ActError::Overtaken`] only before it has sent
+    /// anything: the intent is then taken back.
     async fn set(&self, cx: &ActCx<'_>, cell: &CellId, to: &Self::State, permit: &ContainPermit) -> Result<(), ActError>;
     /// Pure: a state as reports show it. The journal holds the whole of it; what may be a secret has no place in a report.
     fn shown(&self, state: &Self::State) -> Value {

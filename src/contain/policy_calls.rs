@@ -1,7 +1,8 @@
 //! Resource policies as Lambda is asked about them and told of them: whole documents by the newer calls, single statements by the older.
 //!
 //! A write follows from a read, and between the two lies whatever the journal takes. So what was read is noted ([`ActCx::note_revision`]), and just
-//! before the write it is read again: what somebody changed in between is not written over. The write carries the revision of that second read.
+//! before the write it is read again: what somebody changed in between is not written over ([`ActError::Overtaken`]). The write carries the revision of
+//! that second read.
 
 use super::grants::{self, Grant};
 use super::{ActCx, ActError};
@@ -80,11 +81,6 @@ fn told(error: ActError, arn: &str, restoring: bool) -> ActError {
     }
 }
 
-/// Somebody came in between.
-fn changed(what: &str) -> ActError {
-    ActError::Refused(format!("somebody changed {what} since it was read; nothing was written"))
-}
-
 /// A document's text as it goes into the journal, noted for the write that may follow.
 pub(super) async fn read_document(cx: &ActCx<'_>, cell: &CellId, qualifier: Option<&str>) -> Result<Option<String>, ActError> {
     let text = document(cx, qualifier).await?.map(|(text, _)| policy::noted(text));
@@ -107,7 +103,7 @@ pub(super) async fn set_document(cx: &ActCx<'_>, cell: &CellId, qualifier: Optio
         return Ok(());
     }
     if text != cx.revision(cell) {
-        return Err(changed(&format!("the policy of {arn}")));
+        return Err(ActError::Overtaken(format!("the policy of {arn}")));
     }
     match to {
         Some(to) => {
@@ -141,7 +137,7 @@ pub(super) async fn set_statement(
         return Ok(());
     }
     if now != cx.revision(cell) {
-        return Err(changed(&format!("the statement {sid} of the policy of {name}")));
+        return Err(ActError::Overtaken(format!("the statement {sid} of the policy of {name}")));
     }
     if now.is_some() {
         let call = cx.aws().lambda().remove_permission().function_name(function).set_qualifier(qualifier.map(str::to_string));

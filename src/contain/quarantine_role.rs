@@ -1,18 +1,20 @@
 //! One inline deny on the execution role, scoped to the function when others share the role (`containment.md` C7, B.3). It is the strongest
 //! single step against stolen credentials: IAM is global, so one deny covers their use in every Region.
 //!
-//! One deny for each role that a version of the function runs under. Where a deny of everybody stands already under our name, another case's say,
-//! it stays one of everybody whatever scope this step has; a deny of the function is not replaced by one of old sessions. DOUBT(design): IAM gives
-//! no revision of a policy, so of two cases that read at the same moment the later write stands, be it the narrower one.
+//! One deny for each role that a version of the function runs under. What stands already under our name, another case's say, lets nobody go: a deny
+//! of everybody stays one of everybody whatever scope this step has, and denies of the function and of old sessions are put together, whichever was
+//! first (`standing_deny`). DOUBT(design): IAM gives no revision of a policy, so of two cases that read at the same moment the later write stands, be
+//! it the narrower one.
 //!
 //! Nothing is removed; restore deletes one policy. What it never does: spare `sqs:SendMessage` for any queue but the one that the step names,
 //! allow anything, meet everybody on a role that others use without somebody's word.
 
-use super::deny::{self, Deny, Met, Whom, met_by};
+use super::deny::{self, Deny, Whom};
 use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, QUARANTINE_PREFIX, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS, Users};
 use super::roles_in_use::{Gathered, roles};
+use super::standing_deny::{Met, joined, met_by};
 use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::id::CellId;
@@ -51,7 +53,7 @@ static SPEC: ActionSpec = ActionSpec {
             kind: ParamKind::Word(&["auto", "function", "role", "sessions"]),
             default: "auto",
             doc: "whom the deny meets: this function's sessions, every user of the role, or sessions issued until now; auto asks who uses the role; a deny \
-                  of every user that stands already is not narrowed",
+                  that stands already lets nobody go",
         },
         Param {
             name: "queue",
@@ -101,22 +103,38 @@ async fn whom(cx: &ActCx<'_>, roles: &[Role]) -> Result<Vec<Result<(Whom, Value)
     })
 }
 
+/// What is to be put where `stands` stands.
+fn denying(cell: &Cell, stands: Option<&str>) -> Result<String, ActError> {
+    let fact = |name: &str| {
+        let text = cell.facts.get(name).and_then(Value::as_str).map(str::to_string);
+        text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: format!("its facts hold no {name}") })
+    };
+    let text = fact("document")?;
+    Ok(match stands.and_then(met_by) {
+        Some(Met::Everybody) => fact("whole")?,
+        Some(stands) => joined(stands, &text, &fact("of_function")?).unwrap_or(text),
+        None => text,
+    })
+}
+
 impl QuarantineRole {
     async fn cell(&self, cx: &ActCx<'_>, role: &Role, whom: Whom, users: Value) -> Result<Cell, ActError> {
         let target = cx.target();
         let deny = Deny::new(target, role, whom, cx.params().unless_none("queue"));
-        let (text, policy) = (deny.text(), format!("{QUARANTINE_PREFIX}{}", target.function));
-        role::must_fit(cx, &role.name, &policy, &text).await?;
-        let simulated = deny::simulate(cx, &deny).await;
+        let policy = format!("{QUARANTINE_PREFIX}{}", target.function);
         let (scope, label) = match whom {
             Whom::Function => ("function", format!("quarantine of {} on the role {}", target.function, role.label())),
             Whom::Everybody => ("role", format!("quarantine of the whole role {}", role.label())),
             Whom::SessionsBefore(_) => ("sessions", format!("quarantine of the sessions of the role {} until now", role.label())),
         };
         let mut facts = role.facts();
-        (facts["scope"], facts["users"], facts["simulated"]) = (scope.into(), users, json!(simulated));
-        (facts["document"], facts["whole"]) = (text.into(), deny.of_everybody().text().into());
-        Ok(Cell { id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)), label, facts })
+        (facts["scope"], facts["users"], facts["document"]) = (scope.into(), users, deny.text().into());
+        // For what may stand there already.
+        (facts["whole"], facts["of_function"]) = (deny.of(Whom::Everybody).text().into(), deny.of(Whom::Function).text().into());
+        let mut cell = Cell { id: CellId::new(SPEC.id, &format!("{}/{policy}", role.name)), label, facts };
+        role::must_fit(cx, &role.name, &policy, |stands| denying(&cell, stands)).await?;
+        cell.facts["simulated"] = json!(deny::simulate(cx, &deny).await);
+        Ok(cell)
     }
 }
 
@@ -147,20 +165,7 @@ impl Action for QuarantineRole {
 
     /// What stands under our name may be another case's deny, or this one's from before: it is never made to meet fewer.
     fn contained(&self, cell: &Cell, before: &InlinePolicy) -> Result<InlinePolicy, ActError> {
-        let fact = |name: &str| {
-            let text = cell.facts.get(name).and_then(Value::as_str).map(str::to_string);
-            text.ok_or_else(|| ActError::State { cell: cell.id.to_string(), why: format!("its facts hold no {name}") })
-        };
-        let text = fact("document")?;
-        match (before.0.as_deref().and_then(met_by), met_by(&text)) {
-            (Some(Met::Everybody), _) => fact("whole").map(Some).map(InlinePolicy),
-            (Some(Met::Function), Some(Met::OldSessions)) => Err(ActError::Refused(
-                "a deny of the function's sessions stands already, and one of old sessions alone would lift it; revoke-sessions adds a policy of \
-                 its own"
-                    .into(),
-            )),
-            _ => Ok(InlinePolicy(Some(text))),
-        }
+        denying(cell, before.0.as_deref()).map(Some).map(InlinePolicy)
     }
 
     fn restorable(&self, _: &InlinePolicy) -> Restorable {

@@ -119,7 +119,7 @@ async fn cell(cx: &ActCx<'_>, role: &Role, users: Value) -> Result<Cell, ActErro
     let until = deny::now(cx)?;
     let policy = format!("{SESSIONS_PREFIX}{}", clock::basic(until));
     let deny = Deny::new(cx.target(), role, Whom::SessionsBefore(until), cx.params().unless_none("queue"));
-    role::must_fit(cx, &role.name, &policy, &deny.text()).await?;
+    role::must_fit(cx, &role.name, &policy, |_| Ok(deny.text())).await?;
     let simulated = deny::simulate(cx, &deny).await;
     let mut facts = role.facts();
     (facts["until"], facts["users"]) = (clock::seconds(until).into(), users);

@@ -122,16 +122,24 @@ fn characters(text: &str) -> usize {
     text.chars().filter(|c| !c.is_whitespace()).count()
 }
 
-/// Refuses when `text` under the name `policy` would not fit beside the other inline policies. Not knowing how much there is keeps nobody
-/// from trying: IAM itself refuses, and the read back tells.
-pub(super) async fn must_fit(cx: &ActCx<'_>, role: &str, policy: &str, text: &str) -> Result<(), ActError> {
-    let mut others = 0;
+/// Refuses when what is to stand under the name `policy` would not fit beside the other inline policies; `text` makes it of what stands there now. Not
+/// knowing how much there is keeps nobody from trying: IAM itself refuses, and the read back tells.
+pub(super) async fn must_fit(
+    cx: &ActCx<'_>,
+    role: &str,
+    policy: &str,
+    text: impl FnOnce(Option<&str>) -> Result<String, ActError> + Send,
+) -> Result<(), ActError> {
+    let (mut others, mut own) = (0, None);
     let Ok(names) = inline_policies(cx, role).await else { return Ok(()) };
-    for name in names.iter().filter(|n| *n != policy) {
+    for name in &names {
         let Ok(there) = inline_policy(cx, role, name).await else { return Ok(()) };
-        others += there.map_or(0, |t| characters(&t));
+        match name == policy {
+            true => own = there,
+            false => others += there.map_or(0, |t| characters(&t)),
+        }
     }
-    let ours = characters(text);
+    let ours = characters(&text(own.as_deref())?);
     if others + ours <= INLINE_QUOTA {
         return Ok(());
     }

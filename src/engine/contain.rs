@@ -2,7 +2,9 @@
 //!
 //! The order for a cell (`architecture.md` §4): read until settled; equal to the contained state → write nothing; not exactly restorable →
 //! refuse unless accepted; intent durable; set; read back. A write that failed is never believed to have done nothing, nor one that
-//! succeeded to have done everything: the read back decides, and the intent stays open either way, for restore to compare.
+//! succeeded to have done everything: the read back decides, and the intent stays open either way, for restore to compare. Only where somebody came
+//! in before anything was sent is the intent taken back, and the cell read again: a hold with what he changed as no part of its before-state would
+//! have restore undo it.
 //!
 //! What it never does: write without a durable intent, delete an intent, decide what to contain, print.
 
@@ -24,7 +26,7 @@ use serde_json::Value;
 /// Somebody who began to put the cell back is waited for; after a minute he is taken for dead.
 const RESTORE_READS: u32 = 30;
 
-/// So often may others put the cell back under our hands before we give up.
+/// So often may others put the cell back, or change it, under our hands before we give up.
 const CONTENDED: u32 = 8;
 
 /// A word of the gate is good for so long.
@@ -119,6 +121,7 @@ impl Saga<'_> {
             return Ok(());
         }
         let mut patience = RESTORE_READS;
+        let mut overtaken = None;
         for _ in 0..CONTENDED {
             // Whoever is putting the cell back is let through first; what he leaves is what we find.
             while patience > 0 && self.restores(id).open {
@@ -175,6 +178,7 @@ impl Saga<'_> {
                     entry.stand = Stand::AlreadyContained;
                     return Ok(());
                 }
+                overtaken = None;
                 continue;
             }
             let (needs, why) = match &restorable {
@@ -215,18 +219,26 @@ impl Saga<'_> {
             .await
             .inspect_err(|e| entry.error = Some(e.clone()))?;
             self.others.glance().await;
-            if self.restores(id).begun == begun {
-                return self.apply(action, cx, id, &after, permit, entry).await;
-            }
-            // Somebody put the cell back while we read: what we found may be his leavings, and must not become what we restore to.
+            overtaken = match self.restores(id).begun == begun {
+                true => match self.apply(action, cx, id, &after, permit, entry).await? {
+                    None => return Ok(()),
+                    by_somebody => by_somebody,
+                },
+                // Somebody put the cell back while we read: what we found may be his leavings, and must not become what we restore to.
+                false => None,
+            };
             self.void(id).await.inspect_err(|e| entry.error = Some(e.clone()))?;
         }
         entry.stand = Stand::Untouched;
-        entry.error = Some(Trouble::saying(format!("others put {id} back {CONTENDED} times while it was to be contained")));
+        entry.error = Some(Trouble::saying(match overtaken {
+            Some(why) => format!("{}; this was the last of {CONTENDED} tries", why.what),
+            None => format!("others put {id} back {CONTENDED} times while it was to be contained"),
+        }));
         Ok(())
     }
 
-    /// The intent stands: write, and look what became of it.
+    /// The intent stands: write, and look what became of it. Gives why nothing was sent, where somebody came in between: the intent is then to be
+    /// taken back.
     async fn apply(
         &self,
         action: &'static dyn DynAction,
@@ -235,9 +247,12 @@ impl Saga<'_> {
         after: &Value,
         permit: &ContainPermit,
         entry: &mut CellReport,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<Trouble>, Trouble> {
         (self.progress)(SagaNote::Writing { cell: id, label: &entry.label });
         let wrote = self.write(action, cx, id, after, permit).await;
+        if let Err(e @ ActError::Overtaken(_)) = &wrote {
+            return Ok(Some(Trouble::of(e)));
+        }
         // From here on the world may have changed. A journal that refuses now ends the run, but not before the look.
         let noted = match &wrote {
             Ok(()) => self.journal(JournalEvent::Applied { run: self.run.clone(), cell: id.clone() }).await,
@@ -269,7 +284,7 @@ impl Saga<'_> {
                 Ok(())
             }
         };
-        noted.and(seen)
+        noted.and(seen).map(|()| None)
     }
 
     /// A guardrail's no, in the journal too. Untouched.
@@ -279,9 +294,21 @@ impl Saga<'_> {
         self.journal(JournalEvent::Refused { run: self.run.clone(), cell: Some(cell.clone()), refusal }).await
     }
 
-    /// Take back an intent of this run before anything was written.
+    /// Take back this run's intent, of which nothing was written. It is one line and tells of no failure: a run that dies before it leaves what one
+    /// leaves that dies before its write, one that dies behind it no hold; and a failure that is told of would open a hold again that a restore of
+    /// another run ended ([`open_cells`]). Where one did there is nothing to take back, and the line would end other runs' holds.
     async fn void(&self, cell: &CellId) -> Result<(), Trouble> {
-        self.journal(JournalEvent::Restored { run: self.run.clone(), cell: cell.clone(), wrote: false, through: None }).await
+        let ends = |event: &JournalEvent| matches!(event, JournalEvent::Restored { run, cell: c, .. } if c == cell && run != self.run);
+        loop {
+            let events = self.log.events();
+            if !open_cells(&events).iter().any(|o| o.cell == *cell && o.of_run(self.run).is_some()) {
+                return Ok(());
+            }
+            let event = JournalEvent::Restored { run: self.run.clone(), cell: cell.clone(), wrote: false, through: None };
+            if self.log.append_unless(event, events.len(), &ends).await.map_err(|e| Trouble::of(&e))? {
+                return Ok(());
+            }
+        }
     }
 
     /// What other runs, of this case and of others, have done to put the cell back.

@@ -139,7 +139,8 @@ impl Saga<'_> {
         ))))
     }
 
-    /// Set the cell. A conflict is no reason to give up yet; any other failure is for the read back to judge.
+    /// Set the cell. A conflict is no reason to give up yet; any other failure is for the read back to judge. [`ActError::Overtaken`] says that nothing
+    /// at all was sent, so it is not given once there was a conflict.
     pub(super) async fn write(
         &self,
         action: &dyn DynAction,
@@ -149,9 +150,16 @@ impl Saga<'_> {
         permit: &ContainPermit,
     ) -> Result<(), ActError> {
         let mut pauses = CONFLICT_AFTER.iter();
+        let mut sent = false;
         loop {
             match (action.set(cx, cell, to, permit).await, pauses.next()) {
-                (Err(ActError::Call { source, .. }), Some(pause)) if source.class == FaultClass::Conflict => self.clock.sleep(*pause).await,
+                (Err(ActError::Call { source, .. }), Some(pause)) if source.class == FaultClass::Conflict => {
+                    sent = true;
+                    self.clock.sleep(*pause).await;
+                }
+                (Err(ActError::Overtaken(what)), _) if sent => {
+                    return Err(ActError::Refused(format!("somebody changed {what} while it was being written")));
+                }
                 (result, _) => return result,
             }
         }

@@ -322,6 +322,7 @@ pub enum JournalEvent {
         to: Value,
     },
     /// The cell reads as it did before, or nothing is left that could (it stays by design, or is over by itself); `wrote` tells whether that took a write.
+    /// By a run that contains, it takes back an intent of which nothing was written.
     Restored {
         run: RunId,
         cell: CellId,

@@ -61,6 +61,7 @@ pub fn of(event: &E) -> String {
             format!("read {cell} back: it {}", if *holds { "reads as it should" } else { "does NOT read as it should" })
         }
         E::RestoreIntent { cell, .. } => format!("was about to put {cell} back"),
+        E::Restored { cell, wrote: false, through: None, .. } => format!("let go of {cell}: nothing was written"),
         E::Restored { cell, wrote, .. } => {
             format!("put {cell} back{}", if *wrote { "" } else { ": it read as before already, nothing was written" })
         }

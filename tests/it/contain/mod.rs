@@ -7,6 +7,7 @@ mod actions;
 mod conformance;
 mod held;
 mod killed;
+mod overtaken;
 mod race;
 mod rig;
 mod roles;

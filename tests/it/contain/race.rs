@@ -190,6 +190,12 @@ fn any_actions() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::sample::subsequence(RACED.to_vec(), 1..4)
 }
 
+/// The scopes that the two of them give `quarantine-role`.
+fn any_scopes() -> impl Strategy<Value = [&'static str; 2]> {
+    let one = || proptest::sample::select(vec!["role", "function", "sessions"]);
+    (one(), one()).prop_map(|(a, b)| [a, b])
+}
+
 fn run(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
@@ -215,16 +221,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: races(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn two_cases(first in any_acts(), second in any_acts(), mine in any_actions(), theirs in any_actions(), seed in any::<u64>()) {
+    fn two_cases(first in any_acts(), second in any_acts(), mine in any_actions(), theirs in any_actions(), scopes in any_scopes(), seed in any::<u64>()) {
         run(async {
             let original = World::shared_role();
             let pauses = Pauses::seeded(seed);
             let rig = Rig::on(FakeAws::pausing(original.clone(), pauses.clone()));
             let stores = [0, 1].map(|_| Arc::new(Slow(MemStore::new(), pauses.clone())));
-            let a = Responder { rig: &rig, store: stores[0].clone(), beside: Some(("B", stores[1].clone())), actions: &mine, scope: "role" };
-            let b = Responder { rig: &rig, store: stores[1].clone(), beside: Some(("A", stores[0].clone())), actions: &theirs, scope: "function" };
+            let a = Responder { rig: &rig, store: stores[0].clone(), beside: Some(("B", stores[1].clone())), actions: &mine, scope: scopes[0] };
+            let b = Responder { rig: &rig, store: stores[1].clone(), beside: Some(("A", stores[0].clone())), actions: &theirs, scope: scopes[1] };
             let (told_a, told_b) = tokio::join!(a.live(&first), b.live(&second));
-            let at = format!("{first:?} beside {second:?}, seed {seed}");
+            let at = format!("{first:?} beside {second:?}, {scopes:?}, seed {seed}");
             // Who was told that it holds, and let nothing go since, finds it so whatever the other one did.
             for (told, who) in [(told_a, "A"), (told_b, "B")] {
                 for cell in told.iter().flat_map(|t| &t.cells).filter(|c| matches!(c.stand, Stand::Contained | Stand::AlreadyContained)) {
@@ -240,16 +246,16 @@ proptest! {
     }
 
     #[test]
-    fn one_case(first in any_acts(), second in any_acts(), mine in any_actions(), theirs in any_actions(), seed in any::<u64>()) {
+    fn one_case(first in any_acts(), second in any_acts(), mine in any_actions(), theirs in any_actions(), scopes in any_scopes(), seed in any::<u64>()) {
         run(async {
             let original = World::shared_role();
             let pauses = Pauses::seeded(seed);
             let rig = Rig::on(FakeAws::pausing(original.clone(), pauses.clone()));
             let store = Arc::new(Slow(MemStore::new(), pauses.clone()));
-            let a = Responder { rig: &rig, store: store.clone(), beside: None, actions: &mine, scope: "role" };
-            let b = Responder { rig: &rig, store, beside: None, actions: &theirs, scope: "function" };
+            let a = Responder { rig: &rig, store: store.clone(), beside: None, actions: &mine, scope: scopes[0] };
+            let b = Responder { rig: &rig, store, beside: None, actions: &theirs, scope: scopes[1] };
             tokio::join!(a.live(&first), b.live(&second));
-            let at = format!("{first:?} and {second:?}, seed {seed}");
+            let at = format!("{first:?} and {second:?}, {scopes:?}, seed {seed}");
             // What the case holds no more is not contained any more: nothing is left behind that no journal knows of.
             let (events, world) = (a.events().await, rig.aws.world());
             let open = open_cells(&events);

@@ -90,8 +90,8 @@ impl Others for Beside<'_> {
     fn holder(&self, cell: &CellId, target: &Target) -> Option<String> {
         holds(&self.1.events(), cell, target).then(|| self.0.to_string())
     }
-    fn author(&self, _: &CellId, _: &Target, _: &dyn Fn(&Value) -> bool) -> Option<String> {
-        None
+    fn author(&self, cell: &CellId, _: &Target, same: &dyn Fn(&Value) -> bool) -> Option<String> {
+        open_cells(&self.1.events()).iter().any(|o| o.cell == *cell && o.is_ours(same)).then(|| self.0.to_string())
     }
     fn restores(&self, _: &CellId) -> Restores {
         Restores::default()

@@ -3,11 +3,9 @@
 use super::rig::{Rig, never, nobody, permit};
 use crate::support::cells::surface::{ALIAS_MAPPING, ENFORCING, OWN_MAPPING, RESPONDER, Surface, WARNING, bucket_grant, policy_of};
 use crate::support::cells::{FUNCTION, World, params_of, target};
-use async_trait::async_trait;
 use freezeframe::contain::{ACTIONS, find};
-use freezeframe::engine::log::{IntentLog, LogError, MemLog};
+use freezeframe::engine::log::{IntentLog, MemLog};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, Stand, Step};
-use freezeframe::model::journal_event::JournalEvent;
 use freezeframe::model::outcome::Outcome;
 use freezeframe::model::params::Params;
 use serde_json::{Value, json};
@@ -18,11 +16,11 @@ async fn accepting(rig: &Rig, log: &dyn IntentLog, action: &str, with: Value, ac
     rig.with(log, &never, &nobody, async |s| s.contain(&steps, &target(), &permit(), OnFailure::Hold, false).await).await
 }
 
-async fn contain(rig: &Rig, log: &dyn IntentLog, action: &str, with: Value) -> ContainReport {
+pub async fn contain(rig: &Rig, log: &dyn IntentLog, action: &str, with: Value) -> ContainReport {
     accepting(rig, log, action, with, Accept::ExactOnly).await
 }
 
-fn world(change: impl FnOnce(&mut Surface)) -> World {
+pub fn world(change: impl FnOnce(&mut Surface)) -> World {
     let mut world = World::shared_role();
     change(&mut world.functions.get_mut(FUNCTION).unwrap().surface);
     world
@@ -32,7 +30,7 @@ fn surface(rig: &Rig) -> Surface {
     rig.aws.world().functions[FUNCTION].surface.clone()
 }
 
-fn policy(rig: &Rig, qualifier: &str) -> Value {
+pub fn policy(rig: &Rig, qualifier: &str) -> Value {
     serde_json::from_str(&surface(rig).policies[qualifier]).unwrap()
 }
 
@@ -153,129 +151,6 @@ async fn a_document_without_room_for_the_deny_is_refused_before_anything_is_writ
     let what = &report.cells[0].error.as_ref().unwrap().what;
     assert!(what.contains("Lambda takes 20480"), "{what}");
     assert_eq!((rig.aws.world(), log.events().len()), (start, 0));
-}
-
-/// A log at whose intents, to contain or to restore, somebody else acts.
-struct Meanwhile<'r> {
-    log: MemLog,
-    rig: &'r Rig,
-    act: fn(&mut Surface),
-}
-
-#[async_trait]
-impl IntentLog for Meanwhile<'_> {
-    async fn append(&self, event: JournalEvent) -> Result<(), LogError> {
-        if matches!(event, JournalEvent::Intent { .. } | JournalEvent::RestoreIntent { .. }) {
-            self.rig.aws.change(|w| (self.act)(&mut w.functions.get_mut(FUNCTION).unwrap().surface));
-        }
-        self.log.append(event).await
-    }
-    fn events(&self) -> Vec<JournalEvent> {
-        self.log.events()
-    }
-}
-
-#[tokio::test]
-async fn a_grant_that_somebody_adds_meanwhile_is_not_written_over() {
-    for (qualifier, act) in [
-        (
-            "$LATEST",
-            (|s| drop(s.policies.insert(String::new(), policy_of(&[bucket_grant("", "s3"), bucket_grant("", "new")])))) as fn(&mut Surface),
-        ),
-        ("live", |s| drop(s.policies.insert("live".into(), policy_of(&[bucket_grant("live", "new")])))),
-        ("$LATEST", |s| drop(s.policies.remove(""))),
-    ] {
-        let rig = Rig::new(World::shared_role());
-        let log = Meanwhile { log: MemLog::default(), rig: &rig, act };
-        let report = contain(&rig, &log, "deny-invocation", json!({"only": qualifier})).await;
-        assert_eq!(report.cells[0].stand, Stand::NotHolding, "{report:?}");
-        assert!(report.cells[0].error.as_ref().unwrap().what.contains("somebody changed the policy"), "{report:?}");
-        assert!(rig.aws.landed().is_empty());
-        let mut theirs = World::shared_role();
-        act(&mut theirs.functions.get_mut(FUNCTION).unwrap().surface);
-        assert_eq!(rig.aws.world(), theirs);
-        assert_eq!(rig.restore(&log.log).await.cells[0].back, Back::Drift, "what they did is theirs to undo");
-        assert_eq!(rig.aws.world(), theirs);
-    }
-}
-
-/// Between the look and the write lies the journal, which takes seconds: a deployment adds its grant just then.
-#[tokio::test]
-async fn a_grant_that_somebody_adds_while_a_document_goes_back_stays() {
-    fn granted(s: &mut Surface, qualifier: &str) {
-        let mut all: Vec<Value> = serde_json::from_str::<Value>(&s.policies[qualifier]).unwrap()["Statement"].as_array().unwrap().clone();
-        all.push(bucket_grant(qualifier, "new"));
-        s.policies.insert(qualifier.into(), policy_of(&all));
-    }
-    for (only, qualifier, act) in [
-        // A document to be put back, and one to be deleted.
-        ("$LATEST", "", (|s| granted(s, "")) as fn(&mut Surface)),
-        ("live", "live", |s| granted(s, "live")),
-    ] {
-        let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
-        contain(&rig, &log, "deny-invocation", json!({"only": only})).await;
-        let log = Meanwhile { log, rig: &rig, act };
-        let report = rig.restore(&log).await;
-        assert_eq!((report.outcome(), &report.cells[0].back), (Outcome::Stuck, &Back::Stuck), "{report:?}");
-        assert!(report.cells[0].error.as_ref().unwrap().what.contains("somebody changed the policy"), "{report:?}");
-        assert_eq!(rig.aws.landed().len(), 1, "containment's own write alone: {:?}", rig.aws.landed());
-        let sids: Vec<String> =
-            policy(&rig, qualifier)["Statement"].as_array().unwrap().iter().map(|s| s["Sid"].as_str().unwrap().to_string()).collect();
-        assert_eq!(sids.last().unwrap(), "new");
-
-        // Looked at anew it is drift; who names it knows what he does.
-        assert_eq!(rig.restore(&log.log).await.cells[0].back, Back::Drift);
-        let overrule = [report.cells[0].cell.clone()];
-        let ask = freezeframe::engine::RestoreAsk { actions: ACTIONS, overrule: &overrule, ..Default::default() };
-        assert_eq!(rig.restore_with(&log.log, &ask).await.outcome(), Outcome::Complete);
-        assert_eq!(rig.aws.world(), World::shared_role());
-    }
-}
-
-#[tokio::test]
-async fn a_single_statement_is_taken_out_and_made_again_only_as_it_was_read() {
-    let with = json!({"only": "$LATEST", "how": "statements"});
-    let theirs: fn(&mut Surface) = |s| {
-        s.drift("deny-invocation", "payments-export/s3");
-    };
-    let beside: fn(&mut Surface) = |s| {
-        let mut all: Vec<Value> = s
-            .policies
-            .get("")
-            .map_or_else(Vec::new, |text| serde_json::from_str::<Value>(text).unwrap()["Statement"].as_array().unwrap().clone());
-        if all.iter().all(|s| s["Sid"] != "new") {
-            all.push(bucket_grant("", "new"));
-        }
-        s.policies.insert(String::new(), policy_of(&all));
-    };
-    let start = || world(|s| drop(s.policies.insert(String::new(), policy_of(&[bucket_grant("", "s3")]))));
-    let changed = |mut world: World, act: fn(&mut Surface)| {
-        act(&mut world.functions.get_mut(FUNCTION).unwrap().surface);
-        world
-    };
-
-    // While it is contained.
-    let rig = Rig::new(start());
-    let log = Meanwhile { log: MemLog::default(), rig: &rig, act: theirs };
-    let report = contain(&rig, &log, "deny-invocation", with.clone()).await;
-    assert_eq!(report.cells[0].stand, Stand::NotHolding, "{report:?}");
-    assert!(report.cells[0].error.as_ref().unwrap().what.contains("somebody changed the statement s3"), "{report:?}");
-    assert_eq!((rig.aws.world(), rig.aws.landed().len()), (changed(start(), theirs), 0), "what the journal does not know is not taken out");
-
-    // While it goes back: theirs of the same name stays.
-    let (rig, log) = (Rig::new(start()), MemLog::default());
-    contain(&rig, &log, "deny-invocation", with.clone()).await;
-    let contained = rig.aws.world();
-    let report = rig.restore(&Meanwhile { log, rig: &rig, act: theirs }).await;
-    assert_eq!(report.cells[0].back, Back::Stuck, "{report:?}");
-    assert_eq!(rig.aws.world(), changed(contained, theirs));
-
-    // What another statement says is no reason to leave this one.
-    let rig = Rig::new(start());
-    let log = Meanwhile { log: MemLog::default(), rig: &rig, act: beside };
-    assert_eq!(contain(&rig, &log, "deny-invocation", with).await.cells[0].stand, Stand::Contained);
-    assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete);
-    assert_eq!(policy(&rig, "")["Statement"], json!([bucket_grant("", "new"), bucket_grant("", "s3")]));
 }
 
 #[tokio::test]

@@ -195,22 +195,90 @@ async fn a_deny_of_everybody_is_not_narrowed_by_a_later_one() {
     }
 }
 
+/// Of the statements under our name on the role: their ids, and the keys that their conditions look at.
+fn denied(rig: &Rig) -> Vec<(String, Vec<String>)> {
+    let text = &rig.aws.world().roles[ROLE].inline[&format!("freezeframe-quarantine-{FUNCTION}")];
+    let document: Value = serde_json::from_str(text).unwrap();
+    let keys = |condition: &Value| condition.as_object().unwrap().values().flat_map(|o| o.as_object().unwrap().keys().cloned()).collect();
+    let all = document["Statement"].as_array().unwrap();
+    assert!(all.iter().all(|s| s["Effect"] == "Deny"), "{all:?}");
+    all.iter().map(|s| (s["Sid"].as_str().unwrap().to_string(), keys(&s["Condition"]))).collect()
+}
+
+async fn contain_beside(rig: &Rig, log: &MemLog, other: &MemLog, with: &Value) -> ContainReport {
+    let params: Params = serde_json::from_value(with.clone()).unwrap();
+    let steps = [Step { action: find("quarantine-role").unwrap(), params: &params, accept: Accept::ExactOnly }];
+    let act = async |s: freezeframe::engine::Saga<'_>| s.contain(&steps, &target(), &permit(), OnFailure::Hold, false).await;
+    rig.with(log, &never, &Beside("other", other), act).await
+}
+
 #[tokio::test]
-async fn a_deny_of_the_function_does_not_give_way_to_one_of_old_sessions() {
-    let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
-    contain(&rig, &log, "quarantine-role", json!({"scope": "function"})).await;
-    let before = rig.aws.world();
-    let report = contain(&rig, &log, "quarantine-role", json!({"scope": "sessions", "accept-shared-role": true})).await;
-    assert_eq!((report.cells[0].stand, rig.aws.world()), (Stand::Refused, before), "{report:?}");
-    assert!(report.cells[0].error.as_ref().unwrap().what.contains("revoke-sessions"), "{report:?}");
-    // The other way round it is the stronger one for the function, and stands.
+async fn denies_of_the_function_and_of_old_sessions_stand_together_and_go_one_by_one() {
+    let sessions = json!({"scope": "sessions", "accept-shared-role": true});
+    let ask = RestoreAsk { actions: freezeframe::contain::ACTIONS, ..RestoreAsk::default() };
+    let both: Vec<(String, Vec<String>)> = [
+        ("IRQuarantine", "aws:userid"),
+        ("IRQuarantineLogs", "aws:userid"),
+        ("IRQuarantineSource", "lambda:SourceFunctionArn"),
+        ("IRQuarantineLogsSource", "lambda:SourceFunctionArn"),
+        ("IRQuarantineSessions", "aws:TokenIssueTime"),
+        ("IRQuarantineLogsSessions", "aws:TokenIssueTime"),
+    ]
+    .map(|(id, key)| (id.to_string(), vec![key.to_string()]))
+    .into();
+    for (first, second) in [(sessions.clone(), json!({})), (sessions.clone(), json!({"scope": "function"})), (json!({}), sessions.clone())]
+    {
+        for turns in [[0, 1, 0, 1], [1, 0, 1, 0]] {
+            let at = format!("{first}, then {second}, back in turns {turns:?}");
+            let (rig, logs) = (Rig::new(World::shared_role()), [MemLog::default(), MemLog::default()]);
+            for (n, with) in [&first, &second].into_iter().enumerate() {
+                let report = contain_beside(&rig, &logs[n], &logs[1 - n], with).await;
+                assert_eq!((report.outcome(), report.cells[0].stand), (Outcome::Complete, Stand::Contained), "{at}: {report:?}");
+            }
+            assert_eq!(denied(&rig), both, "{at}");
+            let again = contain_beside(&rig, &logs[1], &logs[0], &second).await;
+            assert_eq!(again.cells[0].stand, Stand::AlreadyContained, "{at}: {again:?}");
+
+            let mut outcomes = vec![];
+            for n in turns {
+                outcomes.push(rig.with(&logs[n], &never, &Beside("other", &logs[1 - n]), async |s| s.restore(&ask).await).await.outcome());
+            }
+            assert_eq!(outcomes[2..], [Outcome::Complete; 2], "{at}: {outcomes:?}");
+            assert_eq!(rig.aws.world(), World::shared_role(), "{at}");
+        }
+        // In one case, and what everybody is denied over both.
+        let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
+        for with in [&first, &second] {
+            assert_eq!(contain(&rig, &log, "quarantine-role", with.clone()).await.outcome(), Outcome::Complete);
+        }
+        assert_eq!(denied(&rig), both);
+        let whole = json!({"scope": "role", "accept-shared-role": true});
+        assert_eq!(contain(&rig, &log, "quarantine-role", whole).await.cells[0].stand, Stand::Contained);
+        assert!(!rig.aws.world().roles[ROLE].inline[&format!("freezeframe-quarantine-{FUNCTION}")].contains("Condition"));
+        assert_eq!(rig.restore(&log).await.outcome(), Outcome::Complete);
+        assert_eq!(rig.aws.world(), World::shared_role());
+    }
+}
+
+#[tokio::test]
+async fn two_denies_that_do_not_fit_together_are_refused_beforehand() {
     let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
     contain(&rig, &log, "quarantine-role", json!({"scope": "sessions", "accept-shared-role": true})).await;
-    assert_eq!(
-        contain(&rig, &log, "quarantine-role", json!({"scope": "role", "accept-shared-role": true})).await.outcome(),
-        Outcome::Complete
+    let text = |rig: &Rig| rig.aws.world().roles[ROLE].inline[&format!("freezeframe-quarantine-{FUNCTION}")].clone();
+    let sessions = text(&rig).len();
+    // Room for either of them, and not for both.
+    let alone = {
+        let (rig, log) = (Rig::new(World::shared_role()), MemLog::default());
+        contain(&rig, &log, "quarantine-role", json!({"scope": "function"})).await;
+        text(&rig).len()
+    };
+    let theirs: usize = rig.aws.world().roles[ROLE].inline.values().map(String::len).sum::<usize>() - sessions;
+    rig.aws.change(|w| w.roles.get_mut(ROLE).unwrap().inline.insert("huge".into(), "x".repeat(10_240 - theirs - alone - 100)));
+    let before = rig.aws.world();
+    let report = contain(&rig, &log, "quarantine-role", json!({"scope": "function"})).await;
+    assert_eq!((report.outcome(), rig.aws.world()), (Outcome::Refused, before), "{report:?}");
+    assert!(
+        report.actions[0].error.what.contains("10240") && report.actions[0].error.what.contains("set-permissions-boundary"),
+        "{report:?}"
     );
-    let ask = RestoreAsk { actions: freezeframe::contain::ACTIONS, ..RestoreAsk::default() };
-    assert_eq!(rig.restore_with(&log, &ask).await.outcome(), Outcome::Complete);
-    assert_eq!(rig.aws.world(), World::shared_role());
 }
