@@ -52,7 +52,8 @@ fn by_arn(all: Vec<Named>) -> Vec<(String, Vec<String>, Option<String>)> {
     roles
 }
 
-/// Of every version; where they cannot be listed, of `$LATEST` and of the qualifier that the target names, and that is told.
+/// Of every version; where they cannot be listed, of `$LATEST` and of the qualifier that the target names, and that is told. A qualifier that is
+/// gone, or that may not be read, leaves `$LATEST`, and the other way round.
 async fn configurations(cx: &ActCx<'_>) -> Result<Vec<Named>, ActError> {
     match qualifiers::versions(cx).await {
         Ok(all) => {
@@ -60,10 +61,12 @@ async fn configurations(cx: &ActCx<'_>) -> Result<Vec<Named>, ActError> {
             Ok(all.into_iter().filter_map(of).collect())
         }
         Err(why) => {
-            let mut some = vec![configuration(cx, None).await?];
+            let mut some = Gathered::default();
+            some.take(configuration(cx, None).await);
             if let Some(qualifier) = cx.target().qualifier.as_deref().filter(|q| *q != LATEST) {
-                some.push(configuration(cx, Some(qualifier)).await?);
+                some.take(configuration(cx, Some(qualifier)).await);
             }
+            let some = some.done(cx)?;
             cx.shortfall(why);
             Ok(some)
         }

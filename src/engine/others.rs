@@ -137,7 +137,9 @@ impl OtherCases {
         self.looked.store(self.clock.monotonic_ns(), Ordering::SeqCst);
         let found = places.places().await?;
         let reads = {
-            let cases = self.cases();
+            let mut cases = self.cases();
+            // What was never read and is named no more is nothing to doubt.
+            cases.retain(|name, case| case.journal.is_some() || found.iter().any(|(known, _)| known == name));
             let journal = |name: &str| cases.get(name).and_then(|c| c.journal.clone());
             found.into_iter().map(|(name, store)| read_one(journal(&name), name, Some(store), self.clock.clone())).collect::<Vec<_>>()
         };

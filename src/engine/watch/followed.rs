@@ -3,6 +3,7 @@
 use super::WatchDoors;
 use super::look::{Asker, Versions};
 use super::report::{SeenAs, WatchedCell, WatchedFunction};
+use super::roles::Standing;
 use super::sight::{Judgement, Look, Sight};
 use crate::aws::fault::tame;
 use crate::clock::stamp;
@@ -23,6 +24,8 @@ pub(super) struct Followed<'t> {
     pub asker: Asker<'t>,
     pub sight: Sight,
     pub versions: Option<Versions>,
+    /// Of the roles that versions name and nothing denies.
+    pub standings: BTreeMap<String, Standing>,
     pub from: DateTime<Utc>,
     pub until: DateTime<Utc>,
     /// Since when it holds, by our clock.
@@ -45,6 +48,7 @@ impl<'t> Followed<'t> {
             asker: Asker::new(doors.connector, target),
             sight: Sight::default(),
             versions: None,
+            standings: BTreeMap::new(),
             from: now,
             until: now,
             held_at: None,

@@ -81,6 +81,8 @@ pub(super) struct Event {
     pub error: Option<String>,
     /// By the function's own session.
     pub by_function: bool,
+    /// The name of the role whose session it was, if it was one's and the event says so.
+    pub role: Option<String>,
 }
 
 impl Event {
@@ -335,7 +337,15 @@ fn event_of(text: &str, function: &str, ours: &dyn Fn(&str) -> bool) -> Option<E
         who: tame(who, 200),
         error: at("/errorCode").map(|e| tame(e, 80)),
         by_function,
+        role: role_of(&at).filter(|r| !r.is_empty()).map(str::to_string),
     })
+}
+
+/// `assumed-role/<role>/<session>`, which has the role's name without its path; else the role that issued the session (CloudTrail User Guide,
+/// "CloudTrail userIdentity element").
+fn role_of<'r>(at: &impl Fn(&str) -> Option<&'r str>) -> Option<&'r str> {
+    let session = at("/userIdentity/arn").and_then(|arn| arn.split_once(":assumed-role/"));
+    session.and_then(|(_, session)| session.split('/').next()).or_else(|| at("/userIdentity/sessionContext/sessionIssuer/userName"))
 }
 
 #[cfg(test)]
@@ -355,6 +365,13 @@ mod tests {
     fn an_event_is_told_by_name_caller_and_error() {
         let event = record(|_| {}).unwrap();
         assert!(event.by_function && event.is_refused() && event.needs_permission(), "{event:?}");
+        assert_eq!(event.role.as_deref(), Some("r"));
+        let issued = record(|r| {
+            r["userIdentity"] =
+                json!({"type": "AssumedRole", "principalId": "AROA1:pay", "sessionContext": {"sessionIssuer": {"userName": "q"}}})
+        });
+        assert_eq!(issued.unwrap().role.as_deref(), Some("q"));
+        assert_eq!(record(|r| r["userIdentity"]["arn"] = "arn:aws:iam::1:user/u".into()).unwrap().role, None);
         assert!(record(|r| r["readOnly"] = true.into()).unwrap().by_function, "the function's own reads are its credentials at work");
         assert!(!record(|r| r["userIdentity"]["principalId"] = "AROA1:pays".into()).unwrap().by_function);
         assert!(!record(|r| r["eventName"] = "GetCallerIdentity".into()).unwrap().needs_permission());

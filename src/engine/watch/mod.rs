@@ -12,6 +12,7 @@ mod look;
 mod promises;
 mod reading;
 mod report;
+mod roles;
 mod sight;
 
 pub use report::{About, Change, SeenAs, WatchReport, WatchedCell, WatchedFunction};
@@ -30,8 +31,7 @@ use crate::model::target::Target;
 use crate::store::Store;
 use chrono::TimeDelta;
 use followed::{Followed, enough, seen, shown, words};
-use look::LATEST_PUBLISHED;
-use promises::{Promise, SCALE, claims, left_alone, promises};
+use promises::{Promise, claims, promises};
 use reading::Reader;
 use sight::Look;
 use std::collections::BTreeMap;
@@ -229,12 +229,14 @@ impl Watch<'_> {
         if f.versions.is_none() {
             let read = f.asker.versions().await;
             f.versions = self.reading(f, "the versions", read);
-            for words in f.versions.iter().flat_map(|v| left_alone(&promises, v)) {
-                self.say(About::Verdict, format!("{}: {words}", f.target));
-            }
         }
-        self.forget_unpublished(f, &open).await;
-        f.sight.claims = claims(&promises, f.versions.as_ref(), f.from + f.asker.skew);
+        self.reader().forget_unpublished(f.target, &open, &mut f.versions).await;
+        self.reader().standings(f.target, &promises, f.versions.as_ref(), &mut f.standings).await;
+        let claimed = claims(&promises, f.versions.as_ref(), &f.standings, f.from + f.asker.skew);
+        for words in claimed.credentials.news(&f.sight.claims.credentials) {
+            self.say(About::Verdict, format!("{}: {words}", f.target));
+        }
+        f.sight.claims = claimed;
         if f.now.is_none() && f.sight.claims.invocations.is_none() {
             let words = "nothing that this case holds stops every invocation: that it runs is no contradiction, and is told alone";
             self.say(About::Verdict, format!("{}: {words}", f.target));
@@ -248,15 +250,6 @@ impl Watch<'_> {
 
     fn reader(&self) -> Reader<'_> {
         Reader { connector: self.doors.connector, account: &self.order.account }
-    }
-
-    /// A managed `$LATEST` that was never published need not stand at zero. Asked only where that decides what the case promises.
-    async fn forget_unpublished(&self, f: &mut Followed<'_>, open: &[OpenCell]) {
-        let scaled: Vec<&str> = open.iter().filter(|o| o.cell.action() == SCALE).map(|o| o.cell.key()).collect();
-        let Some(versions) = f.versions.as_mut().filter(|v| v.managed.contains(LATEST_PUBLISHED) && !scaled.is_empty()) else { return };
-        if !scaled.iter().any(|key| key.ends_with(LATEST_PUBLISHED)) && self.reader().never_published(f.target).await {
-            versions.managed.remove(LATEST_PUBLISHED);
-        }
     }
 
     async fn settings(&mut self, f: &mut Followed<'_>, events: &[JournalEvent], open: &[OpenCell], promises: Vec<Promise>) {
@@ -339,17 +332,13 @@ impl Watch<'_> {
         let ours = |agent: &str| agent.contains("app/freezeframe-") && runs.iter().any(|r| agent.contains(r.0.as_str()));
         let roles: Vec<String> = f.versions.iter().flat_map(|v| v.roles.keys().cloned()).collect();
         let now = self.doors.clock.now() + f.asker.skew;
-        let from = f.sight.claims.credentials.or(f.sight.claims.invocations).unwrap_or(f.from + f.asker.skew);
+        let from = f.sight.claims.credentials.first().or(f.sight.claims.invocations).unwrap_or(f.from + f.asker.skew);
         let read = f.asker.events(&roles, from, now, &ours).await;
         for event in self.reading(f, "CloudTrail", read).into_iter().flatten() {
             let how = event.error.as_ref().map_or_else(|| "done".to_string(), |e| format!("refused or failed ({e})"));
             let whose = if event.by_function { "the function's credentials" } else { event.who.as_str() };
             self.say(About::Event, format!("{} at {} by {whose}: {how}", event.name, sight::clock(event.at)));
-            if event.by_function && event.is_refused() {
-                f.sight.refused = f.sight.refused.max(Some(event.at));
-            } else if event.by_function && event.error.is_none() && event.needs_permission() {
-                f.sight.used = f.sight.used.max(Some(event.at));
-            }
+            f.sight.uses.take(&event);
         }
     }
 

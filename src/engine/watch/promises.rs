@@ -3,13 +3,15 @@
 //! What it never does: promise more than was written. A deny with a date in it meets old sessions alone, a mapping that is paused stops one source.
 
 use super::look::{LONGEST, Versions};
+use super::roles::{Standing, denies};
 use super::sight::Claims;
-use crate::aws::fault::tame;
 use crate::contain;
 use crate::engine::log::{Grip, OpenCell};
+use crate::model::id::CellId;
 use crate::model::journal_event::{JournalEvent, JournalLine};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 type Time = DateTime<Utc>;
 
@@ -59,17 +61,13 @@ fn promise(lines: &[JournalLine], open: &OpenCell, skew: TimeDelta) -> Promise {
     Promise { action, key, state, left, requested_at, accepted_at, since: since.map(|t| t + skew) }
 }
 
-/// What these cells together promise. A cell of which nobody wrote that AWS took it promises from `now` on, when it was first seen.
-pub(super) fn claims(promises: &[Promise], versions: Option<&Versions>, now: Time) -> Claims {
+/// What these cells together promise. A cell of which nobody wrote that AWS took it promises from `now` on, when it was first seen. `standings` are
+/// those of the roles that versions name and nothing denies.
+pub(super) fn claims(promises: &[Promise], versions: Option<&Versions>, standings: &BTreeMap<String, Standing>, now: Time) -> Claims {
     let frozen = promises.iter().find(|p| p.action == "freeze-concurrency" && p.state == 0).map(|p| p.since(now));
     let invocations = frozen.and_then(|frozen| Some(frozen.max(scaled(promises, versions, now)?)));
     let longest = versions.map_or(LONGEST, |v| v.timeout);
-    Claims {
-        invocations,
-        running_until: invocations.map(|at| at + longest),
-        credentials: versions.and_then(|v| credentials(promises, v, now)),
-        roles_unknown: versions.is_none() && promises.iter().any(Promise::denies_all),
-    }
+    Claims { invocations, running_until: invocations.map(|at| at + longest), credentials: denies(promises, versions, standings, now) }
 }
 
 /// Since when nothing runs on managed instances, which heed no reservation (`containment.md` C1, C2): each version that is on them has to stand at
@@ -83,35 +81,17 @@ fn scaled(promises: &[Promise], versions: Option<&Versions>, now: Time) -> Optio
     Some(since)
 }
 
-/// Since when the credentials of every role that a version runs under are refused.
-fn credentials(promises: &[Promise], versions: &Versions, now: Time) -> Option<Time> {
-    let of = |role: &String| promises.iter().filter(|p| p.denies_all() && p.role() == role).map(|p| p.since(now)).min();
-    let each: Option<Vec<Time>> = versions.roles.keys().map(of).collect();
-    each?.into_iter().max()
-}
-
-/// Roles that the function's versions run under and this case leaves alone, though it denies another one; in words.
-pub(super) fn left_alone(promises: &[Promise], versions: &Versions) -> Vec<String> {
-    let denied = |role: &str| promises.iter().any(|p| p.denies_all() && p.role() == role);
-    if !promises.iter().any(Promise::denies_all) {
-        return vec![];
-    }
-    let left = versions.roles.iter().filter(|(role, _)| !denied(role));
-    left.map(|(role, versions)| {
-        let more = if versions.len() > 5 { format!(" and {} more", versions.len() - 5) } else { String::new() };
-        let named = versions.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        format!("nothing that this case holds denies the role {} of version {named}{more}: its credentials go on", tame(role, 80))
-    })
-    .collect()
-}
-
 impl Promise {
-    fn since(&self, now: Time) -> Time {
+    pub(super) fn since(&self, now: Time) -> Time {
         self.since.unwrap_or(now)
     }
     /// Of a cell on a role: cells begin with its name.
-    fn role(&self) -> &str {
+    pub(super) fn role(&self) -> &str {
         self.key.split('/').next().unwrap_or_default()
+    }
+    /// The cell of the same action on another role.
+    pub(super) fn on(&self, role: &str) -> CellId {
+        CellId::new(&self.action, &format!("{role}{}", &self.key[self.role().len()..]))
     }
     /// Of a cell on a version: `f:7`.
     fn version(&self) -> Option<&str> {
@@ -119,7 +99,7 @@ impl Promise {
     }
     /// Whether it refuses every use of its role's credentials by this function, those that are issued from now on included. Of a boundary only
     /// AWS's own denial of everything says so by its name; what another policy allows was never read.
-    fn denies_all(&self) -> bool {
+    pub(super) fn denies_all(&self) -> bool {
         match self.action.as_str() {
             "quarantine-role" => self.state.as_str().is_some_and(|text| !text.contains("aws:TokenIssueTime")),
             "set-permissions-boundary" => self.state.as_str().is_some_and(|arn| arn.ends_with(":iam::aws:policy/AWSDenyAll")),
@@ -133,7 +113,7 @@ mod tests {
     use super::*;
     use crate::engine::log::open_cells;
     use crate::model::digest::Sha256;
-    use crate::model::id::{CellId, RunId};
+    use crate::model::id::RunId;
     use crate::model::journal_event::PermitRecord;
     use crate::model::restorable::Restorable;
     use serde_json::json;
@@ -172,7 +152,7 @@ mod tests {
         };
         let lines: Vec<JournalLine> = (0..).zip(events).map(line).collect();
         let promises = promises(&lines, &open, TimeDelta::seconds(30));
-        let claims = claims(&promises, versions, t("13:00:00"));
+        let claims = claims(&promises, versions, &BTreeMap::new(), t("13:00:00"));
         (promises, claims)
     }
     /// On the role `r` alone.
@@ -201,7 +181,7 @@ mod tests {
         assert_eq!((promises[1].requested_at, promises[1].accepted_at), (Some(t("12:00:02")), Some(t("12:00:04"))));
         // In AWS's time.
         assert_eq!(claims.invocations, Some(t("12:00:31")));
-        assert_eq!((claims.running_until, claims.credentials), (Some(t("12:00:34")), Some(t("12:00:34"))));
+        assert_eq!((claims.running_until, claims.credentials.since["r"]), (Some(t("12:00:34")), t("12:00:34")));
     }
 
     #[test]
@@ -250,7 +230,7 @@ mod tests {
 
     /// A version keeps the role that it was published with.
     #[test]
-    fn credentials_are_refused_when_those_of_every_role_in_use_are() {
+    fn each_role_is_refused_or_left_alone_by_itself() {
         let found = |cell: &str, state: &str| JournalEvent::AlreadyContained {
             run: run("1"),
             cell: CellId(cell.into()),
@@ -261,24 +241,34 @@ mod tests {
         let mut two = versions(&[]);
         two.roles.insert("former".into(), vec!["7".into()]);
         let (one, former) = (found(ROLE, deny), found("quarantine-role/former/freezeframe-quarantine-f", deny));
+        let since = |pairs: &[(&str, &str)]| pairs.iter().map(|(role, at)| (role.to_string(), t(at))).collect::<BTreeMap<_, _>>();
+
         let (promises, claims) = of(vec![one.clone()], Some(&two));
-        assert_eq!(claims, Claims::default());
-        let [left] = left_alone(&promises, &two).try_into().unwrap();
-        assert!(left.contains("the role former of version 7"), "{left}");
-        let (promises, claims) = of(vec![one.clone(), former], Some(&two));
-        assert_eq!((claims.credentials, left_alone(&promises, &two).len()), (Some(t("12:00:31")), 0));
+        assert_eq!(claims.credentials.since, since(&[("r", "12:00:30")]));
+        assert_eq!(promises[0].on("former"), CellId("quarantine-role/former/freezeframe-quarantine-f".into()));
+        let standing = |standing| {
+            let left = super::claims(&promises, Some(&two), &[("former".into(), standing)].into(), t("13:00:00")).credentials.left_alone;
+            left.into_iter().map(|(role, words)| format!("{role}: {words}")).collect::<Vec<_>>().join("; ")
+        };
+        let denies = "former: nothing that this case holds denies the role former of version 7";
+        assert_eq!(standing(Standing::There), format!("{denies}: its credentials go on"));
+        assert_eq!(standing(Standing::Unread("denied".into())), format!("{denies}, and whether it still exists could not be read: denied"));
+        assert_eq!(standing(Standing::Gone), "", "nobody gets credentials of a role that is gone");
+
+        let both = of(vec![one.clone(), former], Some(&two)).1.credentials;
+        assert_eq!((both.since, both.left_alone.len()), (since(&[("r", "12:00:30"), ("former", "12:00:31")]), 0));
 
         // Whoever could not read the versions does not know that there is no other.
-        let unread = of(vec![one], None).1;
-        assert_eq!((unread.credentials, unread.roles_unknown), (None, true));
-        assert!(left_alone(&[], &two).is_empty(), "no role was to be contained");
+        let unread = of(vec![one], None).1.credentials;
+        assert_eq!((unread.since, unread.unknown), (since(&[("r", "12:00:30")]), true));
+        assert_eq!(of(vec![], Some(&two)).1, Claims::default(), "no role was to be contained");
 
         // Of boundaries only the one that denies everything says so by its name.
-        let bound = |arn: &str| of(vec![found("set-permissions-boundary/r", arn)], Some(&versions(&[]))).1.credentials;
-        assert_eq!(bound("arn:aws:iam::aws:policy/AWSDenyAll"), Some(t("12:00:30")));
-        assert_eq!(bound("arn:aws-cn:iam::aws:policy/AWSDenyAll"), Some(t("12:00:30")));
+        let bound = |arn: &str| of(vec![found("set-permissions-boundary/r", arn)], Some(&versions(&[]))).1.credentials.since;
+        assert_eq!(bound("arn:aws:iam::aws:policy/AWSDenyAll"), since(&[("r", "12:00:30")]));
+        assert_eq!(bound("arn:aws-cn:iam::aws:policy/AWSDenyAll"), since(&[("r", "12:00:30")]));
         for other in ["arn:aws:iam::123456789012:policy/AllowS3", "arn:aws:iam::123456789012:policy/AWSDenyAll"] {
-            assert_eq!(bound(other), None, "{other}");
+            assert_eq!(bound(other), since(&[]), "{other}");
         }
     }
 }

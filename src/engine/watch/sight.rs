@@ -6,6 +6,7 @@
 //!
 //! What it never does: believe that silence means "held" before the silence could have been broken.
 
+use super::roles::{Denies, Uses};
 use crate::model::id::CellId;
 use crate::model::journal_event::Holding;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -24,16 +25,14 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const WHY: usize = 20;
 
 /// What a case's containment of a function promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     /// From then on nothing new is invoked. None: nothing that this case holds stops every invocation.
     pub invocations: Option<Time>,
     /// An invocation that had begun before is over by then.
     pub running_until: Option<Time>,
-    /// From then on the credentials of every role that the function runs under are refused.
-    pub credentials: Option<Time>,
-    /// A role is denied, and whether it is the only one could not be read.
-    pub roles_unknown: bool,
+    /// Whose credentials are refused, and from when on.
+    pub credentials: Denies,
 }
 
 /// How a cell was last seen.
@@ -70,9 +69,8 @@ pub(super) struct Sight {
     pub counted: Option<Result<Time, String>>,
     /// The newest invocation that a log line says began.
     pub began: Option<Time>,
-    /// The function's credentials: the newest use that AWS let pass, and the newest that it refused.
-    pub used: Option<Time>,
-    pub refused: Option<Time>,
+    /// Of the function's credentials.
+    pub uses: Uses,
     /// What contradicted containment during this watch, each once.
     pub contrary: Vec<String>,
 }
@@ -90,8 +88,10 @@ pub(super) fn clock(at: Time) -> String {
 impl Sight {
     /// How it stands at `now`. What contradicts containment is remembered for good.
     pub fn judge(&mut self, now: Time) -> Judgement {
-        let against: Vec<String> =
-            [self.settings_against(), self.invocations_against(), self.credentials_against()].into_iter().flatten().collect();
+        let against: Vec<String> = [self.settings_against(), self.invocations_against(), self.claims.credentials.against(&self.uses)]
+            .into_iter()
+            .flatten()
+            .collect();
         for words in &against {
             if !self.contrary.contains(words) && self.contrary.len() < WHY {
                 self.contrary.push(words.clone());
@@ -100,8 +100,10 @@ impl Sight {
         if !against.is_empty() {
             return Judgement { now: Holding::DoesNotHold, why: against };
         }
-        let open: Vec<String> =
-            [self.settings_open(), self.invocations_open(now), self.credentials_open(now)].into_iter().flatten().collect();
+        let open: Vec<String> = [self.settings_open(), self.invocations_open(now), self.claims.credentials.open(&self.uses, now)]
+            .into_iter()
+            .flatten()
+            .collect();
         let holding = if open.is_empty() { Holding::Holds } else { Holding::CouldNotTell };
         Judgement { now: holding, why: open }
     }
@@ -165,29 +167,11 @@ impl Sight {
         self.minutes.iter().any(|(at, m)| *at >= since && m.throttles > 0 && m.invocations == 0)
     }
 
-    fn credentials_against(&self) -> Vec<String> {
-        let shows = self.claims.credentials.map(|since| since + IAM_SPREAD);
-        let used = self.used.filter(|at| shows.is_some_and(|shows| *at >= shows));
-        used.map(|at| format!("the function's credentials were used at {}, and not refused", clock(at))).into_iter().collect()
-    }
-
-    fn credentials_open(&self, now: Time) -> Vec<String> {
-        if self.claims.roles_unknown {
-            return vec!["under which roles its versions run could not be read, so nobody knows that each is denied".to_string()];
-        }
-        let Some(since) = self.claims.credentials else { return vec![] };
-        let spread = since + IAM_SPREAD;
-        if now >= spread || self.refused.is_some_and(|at| at >= since) {
-            return vec![];
-        }
-        vec![format!("IAM takes minutes to spread a deny: ask again after {}", clock(spread))]
-    }
-
     /// When everything that can be told by waiting can be told.
     pub fn tells_at(&self) -> Option<Time> {
         let invocations = self.claims.invocations.map(|since| since + SPREAD + MINUTE + METRICS_LATE);
-        let credentials = self.claims.credentials.map(|since| since + IAM_SPREAD);
-        [invocations, self.claims.running_until.filter(|_| invocations.is_some()), credentials].into_iter().flatten().max()
+        let running = self.claims.running_until.filter(|_| invocations.is_some());
+        [invocations, running, self.claims.credentials.spread()].into_iter().flatten().max()
     }
 }
 
@@ -201,13 +185,15 @@ mod tests {
     fn cell() -> CellId {
         CellId::new("freeze-concurrency", "f")
     }
+    fn of_r(at: &str) -> BTreeMap<Option<String>, Time> {
+        [(Some("r".to_string()), t(at))].into()
+    }
     /// Contained at noon, long ago, and everything reads as left.
     fn well() -> (Sight, Time) {
         let claims = Claims {
             invocations: Some(t("12:00:10")),
             running_until: Some(t("12:00:13")),
-            credentials: Some(t("12:00:20")),
-            roles_unknown: false,
+            credentials: Denies { since: [("r".to_string(), t("12:00:20"))].into(), ..Denies::default() },
         };
         let now = t("12:10:00");
         let cells = [(cell(), Look::AsLeft), (CellId::new("quarantine-role", "r/p"), Look::Over)].into();
@@ -227,7 +213,8 @@ mod tests {
         let spreading = |s: &mut Sight, _: &mut Time| {
             s.minutes.insert(t("12:01:00"), Minute { invocations: 2, ..Minute::default() });
             s.minutes.insert(t("12:05:00"), Minute { throttles: 9, ..Minute::default() });
-            (s.began, s.used, s.refused) = (Some(t("12:01:09")), Some(t("12:05:19")), Some(t("12:08:00")));
+            s.began = Some(t("12:01:09"));
+            s.uses = Uses { passed: of_r("12:05:19"), refused: of_r("12:08:00") };
         };
         assert_eq!(judged(spreading).0, Holding::Holds);
     }
@@ -243,7 +230,7 @@ mod tests {
                 "3 invocations in the minute of 2026-11-20T12:02:00Z",
             ),
             (|s, _| s.began = Some(t("12:01:10")), "an invocation began at 2026-11-20T12:01:10Z"),
-            (|s, _| s.used = Some(t("12:05:20")), "credentials were used at 2026-11-20T12:05:20Z"),
+            (|s, _| s.uses.passed = of_r("12:05:20"), "credentials were used at 2026-11-20T12:05:20Z"),
         ];
         for (change, words) in cases {
             let (holding, why) = judged(change);
@@ -254,8 +241,9 @@ mod tests {
     #[test]
     fn what_cannot_be_known_yet_is_not_held() {
         type Change = fn(&mut Sight, &mut Time);
-        let cases: [(Change, &str); 8] = [
-            (|s, _| (s.claims.credentials, s.claims.roles_unknown) = (None, true), "under which roles its versions run could not be read"),
+        let cases: [(Change, &str); 9] = [
+            (|s, _| s.claims.credentials.unknown = true, "under which roles its versions run could not be read"),
+            (|s, _| drop(s.claims.credentials.left_alone.insert("q".into(), "nothing denies q".into())), "nothing denies q"),
             (|s, _| drop(s.cells.insert(cell(), Look::Unread("denied".into()))), "could not be read: denied"),
             (|s, _| drop(s.cells.insert(cell(), Look::Moving)), "being changed just now"),
             (|s, _| s.claims.running_until = Some(t("12:15:10")), "may run until 2026-11-20T12:15:10Z"),
@@ -275,7 +263,7 @@ mod tests {
     fn being_turned_away_is_as_good_as_waiting() {
         let early = |s: &mut Sight, now: &mut Time| {
             *now = t("12:02:00");
-            (s.counted, s.refused) = (Some(Ok(*now)), Some(t("12:00:30")));
+            (s.counted, s.uses.refused) = (Some(Ok(*now)), of_r("12:00:30"));
         };
         let throttled = |at: &str, invocations| (t(at), Minute { throttles: 1, invocations, ..Minute::default() });
         let with = |minute: (Time, Minute)| {
@@ -297,7 +285,7 @@ mod tests {
             s.claims = Claims::default();
             s.counted = Some(Err("denied".into()));
             s.minutes.insert(t("12:09:00"), Minute { invocations: 7, ..Minute::default() });
-            s.used = Some(t("12:09:00"));
+            s.uses.passed = of_r("12:09:00");
         });
         assert_eq!((holding, why.as_str()), (Holding::Holds, ""));
     }

@@ -106,6 +106,26 @@ async fn versions_that_cannot_be_listed_leave_the_run_incomplete() {
 }
 
 #[tokio::test]
+async fn a_qualifier_that_is_gone_keeps_latest_from_nothing() {
+    let (rig, log) = (Rig::new(world()), MemLog::default());
+    rig.aws.deny("ListVersionsByFunction");
+    let report = contain_at(&rig, &log, &Target { qualifier: Some("deleted".into()), ..target() }).await;
+    assert_eq!((report.outcome(), roles_of(&report)), (Outcome::PartlyContained, vec![ROLE]), "{report:?}");
+    assert_eq!(report.cells[0].stand, Stand::Contained, "{report:?}");
+    let missing: Vec<&str> = report.actions.iter().map(|a| a.error.what.as_str()).collect();
+    assert!(missing.len() == 2 && missing.iter().any(|w| w.contains(&format!("{FUNCTION}:deleted"))), "{missing:?}");
+    assert!(report.actions.iter().any(|a| a.error.denied == Some("lambda:ListVersionsByFunction")), "{report:?}");
+
+    // Where neither can be read, nothing is known to contain.
+    let (rig, log) = (Rig::new(world()), MemLog::default());
+    rig.aws.deny("ListVersionsByFunction");
+    rig.aws.deny("GetFunctionConfiguration");
+    let report = contain_at(&rig, &log, &Target { qualifier: Some("deleted".into()), ..target() }).await;
+    assert!(report.cells.is_empty() && report.outcome() != Outcome::Complete, "{report:?}");
+    assert_eq!(report.actions[0].error.denied, Some("lambda:GetFunctionConfiguration"), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_former_role_that_is_gone_is_told_and_one_that_cannot_be_read_is_missing() {
     let (rig, log) = (Rig::new(world()), MemLog::default());
     rig.aws.change(|w| w.roles.remove(FORMER));

@@ -1,6 +1,8 @@
 //! `watch` over the scripted wire, under a clock that moves when it is slept on. The case is written by hand: what a journal says is all that a
 //! watch knows of what was done.
 
+mod roles;
+
 use crate::support::wire::{self, Answer, Sent, World};
 use freezeframe::aws::Connector;
 use freezeframe::bundle::case_journal::CaseJournal;
@@ -295,41 +297,6 @@ async fn what_runs_is_asked_of_every_version() {
     let w = watched(quiet().on("Lambda.ListVersionsByFunction", [denied])).await;
     assert_eq!(w.report.functions[0].running_until.as_deref(), Some("2026-11-20T12:15:00.000Z"));
     assert!(w.says(About::Reading, "allow lambda:ListVersionsByFunction"));
-}
-
-/// A version that runs under a role of before.
-#[tokio::test]
-async fn credentials_are_not_called_refused_while_a_version_has_others() {
-    const DENY: &str = "{\"Effect\":\"Deny\"}";
-    let policy = |name: &str| {
-        let body = format!(
-            "<GetRolePolicyResponse><GetRolePolicyResult><RoleName>{name}</RoleName><PolicyName>p</PolicyName><PolicyDocument>{{\"Effect\":\"Deny\"}}</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>"
-        );
-        Answer::new(200, "text/xml", body)
-    };
-    let cell = |role: &str| format!("quarantine-role/{role}/freezeframe-quarantine-payments-export");
-    let two = versions(json!({"Role": "arn:aws:iam::123456789012:role/former"}));
-    // Used by whoever holds credentials of the other role, long after the deny.
-    let used = json!({"Events": [event("a", 400, "PutObject", "payments-export", "Boto3", None)]});
-    let world = || {
-        let world = quiet().on("Lambda.ListVersionsByFunction", [two.clone()]).on("IAM.GetRolePolicy", [policy("x")]);
-        world.on("CloudTrail.LookupEvents", [Answer::json(&used)])
-    };
-    let (latest, former) = (cell("payments-role"), cell("former"));
-    let w = watched_with(world(), Some(600), false, &[(&latest, DENY.into())]).await;
-    assert!(w.says(About::Verdict, "nothing that this case holds denies the role former of version 1"), "{:?}", w.told);
-    assert_eq!(w.report.outcome, Outcome::Complete, "what was not promised is not broken: {:#?}", w.report);
-    assert!(w.sent.iter().any(|s| s.key == "CloudTrail.LookupEvents" && s.says("\"former\"")), "both roles are looked up");
-
-    let w = watched_with(world(), Some(600), false, &[(&latest, DENY.into()), (&former, DENY.into())]).await;
-    assert!(!w.says(About::Verdict, "denies the role"), "{:?}", w.told);
-    assert_eq!((w.report.outcome, w.record().holding), (Outcome::Stuck, Holding::DoesNotHold), "{:#?}", w.report);
-
-    // Versions that nobody can list may run under any role.
-    let denied = Answer::error("Lambda.ListVersionsByFunction", 403, "AccessDeniedException");
-    let w = watched_with(world().on("Lambda.ListVersionsByFunction", [denied]), Some(600), false, &[(&latest, DENY.into())]).await;
-    assert_eq!(w.record().holding, Holding::CouldNotTell, "{:#?}", w.report);
-    assert!(w.record().why.iter().any(|y| y.contains("under which roles")), "{:?}", w.record());
 }
 
 /// A managed `$LATEST` runs as it was last published, if it ever was.
