@@ -7,6 +7,7 @@ use crate::model::gap::GapKind;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::borrow::Cow;
 use std::error::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +195,7 @@ impl Fault {
         Fault {
             class,
             code: code.map(|c| tame(&c, 80)),
-            message: tame(&message, 400),
+            message: tame(&without_our_request(&message), 400),
             status,
             request_id: request_id.map(|r| tame(&r, 80)),
         }
@@ -232,6 +233,18 @@ fn names_the_path(message: &str, uri: &str) -> bool {
     let path = uri.split_once("://").map_or(uri, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
     let dated = |d: &&str| d.len() == 10 && d.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     path.split('/').nth(1).filter(dated).is_some_and(|date| message.contains(&format!("/{date}/")))
+}
+
+/// A refusal up to where it goes on to tell what would have been signed, for that has our session token in it: "The request signature we calculated
+/// does not match … The Canonical String for this request should have been 'GET …' (amzn/selling-partner-api-models#1900, aws/aws-sdk-js#168).
+fn without_our_request(message: &str) -> Cow<'_, str> {
+    const MARKS: [&str; 2] = ["the canonical string", "x-amz-security-token"];
+    let begins = |mark: &str| message.as_bytes().windows(mark.len()).position(|w| w.eq_ignore_ascii_case(mark.as_bytes()));
+    match MARKS.into_iter().filter_map(begins).min() {
+        // Where a mark begins is a boundary, for its letters are ASCII.
+        Some(at) => format!("{} …", message[..at].trim_end()).into(),
+        None => message.into(),
+    }
 }
 
 fn in_chain<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
@@ -289,6 +302,25 @@ mod tests {
             ("AccessDenied", "Stack with id payments does not exist", false),
         ] {
             assert_eq!(names_no_stack(Some(code), message), absent, "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_tells_what_we_signed_ends_before_it() {
+        use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+        use aws_smithy_types::body::SdkBody;
+        use aws_smithy_types::error::ErrorMetadata;
+        let said = "The request signature we calculated does not match the signature you provided.";
+        let told = "GET\n/2015-03-31\n\nhost:lambda\nX-Amz-Security-Token:FwoGZXIvYXdz\n";
+        for (message, kept) in [
+            (format!("{said}\n\nThe Canonical String for this request should have been\n'{told}'"), format!("{said} …")),
+            (format!("{said} é {told}"), format!("{said} é GET /2015-03-31  host:lambda …")),
+            (said.to_string(), said.to_string()),
+        ] {
+            let refused = ErrorMetadata::builder().code("InvalidSignatureException").message(message).build();
+            let answer = HttpResponse::new(403u16.try_into().unwrap(), SdkBody::empty());
+            let fault = Fault::of(&SdkError::service_error(refused, answer), &[]);
+            assert_eq!((fault.class, fault.message), (FaultClass::Credentials, kept));
         }
     }
 

@@ -604,6 +604,79 @@ fn an_answer_in_xml_that_echoes_our_token_is_sealed() {
     assert!(!clear(sealed.dir()).windows(token.len()).any(|w| w == token.as_bytes()));
 }
 
+/// Of a refusal in JSON: where a signature does not match, what would have been signed is told, our headers included.
+#[test]
+fn an_answer_in_json_that_echoes_our_token_is_redacted() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    let token = "FwoGZXIvYXdzEHoaDDhQOHb0not-a-real-token";
+    let told = format!("GET\n/2015-03-31/functions/f\n\nhost:lambda\nx-amz-date:20261120T123456Z\nX-Amz-Security-Token:{token}\n");
+    let message =
+        format!("The request signature we calculated does not match.\n\nThe Canonical String for this request should have been\n'{told}'");
+    let json = serde_json::json!({ "message": message }).to_string();
+    // In CBOR a text stands as it is, and so it does where nothing is quoted.
+    let cbor = [b"\xa1\x67message\x79\x01\x23", message.as_bytes()].concat();
+    for (content_type, text) in [("application/json", json.as_bytes()), ("application/cbor", &cbor), ("text/plain", message.as_bytes())] {
+        let got = attempt(&draft, "GetFunction", 403, content_type, text, None);
+        assert!(got.sealed.is_some(), "{got:?}");
+        assert_eq!(opened(&draft, &draft.file_of(got.id).unwrap()), text);
+    }
+    let other = attempt(&draft, "GetFunction", 403, "text/plain", b"The security token included in the request is invalid", None);
+    assert!(other.sealed.is_none() && other.body.is_some());
+    let sealed = draft.seal(vec![], true).unwrap();
+    assert!(!clear(sealed.dir()).windows(token.len()).any(|w| w == token.as_bytes()));
+}
+
+/// Whoever may write a description could otherwise break the bundle, and with it keep the function from being contained.
+#[test]
+fn no_string_of_a_stranger_s_makes_the_bundle_broken() {
+    use crate::bundle::verify::{Verdict, verify};
+    for inner in [
+        r#"{"sessionToken":"hunter2","n":1e999}"#,
+        r#"{"$serde_json::private::RawValue":1,"sessionToken":"hunter2"}"#,
+        r#"{"$serde_json::private::RawValue":"{\"sessionToken\":\"hunter2\"}"}"#,
+    ] {
+        let case = tempfile::tempdir().unwrap();
+        let draft = draft(case.path());
+        let described = serde_json::json!({"Description": inner, "Environment": {"Variables": {"A": "hunter2"}}}).to_string();
+        let lines = format!("{{\"n\":1}}\n{described}\n");
+        let torn = format!("{{\"n\":1}}\n{inner}\n");
+        for text in [&described[..], inner] {
+            let got = attempt(&draft, "GetFunctionConfiguration", 200, "application/json", text.as_bytes(), None);
+            assert!(got.sealed.is_some(), "{got:?}");
+            assert_eq!(opened(&draft, &draft.file_of(got.id).unwrap()), text.as_bytes());
+        }
+        for (name, text) in [("a", &lines), ("b", &torn)] {
+            draft.put("plan", &path(&format!("data/00-plan/{name}.jsonl")), text.as_bytes()).unwrap();
+        }
+        let sealed = draft.seal(vec![], true).unwrap();
+        assert!(!clear(sealed.dir()).windows(7).any(|w| w == b"hunter2"), "{inner}");
+        assert!(sealed.dir().join("data/00-plan/a.jsonl").is_file() && sealed.dir().join("data/00-plan/b.jsonl.redacted.json").is_file());
+        let v = verify(sealed.dir()).unwrap();
+        assert_eq!(v.verdict(), Verdict::Whole, "{inner}: {:#?}", v.findings);
+    }
+}
+
+/// Carries nothing.
+#[derive(Debug)]
+struct Deaf;
+impl super::Follower for Deaf {
+    fn admitted(&self, _: &crate::model::item::FileRef) {}
+}
+
+/// What a carried bag's journal tells of places must fit into a line, as it is written: a control character has six bytes there.
+#[test]
+fn places_that_no_line_of_the_journal_could_hold_are_left_out_of_it() {
+    let case = tempfile::tempdir().unwrap();
+    let draft = draft(case.path());
+    draft.carried_by(Arc::new(Deaf)).unwrap();
+    let all = vec![r#"{"sessionToken":"hunter2"}"#; 300].join(",");
+    let text = format!("{{{}:[{all}]}}", serde_json::json!("\u{1}".repeat(1_000)));
+    let got = attempt(&draft, "GetFunctionConfiguration", 200, "application/json", text.as_bytes(), None);
+    assert!(got.sealed.is_some() && got.body_end == BodyEnd::Complete, "{:?}", got.body_end);
+    draft.seal(vec![], true).unwrap();
+}
+
 #[test]
 fn gzip_is_looked_into_as_far_as_json_goes() {
     let case = tempfile::tempdir().unwrap();

@@ -8,7 +8,9 @@
 use super::chain::MAX_LINE;
 use super::draft::{Inner, State};
 use super::payload::{Part, Whole};
-use super::secrets::{COMMITMENT_KEY, LARGEST, Look, Veiled, WHOLE_SUFFIX, echoes_credentials, may_hold_secret, sealed_path, veil, whole};
+use super::secrets::{
+    COMMITMENT_KEY, LARGEST, Look, Veiled, WHOLE_SUFFIX, echoes_credentials, is_presigned, may_hold_secret, sealed_path, veil, whole,
+};
 use crate::model::item::FileRef;
 use crate::model::journal_event::JournalEvent;
 use crate::model::path::BundlePath;
@@ -31,7 +33,15 @@ impl Inner {
             Look::Opaque => Err(Rule::Unreadable),
             Look::Not => Ok(Veiled::Clear),
             look => match (look, begins(&file)?) {
-                (Look::BeginsAsJson, Begins::Gzip) | (Look::Begins | Look::BeginsAsJson, Begins::Otherwise) => Ok(Veiled::Clear),
+                (Look::BeginsAsJson, Begins::Gzip | Begins::Otherwise) => Ok(Veiled::Clear),
+                // A refusal may come as plain text, or in CBOR. What is larger is none.
+                (Look::Begins, Begins::Otherwise) => {
+                    if file.bytes <= LARGEST && is_presigned(&all(&file)?) {
+                        Err(Rule::Unreadable)
+                    } else {
+                        Ok(Veiled::Clear)
+                    }
+                }
                 (_, Begins::Gzip) => {
                     let mut bytes = vec![];
                     let unpacked = MultiGzDecoder::new(io::BufReader::new(file.open()?)).take(LARGEST + 1).read_to_end(&mut bytes);
@@ -100,7 +110,7 @@ impl Inner {
             sealed: sealed.clone(),
             original: original.clone(),
             fields: fields.len() as u64,
-            places: state.carried.then(|| fields.clone()).filter(|f| f.iter().map(|f| f.at.len() + 60).sum::<usize>() <= MAX_LINE / 2),
+            places: state.carried.then(|| fields.clone()).filter(|f| serde_json::to_vec(f).is_ok_and(|f| f.len() <= MAX_LINE / 2)),
             whole: by,
         };
         state.redactions.insert(named, Redaction { twin: twin.clone(), sealed, original, fields, whole: by });

@@ -12,6 +12,8 @@ class Container:
 
     def __init__(self, tell):
         self.files, self.unreadable, self.name, self.has_tmp, self.tell = {}, set(), None, False, tell
+        # Of a zip, in lower case: what its entries lie in, and directories that are entries themselves.
+        self.of_zip, self.directories = False, set()
 
     def wrong(self, path, what):
         self.tell("container", "error", path, what)
@@ -27,18 +29,19 @@ class Container:
             self.files.pop(path, None)
 
     def check_names(self):
-        """Two names that one file system takes for the same; a file where a directory is."""
-        seen, directories = {}, set()
+        """Two names that one file system takes for the same; a file where a directory is. In a zip its bytes are not looked at."""
+        seen, directories = {}, set(self.directories)
         names = set(self.files) | self.unreadable
         for path in sorted(names):
             other = seen.setdefault(path.lower(), path)
             if other != path:
                 self.wrong(path, f"differs from {other} in upper and lower case only")
             parts = path.split("/")
-            directories.update("/".join(parts[:n]) for n in range(1, len(parts)))
-        for path in sorted(directories & names):
+            directories.update("/".join(parts[:n]).lower() for n in range(1, len(parts)))
+        for path in sorted(p for p in names if p.lower() in directories):
             self.wrong(path, "the name of a file is a directory's as well")
-            self.unreadable.add(path)
+            if self.of_zip:
+                self.unreadable.add(path)
 
 
 def open_container(place, tell):
@@ -48,6 +51,7 @@ def open_container(place, tell):
         if stat.S_ISDIR(mode):
             _walk(container, place)
         elif stat.S_ISREG(mode):
+            container.of_zip = True
             Zip(container, place).read()
         else:
             raise NoBundle("neither a directory nor a file")

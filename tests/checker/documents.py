@@ -30,9 +30,13 @@ def parse(raw):
             raise NotJson("a number beyond a double")
         return value
 
+    def whole(text):
+        double(text)
+        return int(text)
+
     try:
         text = raw.decode()
-        value = json.loads(text, object_pairs_hook=members, parse_constant=constant, parse_float=double)
+        value = json.loads(text, object_pairs_hook=members, parse_constant=constant, parse_float=double, parse_int=whole)
         _shallow(value)
         return value
     except UnicodeError:

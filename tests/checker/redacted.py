@@ -135,7 +135,7 @@ def _is_redaction(value, rule):
 
 
 def _at(texts, pointer):
-    """What the pointer names, or None. Behind `#` it goes on in the JSON text that the string there is; `~2` is a `#` in a name.
+    """What the pointer names, or None; a place has one pointer. Behind `#` it goes on in the JSON text that the string there is; `~2` is a `#` in a name.
 
     `texts`: what is parsed already, by the pointer up to its `#`."""
     *texts_in, last = pointer.split("#")
@@ -154,6 +154,8 @@ def _member(value, pointer):
     if pointer and not pointer.startswith("/"):
         return None
     for token in pointer.split("/")[1:]:
+        if re.search("~(?![012])", token):
+            return None
         name = token.replace("~2", "#").replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):
             value = value.get(name)

@@ -234,6 +234,8 @@ class Zip:
                 continue
             path, kind = name[len(top) + 1 :] if top else name, stat.S_IFMT(e.mode)
             self.container.has_tmp |= path.startswith("tmp/")
+            steps = path.lower().split("/")
+            self.container.directories.update("/".join(steps[:n]) for n in range(1, len(steps)))
             if path.endswith("/") or not path:
                 # Deflated, nothing is two bytes.
                 content = e.size or e.packed and (e.method, self.at(e.data or 0, min(e.packed, 3))) != (8, b"\x03\0")

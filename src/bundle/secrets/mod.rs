@@ -13,13 +13,15 @@ mod record;
 mod rules;
 mod twin;
 mod veil;
+#[cfg(test)]
+mod veil_tests;
 
 pub use commitment::{CommitKey, NoRandom};
 pub use originals::{BadRecipient, Identities, OpenError, Originals, Recipient, SecretsOrder, WrappedIdentity, parse_recipient};
 pub use record::StatedSecrets;
-pub use rules::{LARGEST, Look, OPAQUE, echoes_credentials, looked_into, may_hold_secret};
-pub use twin::unredacted;
-pub use veil::{Veiled, redacted, veil, whole};
+pub use rules::{LARGEST, Look, OPAQUE, echoes_credentials, is_presigned, looked_into, may_hold_secret};
+pub use twin::{redacted, unredacted};
+pub use veil::{Veiled, veil, whole};
 
 use crate::model::call::{Call, Scope, Service};
 use crate::model::path::{BundlePath, PathError};

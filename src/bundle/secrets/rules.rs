@@ -13,12 +13,10 @@ pub(super) const SESSION_TOKEN: &str = "sessiontoken";
 /// A JSON text in a string: CloudTrail's LookupEvents.
 pub(super) const EMBEDDED: &str = "CloudTrailEvent";
 
-/// Whether a string is a presigned address, or part of one.
-pub(super) fn is_presigned(text: &str) -> bool {
-    const MARKS: [&str; 2] = ["x-amz-signature=", "x-amz-security-token="];
-    // Most strings are short; what is as long as a mark is compared byte by byte, without a copy of it in lower case.
-    let bytes = text.as_bytes();
-    MARKS.iter().any(|mark| bytes.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark.as_bytes())))
+/// Whether a text is a presigned address or part of one, or holds a request that we signed, with our session token among its headers: where a
+/// signature does not match, services answer with what they would have signed (amzn/selling-partner-api-models#1900, aws/aws-sdk-js#168).
+pub fn is_presigned(text: &[u8]) -> bool {
+    holds_one(text, &["x-amz-signature=", "x-amz-security-token=", "x-amz-security-token:"])
 }
 
 /// How a file of the payload is looked into.
@@ -67,6 +65,7 @@ pub fn echoes_credentials(markup: &[u8]) -> bool {
     holds_one(markup, &["<token-", "<sessiontoken", "x-amz-security-token", "x-amz-signature"])
 }
 
+/// Compared byte by byte, without a copy in lower case.
 fn holds_one(text: &[u8], marks: &[&str]) -> bool {
     marks.iter().any(|mark| text.windows(mark.len()).any(|w| w.eq_ignore_ascii_case(mark.as_bytes())))
 }

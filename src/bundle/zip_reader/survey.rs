@@ -57,6 +57,10 @@ pub fn names(entries: &mut [ZipEntry], oddities: &mut Vec<Oddity>) {
         }
         let folded = entries[i].name.to_lowercase();
         add_parents(&folded, &mut parents);
+        if entries[i].is_dir {
+            // Also one in which nothing lies: whoever extracts it has a directory there.
+            parents.insert(folded.trim_end_matches('/').to_string());
+        }
         match seen.get(&folded) {
             Some(&first) if entries[first].name == entries[i].name => {
                 // Which of the two a program shows is its own choice, so neither is evidence.

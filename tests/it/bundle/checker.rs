@@ -159,6 +159,25 @@ fn the_two_agree_about_every_bundle() {
     assert!(failures.is_empty(), "{} of {} bundles\n{}", failures.len(), fixtures.len(), failures.join("\n"));
 }
 
+/// Elsewhere no directory can hold both.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_two_agree_about_a_file_and_a_directory_of_another_case() {
+    let at = tempfile::tempdir().unwrap();
+    let mut parts = super::bag::Parts::good();
+    for name in ["extra", "Extra/y.json"] {
+        parts.payload.insert(format!("data/00-plan/{name}"), b"{}".to_vec());
+    }
+    let bag = parts.seal();
+    let (directory, zip) = (at.path().join("bag"), at.path().join(format!("{}.zip", super::bag::NAME)));
+    bag.write_to(&directory);
+    std::fs::write(&zip, bag.zip().bytes()).unwrap();
+    for (ours, theirs) in both(&[(directory, vec![]), (zip, vec![])]).into_iter().flatten() {
+        assert!(ours.fired.contains(&("container".into(), "error".into())), "{ours:?}");
+        assert_eq!(ours, theirs);
+    }
+}
+
 #[test]
 fn the_checker_is_a_program_that_ends_like_verify() {
     let Some(python) = python() else { return };

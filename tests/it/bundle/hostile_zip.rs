@@ -150,6 +150,16 @@ const UNREADABLE: &[Trick] = &[
         },
         "two sizes differ",
     ),
+    (
+        "an empty directory where a file is, behind it",
+        |z| z.entries.push(RawEntry::stored(&format!("{NAME}/{CONFIG}/"), b"")),
+        "a directory's as well",
+    ),
+    (
+        "an empty directory where a file is, before it and in another case",
+        |z| z.entries.insert(0, RawEntry::stored(&format!("{NAME}/{}/", CONFIG.to_uppercase()), b"")),
+        "a directory's as well",
+    ),
     ("symlink in the place of evidence", |z| z.entry(CONFIG).mode = 0o120_777, "symbolic link"),
     ("no header there", |z| z.entry(CONFIG).offset = Some(17), "no header where"),
     ("offset beyond the file", |z| z.entry(CONFIG).offset = Some(0xfff0_0000), "no header where"),
@@ -179,6 +189,20 @@ const OTHERS: &[Trick] = &[
         "upper and lower case",
     ),
     ("a file where a directory is", |z| z.entries.push(RawEntry::stored(&format!("{NAME}/data"), b"x")), "a directory's as well"),
+    (
+        "an empty directory where the items are",
+        |z| z.entries.push(RawEntry::stored(&format!("{NAME}/meta/items.jsonl/"), b"")),
+        "a directory's as well",
+    ),
+    (
+        "a file where a directory of another case is",
+        |z| {
+            for name in ["extra", "Extra/y.json"] {
+                z.entries.push(RawEntry::stored(&format!("{NAME}/data/00-plan/{name}"), b"{}"));
+            }
+        },
+        "a directory's as well",
+    ),
     (
         // Entries whose directory lines all point at one header: the quine-like bombs are made of these.
         "overlapping entries",

@@ -44,11 +44,12 @@ fn twins(p: &Parts) -> [Twin; 2] {
     let config: Value = serde_json::from_slice(&p.payload[CONFIG]).unwrap();
     let inner = format!(r#"{{"credentials":{{"a#b":[{}]}}}}"#, redaction("session-token", 9, 2));
     let text = format!(
-        r#"{{"FunctionName":{},"CodeSha256":{},"Environment":{{"Variables":{{"a/b":{}}}}},"CloudTrailEvent":{}}}"#,
+        r#"{{"FunctionName":{},"CodeSha256":{},"Environment":{{"Variables":{{"a/b~":{}}}}},"CloudTrailEvent":{},"L":[{}]}}"#,
         config["FunctionName"],
         config["CodeSha256"],
         redaction("environment", 5, 1),
-        json!(inner)
+        json!(inner),
+        json!(format!("[{}]", redaction("session-token", 9, 5)))
     );
     [
         Twin {
@@ -56,8 +57,9 @@ fn twins(p: &Parts) -> [Twin; 2] {
             twin: CONFIG.into(),
             text,
             fields: json!([
-                {"at": "/Environment/Variables/a~1b", "rule": "environment"},
+                {"at": "/Environment/Variables/a~1b~0", "rule": "environment"},
                 {"at": "/CloudTrailEvent#/credentials/a~2b/0", "rule": "session-token"},
+                {"at": "/L/0#/0", "rule": "session-token"},
             ]),
             whole: None,
             commit: 3,
@@ -181,6 +183,10 @@ pub fn bags() -> Vec<(&'static str, Bag, Expected)> {
         ("a field that is clear text", line(0, |l| l["fields"][0]["at"] = json!("/FunctionName")), SECRETS),
         ("a field of another rule", line(0, |l| l["fields"][0]["rule"] = json!("presigned")), SECRETS),
         ("a field within what is no JSON text", line(0, |l| l["fields"][1]["at"] = json!("/FunctionName#/x")), SECRETS),
+        ("a place by another name: a bare ~", line(0, |l| l["fields"][0]["at"] = json!("/Environment/Variables/a~1b~")), SECRETS),
+        ("a place by another name: an index with a zero", line(0, |l| l["fields"][2]["at"] = json!("/L/0#/00")), SECRETS),
+        ("a place by another name: an index with a sign", line(0, |l| l["fields"][2]["at"] = json!("/L/0#/+0")), SECRETS),
+        ("a text by another name", line(0, |l| l["fields"][2]["at"] = json!("/L/00#/0")), SECRETS),
         ("a line of a file that has none", line(0, |l| l["fields"][0]["at"] = json!("7:/x")), SECRETS),
         ("a whole file by another rule", line(1, |l| l["whole"] = json!("packed")), SECRETS),
         ("a rule that nobody knows", line(0, |l| l["fields"][0]["rule"] = json!("hidden")), &[("schema", Error)]),

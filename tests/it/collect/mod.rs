@@ -3,6 +3,7 @@
 mod conformance;
 mod credentials;
 mod detections;
+mod echoes;
 mod lambda_surface;
 mod network;
 mod pages;
