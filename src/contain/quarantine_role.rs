@@ -13,7 +13,7 @@ use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, QUARANTINE_PREFIX, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS, Users};
 use super::roles_in_use::{Gathered, roles};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::id::CellId;
 use crate::model::params::{Param, ParamKind};
@@ -63,6 +63,7 @@ static SPEC: ActionSpec = ActionSpec {
         ACCEPT,
     ],
     restore_rank: 2,
+    bearing: Bearing::Disables,
 };
 
 /// The inline policy's text, decoded; `None` when there is no policy of the name.
@@ -142,7 +143,7 @@ impl Action for QuarantineRole {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<InlinePolicy>, ActError> {
         let (role, policy) = place(cell)?;
-        Ok(Reading::Settled(InlinePolicy(role::inline_policy(cx, role, policy).await?)))
+        Ok(Reading::Settled(InlinePolicy(role::inline_deny(cx, role, policy).await?)))
     }
 
     /// What stands under our name may be another case's deny, or this one's from before: it is never made to meet fewer.

@@ -3,7 +3,7 @@
 use super::{Bag, is_gap, run, run_with};
 use crate::support::wire::{Answer, Sent, World};
 use freezeframe::model::gap::GapKind;
-use freezeframe::model::item::ItemStatus;
+use freezeframe::model::item::{Item, ItemStatus};
 use serde_json::{Value, json};
 
 fn policy(statements: &Value) -> Answer {
