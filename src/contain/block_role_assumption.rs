@@ -10,7 +10,7 @@ use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
 use super::roles_in_use::{Gathered, roles};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::FaultClass;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -33,6 +33,7 @@ static SPEC: ActionSpec = ActionSpec {
     params: &[REGIONS, ACCEPT],
     // Before the denies: what is recycled when they are lifted needs new credentials.
     restore_rank: 1,
+    bearing: Bearing::Disables,
 };
 
 const UPDATE: Call = Call::write(Service::Iam, "UpdateAssumeRolePolicy", "iam:UpdateAssumeRolePolicy", Scope::Role);
@@ -103,8 +104,8 @@ impl Action for BlockRoleAssumption {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Trust>, ActError> {
         let name = place(cell)?;
-        let answer =
-            cx.call(&role::GET_ROLE, &format!("reading the role {name}"), cx.aws().iam().get_role().role_name(name).send()).await?;
+        let call = cx.aws().iam().get_role().role_name(name).send();
+        let answer = cx.call(&role::GET_ROLE, &format!("reading the role {name}"), call).await.map_err(|e| e.gone(role::in_words(name)))?;
         let text = answer.role().and_then(|r| r.assume_role_policy_document()).and_then(role::decode);
         let text = text.ok_or_else(|| {
             ActError::Refused(format!("the trust policy of the role {name} is not the URL-encoded text that IAM documents"))

@@ -5,7 +5,7 @@
 //! What it never does: create the queue, or grant the role anything. A put replaces the whole configuration, so every member that was there
 //! goes back with it, members newer than this program included.
 
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
@@ -38,6 +38,7 @@ static SPEC: ActionSpec = ActionSpec {
         doc: "the quarantine queue: a standard queue of SQS to which the function's role may send; required",
     }],
     restore_rank: 3,
+    bearing: Bearing::Neither,
 };
 
 const LIST: Call = Call::read(Service::Lambda, "ListFunctionEventInvokeConfigs", "lambda:ListFunctionEventInvokeConfigs", Scope::Function);

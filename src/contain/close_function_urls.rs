@@ -2,7 +2,7 @@
 //! whoever embedded it would have to be told another (the fence refuses that call to everybody).
 
 use super::qualifiers::{self, LATEST, Pages};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -26,6 +26,7 @@ static SPEC: ActionSpec = ActionSpec {
     params: &[qualifiers::only("the alias whose URL to close alone, or $LATEST for the function's own; none means every URL")],
     // A door to the outside is opened when all behind it is as it was.
     restore_rank: 2,
+    bearing: Bearing::Neither,
 };
 
 const LIST: Call = Call::read(Service::Lambda, "ListFunctionUrlConfigs", "lambda:ListFunctionUrlConfigs", Scope::Function);

@@ -190,4 +190,14 @@ impl ActError {
     pub fn is_absent(&self) -> bool {
         matches!(self, ActError::Call { source, .. } if source.class == crate::aws::fault::FaultClass::NotFound)
     }
+    /// The same error as [`ActError::Gone`], where what does not exist is what the cell is part of. Only by the names that Lambda and IAM give it:
+    /// a 404 without one may be the word of whoever stands between.
+    pub fn gone(self, what: impl Into<String>) -> ActError {
+        match self {
+            ActError::Call { source, .. } if matches!(source.code.as_deref(), Some("ResourceNotFoundException" | "NoSuchEntity")) => {
+                ActError::Gone { what: what.into(), source }
+            }
+            other => other,
+        }
+    }
 }

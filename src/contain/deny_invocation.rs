@@ -8,7 +8,7 @@
 
 use super::policy_calls::{self as calls, arn, remade};
 use super::qualifiers::{self, LATEST};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use super::{grants, resource_policy as policy, role};
 use crate::aws::fault::{FaultClass, tame};
 use crate::model::call::{Call, Service};
@@ -60,6 +60,7 @@ static SPEC: ActionSpec = ActionSpec {
         },
     ],
     restore_rank: 2,
+    bearing: Bearing::Refuses,
 };
 
 const IDENTITY: Call = Call::free(Service::Sts, "GetCallerIdentity");
@@ -219,10 +220,16 @@ impl Action for DenyInvocation {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Held>, ActError> {
         let Place { qualifier, sid } = place(cx.target(), cell)?;
-        Ok(Reading::Settled(match sid {
-            None => Held::Document(calls::read_document(cx, cell, qualifier).await?),
-            Some(sid) => Held::Statement(calls::read_statement(cx, cell, qualifier, sid).await?),
-        }))
+        let held = match sid {
+            None => calls::read_document(cx, cell, qualifier).await.map(Held::Document),
+            Some(sid) => calls::read_statement(cx, cell, qualifier, sid).await.map(Held::Statement),
+        };
+        // A policy that is absent has been told from a version or alias that is, and went with it. Not so the function's own: one of its name that
+        // is made again may want its policy back.
+        held.map(Reading::Settled).map_err(|e| match qualifier {
+            Some(_) => e.gone(qualifiers::key(&cx.target().function, qualifier)),
+            None => e,
+        })
     }
 
     fn contained(&self, cell: &Cell, before: &Held) -> Result<Held, ActError> {

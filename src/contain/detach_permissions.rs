@@ -7,7 +7,7 @@ use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
 use super::roles_in_use::{Gathered, roles};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::restorable::Restorable;
@@ -41,6 +41,7 @@ static SPEC: ActionSpec = ActionSpec {
     ],
     params: &[REGIONS, ACCEPT],
     restore_rank: 1,
+    bearing: Bearing::Disables,
 };
 
 const LIST_ATTACHED: Call = Call::read(Service::Iam, "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies", Scope::Role);

@@ -7,7 +7,7 @@
 
 use super::qualifiers::{LIST_ALIASES, LIST_VERSIONS};
 use super::sources::{self, ACCEPT_SHARED};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::{JsonVersion, RawCall};
 use crate::model::call::{Call, Scope, Service};
@@ -34,6 +34,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST_ALIASES, LIST_VERSIONS, BUSES, NAMES, RULE, TARGETS, DISABLE, ENABLE, PUT],
     params: &[ACCEPT_SHARED],
     restore_rank: 4,
+    bearing: Bearing::Pushes,
 };
 
 const BUSES: Call = Call::read(Service::Events, "ListEventBuses", "events:ListEventBuses", Scope::Any);

@@ -12,7 +12,7 @@
 
 use super::by_hand::Side;
 use super::sources;
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
@@ -37,6 +37,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST, GET, UPDATE],
     params: &[],
     restore_rank: 4,
+    bearing: Bearing::Pushes,
 };
 
 const LIST: Call = Call::read(Service::Scheduler, "ListSchedules", "scheduler:ListSchedules", Scope::Any);

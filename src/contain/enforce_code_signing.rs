@@ -3,7 +3,7 @@
 //!
 //! What it never does: make a configuration (whose signatures are trusted is the owner's decision), or judge code that is there.
 
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -34,6 +34,7 @@ static SPEC: ActionSpec = ActionSpec {
     }],
     // It protects like a deny does, so it ends with the denies.
     restore_rank: 2,
+    bearing: Bearing::Neither,
 };
 
 const GET: Call = Call::read(Service::Lambda, "GetFunctionCodeSigningConfig", "lambda:GetFunctionCodeSigningConfig", Scope::Function);

@@ -1,6 +1,6 @@
 //! Zero reserved concurrency: one call stops every new invocation of all versions and aliases together (`containment.md` C1).
 
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::restorable::Restorable;
@@ -24,6 +24,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[GET, PUT, DELETE],
     params: &[],
     restore_rank: 0,
+    bearing: Bearing::Disables,
 };
 
 const GET: Call = Call::read(Service::Lambda, "GetFunctionConcurrency", "lambda:GetFunctionConcurrency", Scope::Function);

@@ -3,6 +3,7 @@
 //! An action never writes an undo. It says how to find, read and set *cells* (independently writable pieces of remote state); the engine
 //! journals the before-state durably ahead of every write, and restores from the journal alone by setting the cells to it again.
 
+mod bearing;
 pub mod by_hand;
 mod cx;
 pub mod deny;
@@ -43,6 +44,7 @@ mod release_provisioned_concurrency;
 mod resource_policy;
 mod scale_to_zero;
 
+pub use bearing::Bearing;
 pub use by_hand::AwsCli;
 pub use cx::ActCx;
 pub use permit::ContainPermit;
@@ -74,16 +76,11 @@ pub struct ActionSpec {
     /// whole again: async capture, whose former destination Lambda checks against the role (3), and sources and executions that would call
     /// a function which can do nothing yet (4).
     pub restore_rank: u8,
+    /// Whether calls of the function come to anything while it is contained, and whether it calls once it is back: what sources wait for.
+    pub bearing: Bearing,
 }
 
-/// Restored at this rank are those that would call the function.
-const FEEDS: u8 = 4;
-
 impl ActionSpec {
-    /// Whether what it stops calls the function once it is back: not to be let go before the function can work.
-    pub fn feeds(&self) -> bool {
-        self.restore_rank >= FEEDS
-    }
     /// Whether anything that it writes is an identity's: a role, or what hangs on it.
     pub fn writes_roles(&self) -> bool {
         self.calls.iter().any(|c| c.access == Access::Write && c.service == Service::Iam)
@@ -123,6 +120,13 @@ pub enum ActError {
         doing: String,
         /// The IAM action, to name in a hint when it was denied.
         action: Option<&'static str>,
+        #[source]
+        source: Fault,
+    },
+    /// What the cell is part of (a version, a role) does not exist, and AWS says so by the error's name; nothing is left that could be put back.
+    #[error("{what} does not exist")]
+    Gone {
+        what: String,
         #[source]
         source: Fault,
     },

@@ -5,7 +5,7 @@
 //! it, for good. Pause first. What it never does: stop or delete an
 //! execution, which nothing brings back; the fence refuses both. Resuming is done for those alone that were paused here.
 
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
@@ -30,6 +30,8 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST, GET, PAUSE, RESUME],
     params: &[],
     restore_rank: 4,
+    // Whether Lambda judges its own invocations for an execution is written nowhere; one that fails is lost for good, one that waits is not.
+    bearing: Bearing::Pushes,
 };
 
 const LIST: Call =

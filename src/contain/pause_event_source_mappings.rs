@@ -4,7 +4,7 @@
 //! What it never does: delete a mapping, or change anything of it but *enabled*.
 
 use super::qualifiers::{self, Pages};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -29,6 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     // Last of all, even after the denies: a function that is fed while its role is still denied fails on each message, and the queue counts
     // that against it until the message goes to the dead-letter queue.
     restore_rank: 4,
+    bearing: Bearing::Polls,
 };
 
 const LIST: Call = Call::read(Service::Lambda, "ListEventSourceMappings", "lambda:ListEventSourceMappings", Scope::Any);

@@ -5,7 +5,7 @@
 //! does more than copy. With SnapStart Lambda runs the function's initialisation code, the attacker's; on managed instances it starts some.
 
 use super::qualifiers::LIST_VERSIONS;
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -27,6 +27,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST_VERSIONS, PUBLISH],
     params: &[],
     restore_rank: 0,
+    bearing: Bearing::Neither,
 };
 
 const PUBLISH: Call = Call::write(Service::Lambda, "PublishVersion", "lambda:PublishVersion", Scope::Function);

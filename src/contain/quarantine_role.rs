@@ -15,7 +15,7 @@ use super::role::{self, QUARANTINE_PREFIX, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS, Users};
 use super::roles_in_use::{Gathered, roles};
 use super::standing_deny::{Met, joined, met_by};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::id::CellId;
 use crate::model::params::{Param, ParamKind};
@@ -65,6 +65,7 @@ static SPEC: ActionSpec = ActionSpec {
         ACCEPT,
     ],
     restore_rank: 2,
+    bearing: Bearing::Disables,
 };
 
 /// The inline policy's text, decoded; `None` when there is no policy of the name.
@@ -160,7 +161,7 @@ impl Action for QuarantineRole {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<InlinePolicy>, ActError> {
         let (role, policy) = place(cell)?;
-        Ok(Reading::Settled(InlinePolicy(role::inline_policy(cx, role, policy).await?)))
+        Ok(Reading::Settled(InlinePolicy(role::inline_deny(cx, role, policy).await?)))
     }
 
     /// What stands under our name may be another case's deny, or this one's from before: it is never made to meet fewer.

@@ -4,7 +4,7 @@
 //! What it never does: touch the scaling targets of Application Auto Scaling, which may set it again; the words below say so.
 
 use super::qualifiers::{self, Pages};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -29,6 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     params: &[qualifiers::only("the alias or version to release alone; none means each that has provisioned concurrency")],
     // After reserved concurrency (rank 0), which must not be below it.
     restore_rank: 1,
+    bearing: Bearing::Neither,
 };
 
 const LIST: Call =

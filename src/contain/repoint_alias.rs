@@ -4,7 +4,7 @@
 //! What it never does: choose the version, or believe a name. The version's hash is read from AWS and must be the one that the playbook says;
 //! `$LATEST` is no version, because its code can be replaced under the alias.
 
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -39,6 +39,7 @@ static SPEC: ActionSpec = ActionSpec {
         },
     ],
     restore_rank: 0,
+    bearing: Bearing::Neither,
 };
 
 const VERSION: Call = Call::read(Service::Lambda, "GetFunctionConfiguration", "lambda:GetFunctionConfiguration", Scope::Function);

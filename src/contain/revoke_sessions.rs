@@ -17,7 +17,7 @@ use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, Role, SESSIONS_PREFIX};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
 use super::roles_in_use::{Gathered, roles};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::clock;
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
@@ -70,6 +70,7 @@ static SPEC: ActionSpec = ActionSpec {
         ACCEPT,
     ],
     restore_rank: 2,
+    bearing: Bearing::Disables,
 };
 
 const UPDATE_CONFIGURATION: Call =
@@ -153,7 +154,7 @@ impl Action for RevokeSessions {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Revocation>, ActError> {
         let (role, policy) = place(cell)?;
-        Ok(Reading::Settled(Revocation(role::inline_policy(cx, role, policy).await?)))
+        Ok(Reading::Settled(Revocation(role::inline_deny(cx, role, policy).await?)))
     }
 
     fn contained(&self, cell: &Cell, _: &Revocation) -> Result<Revocation, ActError> {

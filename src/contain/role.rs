@@ -167,6 +167,16 @@ pub(super) async fn inline_policy(cx: &ActCx<'_>, role: &str, policy: &str) -> R
     }
 }
 
+/// The same of a deny of ours, which says nothing to anybody once its role is gone: then nothing is left to lift.
+pub(super) async fn inline_deny(cx: &ActCx<'_>, role: &str, policy: &str) -> Result<Option<String>, ActError> {
+    inline_policy(cx, role, policy).await.map_err(|e| e.gone(in_words(role)))
+}
+
+/// For [`ActError::gone`].
+pub(super) fn in_words(role: &str) -> String {
+    format!("the role {role}")
+}
+
 pub(super) async fn set_inline_policy(cx: &ActCx<'_>, role: &str, policy: &str, to: Option<&str>) -> Result<(), ActError> {
     match to {
         Some(text) => {

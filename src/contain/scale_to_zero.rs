@@ -4,7 +4,7 @@
 //! What it never does: touch the capacity provider, or the instances, which other functions share.
 
 use super::qualifiers::{self, LATEST};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::restorable::Restorable;
@@ -29,6 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     params: &[qualifiers::only("one published version to scale down alone; none means every version on managed instances")],
     // With the other limits on how much may run, before anything that depends on invocations being possible.
     restore_rank: 0,
+    bearing: Bearing::Disables,
 };
 
 const GET: Call = Call::read(Service::Lambda, "GetFunctionScalingConfig", "lambda:GetFunctionScalingConfig", Scope::Function);

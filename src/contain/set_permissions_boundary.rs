@@ -7,7 +7,7 @@ use super::qualifiers::LIST_VERSIONS;
 use super::role::{self, Role};
 use super::role_users::{self, ACCEPT, LIST_FUNCTIONS, REGIONS};
 use super::roles_in_use::{Gathered, roles};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::model::call::{Call, Scope, Service};
 use crate::model::id::CellId;
 use crate::model::params::{Param, ParamKind};
@@ -39,6 +39,7 @@ static SPEC: ActionSpec = ActionSpec {
         ACCEPT,
     ],
     restore_rank: 2,
+    bearing: Bearing::Disables,
 };
 
 const PUT: Call = Call::write(Service::Iam, "PutRolePermissionsBoundary", "iam:PutRolePermissionsBoundary", Scope::Role);
@@ -79,8 +80,8 @@ impl Action for SetPermissionsBoundary {
 
     async fn read(&self, cx: &ActCx<'_>, cell: &CellId) -> Result<Reading<Boundary>, ActError> {
         let name = place(cell)?;
-        let answer =
-            cx.call(&role::GET_ROLE, &format!("reading the role {name}"), cx.aws().iam().get_role().role_name(name).send()).await?;
+        let call = cx.aws().iam().get_role().role_name(name).send();
+        let answer = cx.call(&role::GET_ROLE, &format!("reading the role {name}"), call).await.map_err(|e| e.gone(role::in_words(name)))?;
         let role = answer.role().ok_or_else(|| ActError::Refused(format!("AWS said nothing about the role {name}")))?;
         let arn = role.permissions_boundary().and_then(|b| b.permissions_boundary_arn());
         Ok(Reading::Settled(Boundary(arn.map(str::to_string))))

@@ -5,7 +5,7 @@
 //! the function only adds (an enrichment), because its target is somebody else.
 
 use super::sources::{self, ACCEPT_SHARED};
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
@@ -29,6 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST, DESCRIBE, STOP, START],
     params: &[ACCEPT_SHARED],
     restore_rank: 4,
+    bearing: Bearing::Pushes,
 };
 
 const LIST: Call = Call::read(Service::Pipes, "ListPipes", "pipes:ListPipes", Scope::Any);

@@ -5,7 +5,7 @@
 //! skip events, so restore names that position, and no other.
 
 use super::sources;
-use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, Reading};
+use super::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, Reading};
 use crate::aws::fault::tame;
 use crate::aws::raw::RawCall;
 use crate::model::call::{Call, Scope, Service};
@@ -29,6 +29,7 @@ static SPEC: ActionSpec = ActionSpec {
     calls: &[LIST, DESCRIBE, UPDATE],
     params: &[],
     restore_rank: 4,
+    bearing: Bearing::Pushes,
 };
 
 const LIST: Call = Call::read(Service::EventsV2, "ListSubscribers", "events:ListSubscribers", Scope::Any);

@@ -147,7 +147,7 @@ impl Saga<'_> {
                     entry.stand = Stand::NotBegun;
                     return Ok(());
                 }
-                Err(Unread::Failed(trouble)) => {
+                Err(Unread::Failed(trouble) | Unread::Gone(trouble)) => {
                     entry.error = Some(trouble);
                     return Ok(());
                 }

@@ -49,6 +49,8 @@ pub trait Others: Send + Sync {
     fn in_doubt(&self) -> Option<(String, String)>;
     /// The cells of this action that they hold where the target lies.
     fn cells(&self, action: &str, target: &Target) -> Vec<CellId>;
+    /// All that they contained and have not put back, whether or not they gave way, each with its case.
+    fn contained(&self) -> Vec<(String, OpenCell)>;
 }
 
 /// Cases that say nothing new and restore nothing: for tests and for whoever knows the holder by other means.
@@ -72,6 +74,9 @@ where
         None
     }
     fn cells(&self, _: &str, _: &Target) -> Vec<CellId> {
+        vec![]
+    }
+    fn contained(&self) -> Vec<(String, OpenCell)> {
         vec![]
     }
 }
@@ -228,6 +233,10 @@ impl Others for OtherCases {
         cells.dedup();
         cells
     }
+    fn contained(&self) -> Vec<(String, OpenCell)> {
+        let open = |(case, events): (String, Arc<Vec<JournalEvent>>)| open_cells(&events).into_iter().map(move |o| (case.clone(), o));
+        self.events().into_iter().flat_map(open).collect()
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +274,8 @@ mod tests {
         assert_eq!(others.holder(&cell, &target).as_deref(), Some("IR-1"));
         assert_eq!(others.cells("detach-permissions", &target), std::slice::from_ref(&cell));
         assert_eq!(others.cells("quarantine-role", &target), []);
+        let contained: Vec<(String, CellId)> = others.contained().into_iter().map(|(case, open)| (case, open.cell)).collect();
+        assert_eq!(contained, [("IR-1".to_string(), cell.clone())]);
 
         let begins = JournalEvent::RestoreIntent { run: RunId("s".into()), cell: cell.clone(), from: json!(0), to: json!(1) };
         journal.append(begins).await.unwrap();

@@ -7,7 +7,7 @@
 //!
 //! What it never does: guess a state, touch a cell that another case holds, stop at the first failure.
 
-use super::feeding::StillContained;
+use super::feeding::{StillContained, of_other_runs};
 use super::log::{OpenCell, in_flight, open_cells, parse_target};
 use super::saga::{SETTLE_EVERY, Saga, SagaNote, Seen, Trouble, Unread};
 use crate::contain::{ActCx, ContainPermit, DynAction};
@@ -44,7 +44,7 @@ pub enum Back {
     Restored { wrote: bool },
     /// What containment added stays, as the playbook accepted; the hold is over.
     Left { what: String },
-    /// The thing itself came to its end (an execution that finished): nothing is left to put back.
+    /// The thing itself came to its end (an execution that finished, a version or role that was deleted): nothing is left to put back.
     Over,
     /// The case had found it contained and never wrote; its hold is over.
     Released,
@@ -56,8 +56,13 @@ pub enum Back {
     HeldElsewhere { case: String },
     /// The journal of that case cannot be read, so nobody can say that it does not hold the cell; left contained.
     InDoubt { case: String },
-    /// A source of a function that stays contained by that cell; left off, because all that it feeds would fail.
-    Waits { on: CellId },
+    /// A source of a function that stays contained by that cell; left off, because all that it feeds would fail. The case is the one that contained
+    /// it, where that is another and this restore has nothing to put back there.
+    Waits {
+        on: CellId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        case: Option<String>,
+    },
     /// Could not be set back; a person is needed.
     Stuck,
     /// Interrupted, or the journal refused, before it was its turn.
@@ -129,20 +134,25 @@ impl Saga<'_> {
         self.others.look_again().await;
         let mut open = open_cells(&self.log.events());
         open.retain(|o| ask.only.is_empty() || ask.only.iter().any(|a| a == o.cell.action()));
-        self.put_back(open, ask).await
+        self.put_back(open, vec![], ask).await
     }
 
     /// Put back what this run did, and nothing that the case held before it.
     pub(super) async fn unwind(&self, actions: &[&'static dyn DynAction]) -> RestoreReport {
         self.others.look_again().await;
-        let open = open_cells(&self.log.events()).iter().filter_map(|o| o.of_run(self.run)).collect();
-        self.put_back(open, &RestoreAsk { actions, ..RestoreAsk::default() }).await
+        let all = open_cells(&self.log.events());
+        let open = all.iter().filter_map(|o| o.of_run(self.run)).collect();
+        let besides = all.into_iter().filter_map(|o| of_other_runs(o, self.run)).collect();
+        self.put_back(open, besides, &RestoreAsk { actions, ..RestoreAsk::default() }).await
     }
 
-    async fn put_back(&self, open: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
+    /// `besides` is what the case has contained and is not to put back now.
+    async fn put_back(&self, open: Vec<OpenCell>, besides: Vec<OpenCell>, ask: &RestoreAsk<'_>) -> RestoreReport {
         let mut report = RestoreReport { dry_run: ask.dry_run, ..RestoreReport::default() };
         let order = in_order(open, ask.actions);
-        let mut still = StillContained::default();
+        let feeds = |action: Option<&'static dyn DynAction>| action.is_some_and(|a| a.spec().feeds());
+        let fed: Vec<String> = order.iter().filter(|(a, _)| feeds(*a)).flat_map(|(_, o)| &o.grasps).map(|g| g.target.clone()).collect();
+        let mut still = StillContained::new(ask.actions, besides);
         // Nobody here can put those back, and nobody can say what they do to the function.
         order.iter().filter(|(action, _)| action.is_none()).for_each(|(_, open)| still.note(open));
         for (action, open) in order {
@@ -158,9 +168,12 @@ impl Saga<'_> {
             };
             if !(self.stop)() && report.journal.is_none() {
                 (self.progress)(SagaNote::Restoring { cell: &open.cell });
+                if feeds(action) {
+                    self.heed_others(&fed, &mut still).await;
+                }
                 report.journal = self.restore_until_ended(action, &open, ask, &mut still, &mut entry).await.err();
             }
-            if action.is_some_and(|a| !a.spec().feeds()) {
+            if action.is_some() && !feeds(action) {
                 still.heed(&open, &entry.back);
             }
             (self.progress)(SagaNote::Back { report: &entry });
@@ -176,7 +189,7 @@ impl Saga<'_> {
         action: Option<&'static dyn DynAction>,
         open: &OpenCell,
         ask: &RestoreAsk<'_>,
-        still: &mut StillContained,
+        still: &mut StillContained<'_>,
         entry: &mut RestoredCell,
     ) -> Result<(), Trouble> {
         let mut open = open.clone();
@@ -197,7 +210,7 @@ impl Saga<'_> {
         action: Option<&'static dyn DynAction>,
         open: &OpenCell,
         ask: &RestoreAsk<'_>,
-        still: &mut StillContained,
+        still: &mut StillContained<'_>,
         entry: &mut RestoredCell,
     ) -> Result<(), Trouble> {
         let Some(action) = action else {
@@ -224,7 +237,7 @@ impl Saga<'_> {
         let found = match self.settled(action, &cx, &open.cell).await {
             Ok(state) => state,
             Err(Unread::Stopped) => return Ok(()),
-            Err(Unread::Over) => {
+            Err(Unread::Over | Unread::Gone(_)) => {
                 entry.back = Back::Over;
                 return self.end(ask, open, &entry.cell, false, seen).await;
             }
@@ -274,8 +287,8 @@ impl Saga<'_> {
         if !ours && !self.overruled(open, &found, ask, entry).await? {
             return Ok(());
         }
-        if let Some(on) = still.keeps_off(action, open, ask) {
-            entry.back = Back::Waits { on };
+        if let Some(waits) = still.keeps_off(action, open, ask) {
+            entry.back = waits;
             return Ok(());
         }
         if let Some((case, why)) = doubt

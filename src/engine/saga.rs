@@ -94,6 +94,8 @@ pub(super) enum Unread {
     Failed(Trouble),
     Stopped,
     Over,
+    /// What the cell is part of is gone. To restore that is an end; to contain, which has just been told of the thing, it is a failure.
+    Gone(Trouble),
 }
 
 /// What a look after a write met.
@@ -119,6 +121,7 @@ impl Saga<'_> {
 
     /// Read until AWS has stopped changing the cell itself.
     pub(super) async fn settled(&self, action: &dyn DynAction, cx: &ActCx<'_>, cell: &CellId) -> Result<Value, Unread> {
+        let mut believed = CONFIRM_AFTER.iter();
         for n in 0..SETTLE_READS {
             if n > 0 {
                 self.clock.sleep(SETTLE_EVERY).await;
@@ -130,6 +133,11 @@ impl Saga<'_> {
                 Ok(Reading::Settled(state)) => return Ok(state),
                 Ok(Reading::Moving) => {}
                 Ok(Reading::Over) => return Err(Unread::Over),
+                // Of what was made just now IAM may not know everywhere yet: believed when it says so each time.
+                Err(e @ ActError::Gone { .. }) => match believed.next() {
+                    Some(pause) => self.clock.sleep(*pause).await,
+                    None => return Err(Unread::Gone(Trouble::of(&e))),
+                },
                 Err(e) => return Err(Unread::Failed(Trouble::of(&e))),
             }
         }

@@ -60,8 +60,9 @@ impl Back {
             Back::Drift => "DRIFT: somebody else changed it; left alone (--overrule with its name sets it back)".into(),
             Back::HeldElsewhere { case } => format!("left contained: case {case} holds it"),
             Back::InDoubt { case } => format!("LEFT CONTAINED, IN DOUBT: case {case} may hold it"),
-            Back::Waits { on } => {
-                format!("left off: what it feeds would fail while {on} is not back; restore again then, or name its action (--only)")
+            Back::Waits { on, case } => {
+                let whose = case.as_ref().map(|c| format!(", which case {c} contained")).unwrap_or_default();
+                format!("left off: what it feeds would fail while {on} is not back{whose}; restore again then, or name its action (--only)")
             }
             Back::Stuck => "STUCK: a person is needed".into(),
             Back::NotBegun => "not begun".into(),
@@ -91,7 +92,8 @@ impl RestoreReport {
             Back::Stuck => Some("stuck".to_string()),
             Back::HeldElsewhere { case } => Some(format!("held by case {case}")),
             Back::InDoubt { case } => Some(format!("in doubt, because case {case} cannot be read")),
-            Back::Waits { on } => Some(format!("left off until {on} is back")),
+            Back::Waits { on, case: None } => Some(format!("left off until {on} is back")),
+            Back::Waits { on, case: Some(case) } => Some(format!("left off until case {case} has put {on} back")),
             Back::Restored { .. } | Back::Left { .. } | Back::Over | Back::Released | Back::WouldRestore | Back::NotBegun => None,
         };
         let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -154,7 +154,7 @@ async fn drift_is_reported_and_the_rest_still_goes_back() {
             assert_eq!(report.outcome(), Outcome::Stuck, "{name}, {cell}: {report:?}");
             // But for the sources of a function that is not back as it was: those wait for it, until they are named.
             let waiting: BTreeSet<String> = waiting(&report).map(|c| c.action().to_string()).collect();
-            let sources = actions.iter().filter(|a| a.spec().feeds() && !find(cell.action()).unwrap().spec().feeds());
+            let sources = actions.iter().filter(|a| a.spec().waits_for(Some(find(cell.action()).unwrap().spec())));
             assert_eq!(waiting, sources.map(|a| a.spec().id.to_string()).collect(), "{name}, {cell}: {report:?}");
             if !waiting.is_empty() {
                 let only: Vec<String> = waiting.into_iter().collect();

@@ -4,7 +4,7 @@ use crate::support::cells::{ACCOUNT, FakeAws, Fault, MemRecorder, World, clock, 
 use async_trait::async_trait;
 use freezeframe::aws::Connector;
 use freezeframe::contain::{ACTIONS, ContainPermit, DynAction};
-use freezeframe::engine::log::{IntentLog, MemLog, holds, open_cells};
+use freezeframe::engine::log::{IntentLog, MemLog, OpenCell, holds, open_cells};
 use freezeframe::engine::others::{Others, Restores};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Saga, Step, Unguarded};
 use freezeframe::model::id::{CellId, RunId};
@@ -101,6 +101,9 @@ impl Others for Beside<'_> {
     }
     fn cells(&self, action: &str, _: &Target) -> Vec<CellId> {
         open_cells(&self.1.events()).into_iter().filter(|o| o.cell.action() == action).map(|o| o.cell).collect()
+    }
+    fn contained(&self) -> Vec<(String, OpenCell)> {
+        open_cells(&self.1.events()).into_iter().map(|o| (self.0.to_string(), o)).collect()
     }
 }
 

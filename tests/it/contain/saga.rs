@@ -4,7 +4,7 @@ use super::rig::{Rig, never, nobody, permit};
 use crate::support::cells::{World, target};
 use async_trait::async_trait;
 use freezeframe::aws::fault::{Fault, FaultClass};
-use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, AwsCli, Cell, ContainPermit, DynAction, Reading};
+use freezeframe::contain::{ActCx, ActError, Action, ActionSpec, AwsCli, Bearing, Cell, ContainPermit, DynAction, Reading};
 use freezeframe::engine::log::{IntentLog, LogError, MemLog, Spoils, open_cells};
 use freezeframe::engine::{Accept, Back, ContainReport, OnFailure, RestoreAsk, RestoreReport, Stand, Step};
 use freezeframe::model::id::CellId;
@@ -23,6 +23,8 @@ struct Numbers {
     cells: Mutex<BTreeMap<String, i64>>,
     /// Reads that answer *moving* before one that is settled.
     moving: Mutex<u32>,
+    /// Reads that answer that what the cells are part of is gone.
+    gone: Mutex<u32>,
     restorable: Restorable,
     /// Reads after a write that still show the state before it.
     stale: Mutex<(u32, i64)>,
@@ -48,11 +50,13 @@ fn numbers(id: &'static str, rank: u8, cells: &[(&str, i64)]) -> Numbers {
         calls: &[],
         params: &[],
         restore_rank: rank,
+        bearing: Bearing::Neither,
     }));
     Numbers {
         spec,
         cells: Mutex::new(cells.iter().map(|(k, v)| (k.to_string(), *v)).collect()),
         moving: Mutex::new(0),
+        gone: Mutex::new(0),
         restorable: Restorable::Exactly,
         stale: Mutex::new((0, 0)),
         write: |at, to| {
@@ -99,6 +103,18 @@ impl Action for Numbers {
     async fn read(&self, _: &ActCx<'_>, cell: &CellId) -> Result<Reading<i64>, ActError> {
         if self.blind && !self.sets().is_empty() {
             return Err(ActError::Refused("blind".into()));
+        }
+        let mut gone = self.gone.lock().unwrap();
+        if *gone > 0 {
+            *gone -= 1;
+            let source = Fault {
+                class: FaultClass::NotFound,
+                code: Some("NoSuchEntity".into()),
+                message: "m".into(),
+                status: Some(404),
+                request_id: None,
+            };
+            return Err(ActError::Gone { what: "the role".into(), source });
         }
         let mut moving = self.moving.lock().unwrap();
         if *moving > 0 {
@@ -329,6 +345,27 @@ async fn unwinding_one_run_leaves_what_an_earlier_one_holds() {
     assert_eq!((report.outcome(), n.get("a")), (Outcome::Unwound, 0), "the first run's containment stands: {report:?}");
     assert_eq!(restore(&rig, &log, &[n, failing]).await.outcome(), Outcome::Complete);
     assert_eq!(n.get("a"), 5, "and is still known to be ours");
+}
+
+#[tokio::test]
+async fn what_is_gone_is_over_if_it_is_said_each_time_and_is_not_contained() {
+    let n = numbers("n", 0, &[("a", 5)]).leak();
+    let (rig, log) = (rig(), MemLog::default());
+    *n.gone.lock().unwrap() = u32::MAX;
+    let report = contain(&rig, &log, &[n]).await;
+    assert_eq!((report.cells[0].stand, report.outcome()), (Stand::Untouched, Outcome::Failed), "{report:?}");
+    assert!(report.cells[0].error.as_ref().unwrap().what.contains("the role does not exist"), "{report:?}");
+    *n.gone.lock().unwrap() = 0;
+    contain(&rig, &log, &[n]).await;
+    // IAM does not know of everything everywhere at once.
+    *n.gone.lock().unwrap() = 3;
+    let report = restore(&rig, &log, &[n]).await;
+    assert_eq!((&report.cells[0].back, n.get("a")), (&Back::Restored { wrote: true }, 5));
+    contain(&rig, &log, &[n]).await;
+    *n.gone.lock().unwrap() = u32::MAX;
+    let report = restore(&rig, &log, &[n]).await;
+    assert_eq!((&report.cells[0].back, report.outcome(), n.get("a")), (&Back::Over, Outcome::Complete, 0));
+    assert!(open_cells(&log.events()).is_empty());
 }
 
 #[tokio::test]

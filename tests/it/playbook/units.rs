@@ -1,7 +1,7 @@
 //! A registry that stays as it is, so that what is said here about the language does not change when a collector is added.
 
 use freezeframe::collect::{CollectorSpec, Volatility};
-use freezeframe::contain::ActionSpec;
+use freezeframe::contain::{ActionSpec, Bearing};
 use freezeframe::model::call::{Call, Scope, Service};
 use freezeframe::model::item::Group;
 use freezeframe::model::params::{Param, ParamKind};
@@ -75,6 +75,7 @@ static FREEZE: ActionSpec = ActionSpec {
     ],
     params: &[],
     restore_rank: 10,
+    bearing: Bearing::Disables,
 };
 static QUARANTINE: ActionSpec = ActionSpec {
     id: "quarantine-role",
@@ -90,6 +91,7 @@ static QUARANTINE: ActionSpec = ActionSpec {
     ],
     params: &[Param { name: "scope", kind: ParamKind::Word(&["auto", "function", "role"]), default: "auto", doc: "Whom the deny hits" }],
     restore_rank: 90,
+    bearing: Bearing::Disables,
 };
 
 pub fn registry() -> Registry {
