@@ -7,7 +7,7 @@ use super::{Cell, role};
 use serde_json::Value;
 
 /// Facts that hold what we would write, or what came of trying it out: of our own making, or the playbook's.
-const BROUGHT_ALONG: [&str; 7] = ["boundary", "config", "denies", "document", "queue", "simulated", "whole"];
+const BROUGHT_ALONG: [&str; 8] = ["boundary", "config", "denies", "document", "of_function", "queue", "simulated", "whole"];
 
 /// Actions whose cells are inline policies of our own: `<role>/<policy>`.
 const ON_OUR_POLICIES: [&str; 2] = ["quarantine-role", "revoke-sessions"];
