@@ -86,12 +86,25 @@ fn exchange(id: ExchangeId, operation: &str, status: u16, content_type: &str, bo
 
 /// One whole attempt, as the tape would do it.
 fn attempt(draft: &Draft, operation: &str, status: u16, content_type: &str, body: &[u8], wanted: Option<&str>) -> Exchange {
+    attempt_of(&SCOPE, draft, operation, status, content_type, body, wanted)
+}
+
+fn attempt_of(
+    scope: &UnitScope,
+    draft: &Draft,
+    operation: &str,
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    wanted: Option<&str>,
+) -> Exchange {
     let id = draft.number();
     let mut out = draft.open_body(id).unwrap();
     for piece in body.chunks(7) {
         out.write_all(piece).unwrap();
     }
-    draft.finish(&SCOPE, exchange(id, operation, status, content_type, body), wanted.map(path))
+    let exchange = Exchange { unit: scope.unit.into(), ..exchange(id, operation, status, content_type, body) };
+    draft.finish(scope, exchange, wanted.map(path))
 }
 
 /// A bag with a bit of everything.
@@ -614,10 +627,11 @@ fn an_answer_in_json_that_echoes_our_token_is_redacted() {
     let message =
         format!("The request signature we calculated does not match.\n\nThe Canonical String for this request should have been\n'{told}'");
     let json = serde_json::json!({ "message": message }).to_string();
-    // In CBOR a text stands as it is, and so it does where nothing is quoted.
+    // In CBOR a text stands as it is, and so it does where nothing is quoted. (Of code only what begins like JSON is looked into.)
     let cbor = [b"\xa1\x67message\x79\x01\x23", message.as_bytes()].concat();
     for (content_type, text) in [("application/json", json.as_bytes()), ("application/cbor", &cbor), ("text/plain", message.as_bytes())] {
-        let got = attempt(&draft, "GetFunction", 403, content_type, text, None);
+        let got =
+            attempt_of(&UnitScope { unit: "alarms", group: Group::Triggers }, &draft, "DescribeAlarms", 403, content_type, text, None);
         assert!(got.sealed.is_some(), "{got:?}");
         assert_eq!(opened(&draft, &draft.file_of(got.id).unwrap()), text);
     }

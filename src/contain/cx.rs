@@ -188,7 +188,11 @@ impl<'r> ActCx<'r> {
 impl ActError {
     /// AWS said that the thing does not exist.
     pub fn is_absent(&self) -> bool {
-        matches!(self, ActError::Call { source, .. } if source.class == crate::aws::fault::FaultClass::NotFound)
+        match self {
+            ActError::Call { source, .. } => source.class == crate::aws::fault::FaultClass::NotFound,
+            ActError::Gone { .. } => true,
+            _ => false,
+        }
     }
     /// The same error as [`ActError::Gone`], where what does not exist is what the cell is part of. Only by the names that Lambda and IAM give it:
     /// a 404 without one may be the word of whoever stands between.

@@ -101,7 +101,10 @@ impl Promise {
     /// AWS's own denial of everything says so by its name; what another policy allows was never read.
     pub(super) fn denies_all(&self) -> bool {
         match self.action.as_str() {
-            "quarantine-role" => self.state.as_str().is_some_and(|text| !text.contains("aws:TokenIssueTime")),
+            // The function's sessions, old or not, are denied beside everybody's old ones (`contain::standing_deny`).
+            "quarantine-role" => {
+                self.state.as_str().is_some_and(|text| text.contains("aws:userid") || !text.contains("aws:TokenIssueTime"))
+            }
             "set-permissions-boundary" => self.state.as_str().is_some_and(|arn| arn.ends_with(":iam::aws:policy/AWSDenyAll")),
             _ => false,
         }
@@ -226,6 +229,8 @@ mod tests {
         for cell in [found(ROLE, json!(old_sessions)), found("close-function-urls/f", json!({})), found(ROLE, json!(null))] {
             assert_eq!(of(vec![cell], Some(&versions(&[]))).1, Claims::default());
         }
+        let both = r#"[{"StringLike":{"aws:userid":"AROA:f"}},{"DateLessThan":{"aws:TokenIssueTime":"x"}}]"#;
+        assert!(of(vec![found(ROLE, json!(both))], Some(&versions(&[]))).1.credentials != Claims::default().credentials);
     }
 
     /// A version keeps the role that it was published with.

@@ -54,8 +54,11 @@ async fn the_deny_of_a_version_or_alias_that_was_deleted_is_over() {
             let surface = &mut w.functions.get_mut(FUNCTION).unwrap().surface;
             for gone in ["1", "live"] {
                 surface.aliases.retain(|a| a != gone);
-                (surface.versions.remove(gone), surface.scaling.remove(gone), surface.policies.remove(gone));
+                surface.versions.remove(gone);
+                surface.scaling.remove(gone);
+                surface.policies.remove(gone);
             }
+            w.qualified.versions.remove(&1);
         });
         let foretold = restore(&rig, &log, &nobody, RestoreAsk { dry_run: true, ..RestoreAsk::default() }).await;
         let report = rig.restore(&log).await;
