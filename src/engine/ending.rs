@@ -22,15 +22,19 @@ impl Saga<'_> {
         let newest = open.newest();
         let through = u64::try_from(newest).ok().map(|at| at + 1);
         let event = JournalEvent::Restored { run: self.run.clone(), cell: cell.clone(), wrote, through };
-        // Whoever meant to write before, whether or not a restore has ended his hold since: his write may have come later than that.
-        let before = |r: &RunId| {
-            let intents = self.log.events().into_iter().take(newest + 1);
-            intents.into_iter().any(|e| matches!(e, JournalEvent::Intent { run, cell: c, .. } if run == *r && c == *cell))
-        };
+        // Whoever meant to write before, whether or not a restore has ended his hold since: his write may have come later than that. Taken before the
+        // journal is asked, which looks at each line while nobody else may.
+        let intents = self.log.events().into_iter().take(newest + 1);
+        let meant: Vec<RunId> = intents
+            .filter_map(|e| match e {
+                JournalEvent::Intent { run, cell: c, .. } if c == *cell => Some(run),
+                _ => None,
+            })
+            .collect();
         let own = self.is_own(open);
         let told = |event: &JournalEvent| match event {
             JournalEvent::Applied { run, cell: c } | JournalEvent::ApplyFailed { run, cell: c, .. } => {
-                c == cell && !own && run != self.run && before(run)
+                c == cell && !own && run != self.run && meant.contains(run)
             }
             _ => false,
         };
